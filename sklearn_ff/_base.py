@@ -1,0 +1,336 @@
+"""What the estimators share: parameters → parts → network → skorch net, and the fitted state."""
+
+import os
+from contextlib import contextmanager
+from types import SimpleNamespace
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator, clone
+from sklearn.utils import check_random_state
+
+from .core.engine import FFNet, learners
+from .core.forward_forward import Layer, Network
+from .exceptions import DivergenceError, FFMemoryError
+from .goodness import Readout, goodness
+from .layers import Dense, activations, normalizations
+from .negatives import negatives
+from .objectives import objectives
+from .optimizers import optimizer_class
+from .overlays import Encoder, overlays
+from .parts import Draws
+from .scaling import Scaler, scaler_for
+
+FAMILIES = {
+    "activation": activations,
+    "overlay": overlays,
+    "negatives": negatives,
+    "goodness": goodness,
+    "objective": objectives,
+    "normalization": normalizations,
+    "input_normalization": normalizations,
+}
+# Parts that fix what the weights mean; a warm start must find them unchanged.
+ARCHITECTURE = ("activation", "overlay", "goodness", "normalization", "input_normalization")
+ONE_BATCH = 256  # up to so many rows are one batch, in double precision
+
+
+class BaseFF(BaseEstimator):
+    """Parameters to parts, parts to a network, a network to fitted state and back."""
+
+    def set_params(self, **params):
+        """Set the parameters of this estimator, nested ones of its parts included.
+
+        Parameters
+        ----------
+        **params : dict
+            Parameters by name; ``negatives__temperature`` reaches inside the part ``negatives``,
+            which must then be an object.
+
+        Returns
+        -------
+        self : object
+            This estimator.
+        """
+        for key in params:
+            name, nested, inner = key.partition("__")
+            value = params.get(name, getattr(self, name, None))
+            if nested and name in FAMILIES and isinstance(value, str):
+                raise ValueError(_no_nested_names(name, value, inner))
+        return super().set_params(**params)
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "net_")
+
+    @contextmanager
+    def _all_or_nothing(self):
+        """An error leaves the estimator as it was; only divergence keeps what was finite."""
+        before = self.__dict__.copy()
+        try:
+            yield
+        except DivergenceError:
+            raise
+        except BaseException:
+            self.__dict__.clear()
+            self.__dict__.update(before)
+            raise
+
+    # Parameters to parts ------------------------------------------------------------------------
+
+    def _resolve(self, n_rows, n_features, n_classes, old=None):
+        """Everything "auto" or by name, made definite: the plan of a network and its training."""
+        plan = SimpleNamespace(n_features=n_features, n_classes=n_classes)
+        for name, family in FAMILIES.items():
+            value = getattr(self, name)
+            if name == "negatives" and isinstance(value, str) and value == "auto":
+                value = "all" if n_rows <= ONE_BATCH else "hard"
+                value = value if old is None else clone(old.negatives)
+            setattr(plan, name, family.get(value))
+        plan.units = [int(n) for n in np.atleast_1d(self.hidden_layer_sizes)]
+        plan.dropout, plan.peer_normalization = self.dropout, self.peer_normalization
+        plan.low_precision = self.precision == "bfloat16"
+        plan.dtype = "float64" if self._double(n_rows) else "float32"
+        plan.prediction = self.prediction
+        plan.layers = counted_layers(self.prediction_layers, len(plan.units))
+        plan.head = plan.negatives.needs_head or self.prediction in ("head", "hybrid")
+        plan.device = pick_device(self.device)
+        if old is not None:  # what the first rows have fixed
+            plan.dtype, plan.scaler, plan.scaling = old.dtype, old.scaler, old.scaling
+            plan.strength = old.strength
+        if not plan.goodness.scores_classes:
+            plan.overlay.check(n_features, n_classes)
+        return plan
+
+    def _double(self, n_rows):
+        return self.precision == "float64" or (self.precision == "auto" and n_rows <= ONE_BATCH)
+
+    # Parts to a network -------------------------------------------------------------------------
+
+    def _scale(self, plan, X, weight):
+        """Fit the columns' scale on the training rows, and the label's strength to it."""
+        scaler, plan.scaling, rms = scaler_for(X, weight, self.scaling, np.dtype(plan.dtype))
+        plan.scaler = {"shift": scaler.shift.numpy().copy(), "divisor": scaler.divisor.numpy().copy()}
+        strength = getattr(plan.overlay, "strength", 1.0)
+        plan.strength = float(rms) if strength == "auto" else float(strength)
+
+    def _network(self, plan):
+        """The network a plan describes, its weights not yet drawn."""
+        check_memory(plan)
+        layers, n_inputs = [], plan.n_features
+        for index, n_units in enumerate(plan.units):
+            own = owns_label_weights(plan, index)
+            fan_in = n_inputs + (plan.n_classes if own else 0)
+            transform = Dense(n_inputs, n_units, fan_in, plan.low_precision)
+            layers.append(
+                Layer(index, transform, plan.n_classes, plan, plan.strength if own else None)
+            )
+            n_inputs = n_units
+        head = None
+        if plan.head:
+            width = sum(plan.units[index] for index in plan.layers)
+            head = Readout().build(width, plan.n_classes)
+        encoder = Encoder(
+            plan.overlay, plan.n_features, plan.n_classes, plan.strength, plan.input_normalization
+        )
+        network = Network(
+            Scaler(**plan.scaler), encoder, layers, head, plan.layers, plan.negatives, plan.n_classes
+        )
+        return network.to(dtype=getattr(torch, plan.dtype), device=plan.device)
+
+    def _net(self, plan, network, draws, callbacks=(), max_epochs=1):
+        """A skorch net ready to train the network."""
+        optimizer, options = optimizer_class(self.optimizer, self.optimizer_params)
+        net = FFNet(
+            network,
+            criterion=torch.nn.Identity,
+            optimizer=optimizer,
+            schedule=self.schedule,
+            draws=draws,
+            groups=self._parameter_groups(plan),
+            shuffle=self.shuffle,
+            batch_size=plan.batch_size,
+            max_epochs=max_epochs,
+            train_split=None,
+            callbacks=list(callbacks),
+            device=plan.device,
+            verbose=0,
+            **{f"optimizer__{name}": value for name, value in options.items()},
+        )
+        return net.initialize()
+
+    def _parameter_groups(self, plan):
+        """Rate and weight decay of every layer, and of the head."""
+        rates = np.atleast_1d(self.learning_rate_init).astype(float)
+        if len(rates) not in (1, len(plan.units)):
+            raise ValueError(
+                f"learning_rate_init has {len(rates)} entries for {len(plan.units)} layers; give "
+                f"one number, or one per layer."
+            )
+        rates = np.broadcast_to(rates, len(plan.units))
+        groups = [{"lr": float(rate), "weight_decay": self.alpha} for rate in rates]
+        if plan.head:
+            rate = self.head_learning_rate_init
+            rate = float(rates[-1] if rate is None else rate)
+            groups.append({"lr": rate, "weight_decay": self.head_alpha})
+        return groups
+
+    def _draws(self, plan):
+        """One generator for initial weights, order of rows, negatives and dropout."""
+        seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
+        generator = torch.Generator(plan.device).manual_seed(int(seed))
+        return Draws(generator, plan.device, getattr(torch, plan.dtype))
+
+    # The fitted state ---------------------------------------------------------------------------
+
+    def __getstate__(self):
+        """Owned numpy arrays instead of torch objects, so that pickles cross devices."""
+        state = super().__getstate__().copy()
+        if "net_" in state:
+            net = state.pop("net_")
+            state["_weights"] = to_numpy(net.module_.state_dict())
+            state["_depth"] = net.module_.depth
+            if self._resumable:
+                state["_optimizer"] = to_numpy(net.optimizer_.state_dict())
+                state["_generator"] = net.draws.generator.get_state().numpy().copy()
+        return state
+
+    def __setstate__(self, state):
+        state = dict(state)
+        weights, depth = state.pop("_weights", None), state.pop("_depth", None)
+        optimizer, generator = state.pop("_optimizer", None), state.pop("_generator", None)
+        super().__setstate__(state)
+        if weights is None:
+            return
+        plan = self._plan
+        plan.device = pick_device(plan.device if torch_has(plan.device) else "cpu")
+        draws = Draws(torch.Generator(plan.device), plan.device, getattr(torch, plan.dtype))
+        self.net_ = self._net(plan, self._network(plan), draws)
+        self.net_.module_.load_state_dict(to_torch(weights))
+        self.net_.module_.depth = depth
+        if optimizer is not None:
+            self.net_.optimizer_.load_state_dict(to_torch(optimizer))
+            draws.generator.set_state(torch.from_numpy(generator.copy()))
+
+
+def _no_nested_names(name, value, inner):
+    family = FAMILIES[name]
+    cls = family.registry.get(value)
+    example = f"{cls.__name__}({inner}=...)" if inspect_is_class(cls) else "an object"
+    return (
+        f"{name}={value!r} is a name and has no parameter {inner!r} to set; pass the part itself, "
+        f"{name}={example}, and then set {name}__{inner}."
+    )
+
+
+def inspect_is_class(value):
+    return isinstance(value, type)
+
+
+def initialize(network, generator):
+    """Draw W and U normal with variance 1 / fan_in; biases and readouts start at zero."""
+    for layer in network.layers:
+        layer.transform.reset(generator)
+        if layer.label_strength is not None:
+            std = layer.transform.fan_in**-0.5
+            torch.nn.init.normal_(layer.label_weight, std=std, generator=generator)
+
+
+def owns_label_weights(plan, index):
+    """Whether layer `index` has input columns of the label's own."""
+    where = "none" if plan.goodness.scores_classes else plan.overlay.label_layers
+    return where == "all" or (where == "first" and index == 0)
+
+
+def counted_layers(choice, n_layers):
+    """Indices of the layers that count: "all", "skip_first", or the indices themselves."""
+    if isinstance(choice, str):
+        return list(range(1 if choice == "skip_first" and n_layers > 1 else 0, n_layers))
+    indices = sorted({int(i) + n_layers if i < 0 else int(i) for i in choice})
+    if not indices or indices[0] < 0 or indices[-1] >= n_layers:
+        raise ValueError(
+            f"prediction_layers={choice!r} names no layer, or one that is not there; the "
+            f"{n_layers} layers are 0 to {n_layers - 1}."
+        )
+    return indices
+
+
+def torch_has(device):
+    kind = torch.device(device).type
+    return kind in ("cpu", "meta") or (
+        getattr(torch, kind, None) is not None and getattr(torch, kind).is_available()
+    )
+
+
+def pick_device(device):
+    """The torch device that `device` means; "auto" prefers CUDA."""
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        there = torch_has(device)
+    except RuntimeError:
+        there = False
+    if not there:
+        raise ValueError(
+            f"device={device!r} is not available on this machine; use device='auto' or 'cpu'."
+        )
+    return str(device)
+
+
+def check_memory(plan):
+    """Raise before allocating where weights and optimizer state exceed the machine's memory."""
+    sizes = [plan.n_features, *plan.units]
+    weights = sum((i + plan.n_classes) * o for i, o in zip(sizes, sizes[1:], strict=False))
+    needed = 4 * weights * np.dtype(plan.dtype).itemsize  # weights, gradient, two moments
+    available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if needed > available:
+        raise FFMemoryError(
+            f"A network of {weights:,} weights needs about {needed / 2**30:.1f} GiB to train, more "
+            f"than the {available / 2**30:.1f} GiB of this machine; use fewer features or smaller "
+            f"hidden_layer_sizes."
+        )
+
+
+def to_numpy(state):
+    """A nested state with every tensor an owned numpy array."""
+    return _convert(state, torch.Tensor, lambda t: t.detach().cpu().numpy().copy())
+
+
+def to_torch(state):
+    return _convert(state, np.ndarray, lambda a: torch.from_numpy(np.array(a)))
+
+
+def _convert(state, kind, function):
+    if isinstance(state, kind):
+        return function(state)
+    if isinstance(state, dict):
+        return {key: _convert(value, kind, function) for key, value in state.items()}
+    if isinstance(state, list):
+        return [_convert(value, kind, function) for value in state]
+    return state
+
+
+def continue_from(network, plan, old_net, old_plan):
+    """Give a new network the old one's weights, if they mean the same."""
+    changed = [
+        name
+        for name in ARCHITECTURE
+        if describe(getattr(plan, name)) != describe(getattr(old_plan, name))
+    ]
+    if plan.units != old_plan.units:
+        changed.append("hidden_layer_sizes")
+    if plan.head != old_plan.head or plan.layers != old_plan.layers:
+        changed.append("prediction, prediction_layers or negatives (with or without a head)")
+    if changed:
+        raise ValueError(
+            f"The architecture has changed since the last fit ({', '.join(changed)}), and its "
+            f"weights cannot be kept; set warm_start=False, or make a new estimator."
+        )
+    network.load_state_dict(old_net.module_.state_dict())
+
+
+def describe(part):
+    """Type and parameters of a part, comparable."""
+    return type(part).__qualname__, {k: repr(v) for k, v in part.get_params(deep=False).items()}
+
+
+__all__ = ["BaseFF", "initialize", "learners"]

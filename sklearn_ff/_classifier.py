@@ -1,0 +1,421 @@
+"""FFClassifier: a scikit-learn classifier that learns by the Forward-Forward algorithm."""
+
+from contextlib import contextmanager
+from numbers import Integral, Real
+
+import numpy as np
+import torch
+from scipy.special import log_softmax
+from sklearn.base import ClassifierMixin, _fit_context
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted
+
+from ._base import FAMILIES
+from ._learning import Learner, validate_rows
+
+
+class FFClassifier(ClassifierMixin, Learner):
+    """Classifier of dense layers that learn without backpropagation.
+
+    Every layer scores a row shown with a label, and learns by itself to score the true label higher
+    than wrong ones; nothing flows back to the layer below (Hinton, 2022).
+
+    Parameters
+    ----------
+    hidden_layer_sizes : int or sequence of int, default=(256,)
+        Number of units of every layer.
+    activation : {"relu", "leaky_relu", "gelu", "tanh"} or callable, default="relu"
+        Function of the pre-activation.
+    overlay : {"append", "replace", "add", "every_layer"}, Overlay or callable, default="append"
+        How a label is shown; see :mod:`sklearn_ff.overlays`.
+    negatives : {"auto", "uniform", "hard", "all", "permuted"}, Negatives or callable, \
+            default="auto"
+        Which wrong labels a row competes with; see :mod:`sklearn_ff.negatives`. "auto" is "all" for
+        up to 256 rows and "hard" for more.
+    goodness : {"mean_square", "sum_square", "mean_activation", "top_k", "readout"}, Goodness or \
+            callable, default="mean_square"
+        What a layer scores; see :mod:`sklearn_ff.goodness`.
+    objective : {"swish", "symba", "logistic", "margin", "softmax"}, Objective or callable, \
+            default="swish"
+        How scores become a loss; see :mod:`sklearn_ff.objectives`.
+    normalization : {"rms", "unit", "layer_norm", "none"} or Normalization, default="rms"
+        What is done to activities before the next layer sees them.
+    input_normalization : same as `normalization`, default="none"
+        What is done to a row after the label is in.
+    scaling : {"auto", "standard", "shared", "none"}, default="auto"
+        How columns are scaled, by statistics of the training rows; see :mod:`sklearn_ff.scaling`.
+    schedule : {"simultaneous", "greedy"}, default="simultaneous"
+        All layers learn from every batch, or one layer is trained after another.
+    prediction : {"goodness", "head", "hybrid"}, default="goodness"
+        By the goodness of every label (one pass per label), by a softmax head (one pass), or by the
+        goodness of the five labels that the head finds most likely.
+    prediction_layers : {"all", "skip_first"} or sequence of int, default="all"
+        Layers whose goodness counts and whose activities the head reads.
+    dropout : float in [0, 1), default=0.0
+        Share of units dropped from every layer in training.
+    peer_normalization : float, default=0.0
+        Rate at which units are drawn to the mean activity of their layer; Hinton used 0.03.
+    optimizer : str or class, default="adam"
+        A class of :mod:`torch.optim`, or its name.
+    optimizer_params : dict or None, default=None
+        Further options of the optimizer, such as ``{"momentum": 0.9}``.
+    learning_rate : {"linear", "cosine", "constant"}, default="linear"
+        How the rate falls, to zero at the end of training.
+    learning_rate_init : float or sequence of float, default=5e-3
+        Initial rate, for all layers or for each.
+    head_learning_rate_init : float or None, default=None
+        Initial rate of the head; by default that of the last layer.
+    alpha : float, default=0.0
+        Weight decay of the layers.
+    head_alpha : float, default=0.0
+        Weight decay of the head.
+    batch_size : int or "auto", default="auto"
+        Rows of a batch; "auto" is all of up to 256 rows, and 128 of more.
+    max_iter : int or "auto", default="auto"
+        Epochs, for each layer if `schedule="greedy"`. "auto" is as many as make 600 updates, and
+        at least 10.
+    shuffle : bool, default=True
+        Whether rows are shuffled in every epoch.
+    tol : float, default=1e-4
+        With a constant rate or early stopping: the smallest gain that counts.
+    n_iter_no_change : int, default=10
+        Epochs without gain after which training stops.
+    early_stopping : bool, default=False
+        Stop by the accuracy on held-out rows, and keep the weights of the best epoch.
+    validation_fraction : float, default=0.1
+        Share of the rows held out by `early_stopping`, unless `fit` is given `X_val`.
+    warm_start : bool, default=False
+        Whether `fit` continues from the weights of the last fit.
+    class_weight : dict, "balanced" or None, default=None
+        Weights of the classes.
+    callbacks : list of skorch callbacks or None, default=None
+        Told of every epoch and batch; copies of them are used.
+    device : str, default="auto"
+        A torch device; "auto" is CUDA if there is one, and the CPU otherwise.
+    precision : {"auto", "float32", "float64", "bfloat16"}, default="auto"
+        "auto" is double precision for up to 256 rows, and single for more. "bfloat16" multiplies
+        matrices in low precision, with single-precision weights and sums.
+    n_threads : int or None, default=None
+        Threads of torch during fit and prediction; None leaves them as they are.
+    verbose : bool or int, default=False
+        Whether to print a line per epoch.
+    random_state : int, RandomState or None, default=None
+        Seed of initial weights, order of rows, negatives and dropout.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The labels.
+    n_features_in_ : int
+        Number of features.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features, if X had any.
+    n_iter_ : int
+        Epochs run, over all layers if `schedule="greedy"`.
+    loss_ : float
+        Training loss of the last epoch, averaged over the layers.
+    loss_curve_ : list of float
+        That loss for every epoch.
+    validation_scores_ : list of float or None
+        Accuracy on held-out rows after every epoch.
+    best_validation_score_ : float or None
+        The best of them.
+    history_ : dict of str to ndarray of shape (n_iter_, n_layers)
+        "loss", "goodness_right", "goodness_wrong", "ranked_right" (share of rows whose true label
+        scores above the wrong ones); NaN where a layer did not learn.
+    scale_ : float
+        Factor that turns scores into log-probabilities.
+    negatives_, overlay_, goodness_, objective_ : objects
+        The parts in use.
+    batch_size_, max_iter_, scaling_, precision_, label_strength_ : int or str or float
+        What "auto" came to.
+    net_ : skorch net
+        The trained torch network is ``net_.module_``.
+
+    See Also
+    --------
+    sklearn.neural_network.MLPClassifier : The same kind of network, by backpropagation.
+
+    Notes
+    -----
+    Probabilities are a softmax of `scale_` times the scores. The scale is fitted by maximum
+    likelihood on the training rows (temperature scaling: Guo et al., 2017), against targets
+    smoothed as if the classes had been seen once more the wrong way (Platt, 1999).
+
+    References
+    ----------
+    Hinton, G. (2022). The Forward-Forward Algorithm: Some Preliminary Investigations.
+    arXiv:2212.13345.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn_ff import FFClassifier
+    >>> X, y = load_iris(return_X_y=True)
+    >>> FFClassifier(random_state=0).fit(X, y).score(X, y) > 0.9
+    True
+    """
+
+    _parameter_constraints: dict = {
+        "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
+        **{name: [str, object] for name in FAMILIES},
+        "scaling": [StrOptions({"auto", "standard", "shared", "none"})],
+        "schedule": [StrOptions({"simultaneous", "greedy"})],
+        "prediction": [StrOptions({"goodness", "head", "hybrid"})],
+        "prediction_layers": [StrOptions({"all", "skip_first"}), "array-like"],
+        "dropout": [Interval(Real, 0, 1, closed="left")],
+        "peer_normalization": [Interval(Real, 0, None, closed="left")],
+        "optimizer": [str, type],
+        "optimizer_params": [dict, None],
+        "learning_rate": [StrOptions({"linear", "cosine", "constant"})],
+        "learning_rate_init": [Interval(Real, 0, None, closed="neither"), "array-like"],
+        "head_learning_rate_init": [Interval(Real, 0, None, closed="neither"), None],
+        "alpha": [Interval(Real, 0, None, closed="left")],
+        "head_alpha": [Interval(Real, 0, None, closed="left")],
+        "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+        "max_iter": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+        "shuffle": ["boolean"],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "warm_start": ["boolean"],
+        "class_weight": [dict, StrOptions({"balanced"}), None],
+        "callbacks": [list, tuple, None],
+        "device": [str],
+        "precision": [StrOptions({"auto", "float32", "float64", "bfloat16"})],
+        "n_threads": [Interval(Integral, 1, None, closed="left"), None],
+        "verbose": ["verbose"],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(
+        self,
+        hidden_layer_sizes=(256,),
+        *,
+        activation="relu",
+        overlay="append",
+        negatives="auto",
+        goodness="mean_square",
+        objective="swish",
+        normalization="rms",
+        input_normalization="none",
+        scaling="auto",
+        schedule="simultaneous",
+        prediction="goodness",
+        prediction_layers="all",
+        dropout=0.0,
+        peer_normalization=0.0,
+        optimizer="adam",
+        optimizer_params=None,
+        learning_rate="linear",
+        learning_rate_init=5e-3,
+        head_learning_rate_init=None,
+        alpha=0.0,
+        head_alpha=0.0,
+        batch_size="auto",
+        max_iter="auto",
+        shuffle=True,
+        tol=1e-4,
+        n_iter_no_change=10,
+        early_stopping=False,
+        validation_fraction=0.1,
+        warm_start=False,
+        class_weight=None,
+        callbacks=None,
+        device="auto",
+        precision="auto",
+        n_threads=None,
+        verbose=False,
+        random_state=None,
+    ):
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.overlay = overlay
+        self.negatives = negatives
+        self.goodness = goodness
+        self.objective = objective
+        self.normalization = normalization
+        self.input_normalization = input_normalization
+        self.scaling = scaling
+        self.schedule = schedule
+        self.prediction = prediction
+        self.prediction_layers = prediction_layers
+        self.dropout = dropout
+        self.peer_normalization = peer_normalization
+        self.optimizer = optimizer
+        self.optimizer_params = optimizer_params
+        self.learning_rate = learning_rate
+        self.learning_rate_init = learning_rate_init
+        self.head_learning_rate_init = head_learning_rate_init
+        self.alpha = alpha
+        self.head_alpha = head_alpha
+        self.batch_size = batch_size
+        self.max_iter = max_iter
+        self.shuffle = shuffle
+        self.tol = tol
+        self.n_iter_no_change = n_iter_no_change
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.warm_start = warm_start
+        self.class_weight = class_weight
+        self.callbacks = callbacks
+        self.device = device
+        self.precision = precision
+        self.n_threads = n_threads
+        self.verbose = verbose
+        self.random_state = random_state
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+    # Learning -----------------------------------------------------------------------------------
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y, sample_weight=None, *, X_val=None, y_val=None):
+        """Learn from labelled rows.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training rows.
+        y : array-like of shape (n_samples,)
+            Their labels, of any kind.
+        sample_weight : array-like of shape (n_samples,) or None, default=None
+            A weight of k counts as k copies of the row; rows of weight zero are left out.
+        X_val, y_val : array-like or None, default=None
+            Held-out rows and labels, scored after every epoch.
+
+        Returns
+        -------
+        self : FFClassifier
+            The fitted estimator.
+        """
+        with self._all_or_nothing(), torch_threads(self.n_threads):
+            old = self if self.warm_start and hasattr(self, "net_") else None
+            X, y, weight = self._validate(X, y, sample_weight, reset=old is None)
+            codes = self._encode(y, None if old is None else self.classes_)
+            weight = weight * self._class_weights(codes)
+            held_out = self._held_out(X_val, y_val, X.dtype)
+            data = X, codes, weight
+            if self.early_stopping and held_out is None:
+                data, held_out = self._split(*data)
+            plan, network, draws = self._begin(*data, old)
+            return self._train(plan, network, draws, data, held_out)
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y, classes=None, sample_weight=None):
+        """Learn from some more rows, once through, at a constant rate.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows; those of the first call also fix the scale of the columns.
+        y : array-like of shape (n_samples,)
+            Their labels.
+        classes : array-like of shape (n_classes,) or None, default=None
+            All labels that will ever come; required in the first call.
+        sample_weight : array-like of shape (n_samples,) or None, default=None
+            Weights of the rows.
+
+        Returns
+        -------
+        self : FFClassifier
+            The fitted estimator.
+        """
+        self._refuse_in_partial_fit()
+        with self._all_or_nothing(), torch_threads(self.n_threads):
+            old = self if hasattr(self, "net_") else None
+            classes = self._all_classes(classes, old)
+            X, y, weight = self._validate(X, y, sample_weight, reset=old is None)
+            codes = self._encode(y, classes)
+            weight = weight * self._class_weights(codes)
+            plan, network, draws = self._begin(X, codes, weight, old, resume=True)
+            return self._train(
+                plan, network, draws, (X, codes, weight), old=old, resume=True
+            )
+
+    # Predicting ---------------------------------------------------------------------------------
+
+    def decision_function(self, X):
+        """Scaled scores of the classes.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples, n_classes), or (n_samples,) for two classes
+            Log-probabilities up to a constant per row; for two classes, the log-odds of the second.
+        """
+        scores = self._scaled_scores(X)
+        return scores[:, 1] - scores[:, 0] if scores.shape[1] == 2 else scores
+
+    def predict(self, X):
+        """The label of the highest score.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,)
+            Labels, of the kind given to `fit`.
+        """
+        return self.classes_[self._scaled_scores(X).argmax(1)]
+
+    def predict_log_proba(self, X):
+        """Logarithms of the classes' probabilities.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        log_p : ndarray of shape (n_samples, n_classes)
+            Ordered as `classes_`.
+        """
+        return log_softmax(self._scaled_scores(X), axis=1)
+
+    def predict_proba(self, X):
+        """Probabilities of the classes: a softmax of the scores times `scale_`.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        p : ndarray of shape (n_samples, n_classes)
+            Ordered as `classes_`.
+        """
+        return np.exp(self.predict_log_proba(X))
+
+    def _scaled_scores(self, X):
+        check_is_fitted(self)
+        X = validate_rows(self, X, reset=False, dtype=np.dtype(self._plan.dtype))
+        with torch_threads(self.n_threads):
+            return self._scores(X) * np.asarray(self.scale_, self._plan.dtype)
+
+
+@contextmanager
+def torch_threads(n_threads):
+    """So many threads for torch inside, as many as before outside."""
+    before = torch.get_num_threads()
+    if n_threads is None or n_threads == before:
+        yield
+        return
+    torch.set_num_threads(n_threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,330 @@
+"""From validated rows to a fitted state: what `fit` and `partial_fit` are made of."""
+
+import sys
+import warnings
+
+import numpy as np
+import torch
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax
+from skorch.callbacks import PrintLog
+from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import train_test_split
+from sklearn.preprocessing import LabelEncoder
+from sklearn.utils import compute_class_weight
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import _check_sample_weight, _num_samples, column_or_1d, validate_data
+
+from ._base import ONE_BATCH, BaseFF, continue_from, initialize
+from .core.callbacks import Decay, DivergenceGuard, FlatLoss, Validation
+from .core.engine import Rows
+from .core.forward_forward import label_scores
+from .exceptions import DivergenceError, InterruptedFitWarning
+
+UPDATES = 600  # of a fit whose max_iter is "auto"
+PREDICTION_BYTES = 2**26  # candidates of one layer that may live at once while predicting
+CALIBRATION_ROWS = 10_000
+HISTORY = ("loss", "goodness_right", "goodness_wrong", "ranked_right")
+
+
+class Learner(BaseFF):
+    """The private steps of learning, in the order in which `fit` takes them."""
+
+    def _refuse_in_partial_fit(self):
+        refused = {
+            "early_stopping=True": self.early_stopping,
+            "class_weight='balanced'": self.class_weight == "balanced",
+            "schedule='greedy'": self.schedule == "greedy",
+        }
+        for name, given in refused.items():
+            if given:
+                raise ValueError(f"partial_fit does not support {name}; use fit, or another value.")
+
+    def _validate(self, X, y, sample_weight, reset=True):
+        """Rows and labels checked, rows of weight zero left out."""
+        double = self._double(_num_samples(X)) if reset else self._plan.dtype == "float64"
+        X, y = validate_rows(self, X, y, reset=reset, dtype=np.float64 if double else np.float32)
+        y = column_or_1d(y, warn=True)
+        check_classification_targets(y)
+        weight = _check_sample_weight(
+            sample_weight,
+            X,
+            dtype=np.float64,
+            ensure_non_negative=True,
+            allow_all_zero_weights=False,
+        )
+        if (weight == 0).any():
+            X, y, weight = X[weight > 0], y[weight > 0], weight[weight > 0]
+        return X, y, weight
+
+    def _encode(self, y, classes):
+        """Labels as 0..K−1; `classes`, if given, are all that may occur."""
+        encoder = LabelEncoder().fit(y if classes is None else classes)
+        if classes is not None:
+            _refuse_unseen(LabelEncoder().fit(y).classes_, encoder.classes_)
+        if len(encoder.classes_) < 2:
+            raise ValueError(
+                f"FFClassifier needs rows of at least two classes, but y has one class: "
+                f"{encoder.classes_[0]!r}; without a wrong label there is nothing to learn."
+            )
+        self.classes_ = encoder.classes_
+        return encoder.transform(y)
+
+    def _all_classes(self, classes, old):
+        """The labels fixed by the first call of partial_fit."""
+        if old is None:
+            if classes is None:
+                raise ValueError("classes must be passed on the first call to partial_fit.")
+            return np.unique(np.asarray(classes))
+        if classes is not None and not np.array_equal(np.unique(classes), self.classes_):
+            raise ValueError(
+                f"classes={classes!r} is not the same as on the last call to partial_fit, was: "
+                f"{self.classes_!r}."
+            )
+        return self.classes_
+
+    def _class_weights(self, codes):
+        if self.class_weight is None:
+            return 1.0
+        present = np.unique(codes)
+        given = compute_class_weight(
+            self.class_weight, classes=self.classes_[present], y=self.classes_[codes]
+        )
+        weights = np.ones(len(self.classes_))
+        weights[present] = given
+        return weights[codes]
+
+    def _held_out(self, X_val, y_val, dtype):
+        if X_val is None and y_val is None:
+            return None
+        if X_val is None or y_val is None:
+            raise ValueError("X_val and y_val go together; one of them is missing.")
+        X_val, y_val = validate_rows(self, X_val, y_val, reset=False, dtype=dtype)
+        return X_val, LabelEncoder().fit(self.classes_).transform(column_or_1d(y_val))
+
+    def _split(self, X, codes, weight):
+        """Rows to learn from, and a share of them held out, by class if every class can be cut."""
+        stratify = codes
+        counts = np.bincount(codes, minlength=len(self.classes_))
+        n_held_out = int(np.ceil(self.validation_fraction * len(codes)))
+        if min(n_held_out, len(codes) - n_held_out) < np.count_nonzero(counts) or (counts == 1).any():
+            stratify = None
+            warnings.warn(
+                "early_stopping: a class is too small to be held out in proportion; the held-out "
+                "rows are drawn regardless of class.",
+                stacklevel=3,
+            )
+        if len(codes) < 2:
+            raise ValueError("early_stopping needs rows to hold out, but X has 1 sample.")
+        learn, hold = train_test_split(
+            np.arange(len(codes)),
+            test_size=self.validation_fraction,
+            stratify=stratify,
+            random_state=self.random_state,
+        )
+        return (X[learn], codes[learn], weight[learn]), (X[hold], codes[hold])
+
+    def _begin(self, X, codes, weight, old, resume=False):
+        """A plan, and a network to train: new, or with the weights of the last fit."""
+        plan = self._resolve(X.shape[0], X.shape[1], len(self.classes_), old and old._plan)
+        plan.batch_size = self._batch_size(X.shape[0])
+        if old is None:
+            self._scale(plan, X, weight)
+        network = self._network(plan)
+        draws = old.net_.draws if resume and old is not None else self._draws(plan)
+        if old is None:
+            initialize(network, draws.generator)
+        else:
+            continue_from(network, plan, old.net_, old._plan)
+        return plan, network, draws
+
+    def _batch_size(self, n_rows):
+        if self.batch_size == "auto":
+            return n_rows if n_rows <= ONE_BATCH else 128
+        return min(int(self.batch_size), n_rows)
+
+    def _train(self, plan, network, draws, data, held_out=None, old=None, resume=False):
+        """Train and keep the result; what diverges is kept at its last finite weights."""
+        n_batches = -(-len(data[1]) // plan.batch_size)
+        epochs = 1 if resume else self._epochs(n_batches)
+        callbacks = self._callbacks(plan, epochs * n_batches, held_out, resume)
+        net = self._net(plan, network, draws, callbacks, epochs)
+        old = old if resume else None
+        if old is not None:
+            net.optimizer_.load_state_dict(old.net_.optimizer_.state_dict())
+        network.train()
+        try:
+            net.train(self._rows(plan, *data))
+        finally:
+            diverged = isinstance(sys.exc_info()[1], DivergenceError)
+            if sys.exc_info()[1] is None or diverged:
+                self._keep(plan, net, data, epochs, old, resume)
+        self._warn(net, resume)
+        return self
+
+    def _epochs(self, n_batches):
+        if self.max_iter == "auto":
+            return max(10, -(-UPDATES // n_batches))
+        return int(self.max_iter)
+
+    def _rows(self, plan, X, codes, weight):
+        """Copies on the device; weights have mean 1, so that a batch's loss is not biased."""
+        dtype = getattr(torch, plan.dtype)
+        x = torch.tensor(X).to(plan.device) if isinstance(X, np.ndarray) else X.copy()
+        y = torch.as_tensor(codes, dtype=torch.int64).to(plan.device)
+        weight = torch.as_tensor(weight / weight.mean(), dtype=dtype).to(plan.device)
+        return Rows(x, y, weight, plan.device, dtype)
+
+    def _callbacks(self, plan, n_batches, held_out, resume):
+        """Ours first, then copies of the user's."""
+        ours = [("guard", DivergenceGuard())]
+        if self.learning_rate != "constant" and not resume:
+            ours.append(("decay", Decay(self.learning_rate, n_batches)))
+        if held_out is not None:
+            patience = self.n_iter_no_change if self.early_stopping else None
+            ours.append(("validation", Validation(Accuracy(plan, *held_out), patience, self.tol)))
+        elif self.learning_rate == "constant" and not resume:
+            ours.append(("flat", FlatLoss(self.tol, self.n_iter_no_change)))
+        if self.verbose:
+            ours.append(("log", PrintLog(keys_ignored=["statistics", "layers"])))
+        return [*ours, *(clone(callback, safe=False) for callback in self.callbacks or ())]
+
+    def _keep(self, plan, net, data, epochs, old, resume):
+        """The fitted attributes."""
+        X, codes, weight = data
+        net.module_.eval()
+        net.module_.requires_grad_(True)
+        counts = np.bincount(codes, weight, minlength=len(self.classes_))
+        self.class_count_ = counts if old is None else counts + old.class_count_
+        for name in ("overlay", "negatives", "goodness", "objective", "batch_size", "scaling"):
+            setattr(self, f"{name}_", getattr(plan, name))
+        self.max_iter_, self.label_strength_ = epochs, plan.strength
+        self.precision_ = "bfloat16" if plan.low_precision else plan.dtype
+        self._keep_history(net, len(plan.units), old)
+        net.forget()
+        self._plan, self.net_, self._resumable = plan, net, resume
+        self.scale_ = self._fit_scale(X, codes, weight)
+
+    def _keep_history(self, net, n_layers, old):
+        new = history_arrays(net.history, n_layers)
+        self.history_ = (
+            new if old is None else {k: np.vstack([old.history_[k], new[k]]) for k in HISTORY}
+        )
+        self.n_iter_ = len(self.history_["loss"])
+        self.loss_curve_ = [float(np.nanmean(row)) for row in self.history_["loss"]]
+        self.loss_ = self.loss_curve_[-1] if self.loss_curve_ else np.nan
+        scores = [row["valid_score"] for row in net.history if "valid_score" in row]
+        self.validation_scores_ = scores or None
+        finite = [score for score in scores if not np.isnan(score)]
+        self.best_validation_score_ = max(finite) if finite else None
+
+    def _fit_scale(self, X, codes, weight):
+        """Maximum-likelihood scale of the scores, against targets smoothed as by Platt (1999)."""
+        some = slice(None, None, -(-len(codes) // CALIBRATION_ROWS))
+        scores = self._scores(X[some])
+        K = len(self.classes_)
+        seen = self.class_count_[codes[some]][:, None]
+        sure = (seen + 1) / (seen + 2)
+        target = np.where(np.arange(K) == codes[some][:, None], sure, (1 - sure) / (K - 1))
+        return likeliest_scale(scores, target, weight[some])
+
+    def _scores(self, X):
+        """Scores of validated rows for every class, part by part."""
+        return network_scores(self.net_.module_, self._plan, X)
+
+    def _warn(self, net, resume):
+        """What the user should know of how training ended."""
+        if net.interrupted_:
+            warnings.warn(
+                f"Training was interrupted after {net.n_updates_} updates; the estimator keeps "
+                f"what it has learned until then.",
+                InterruptedFitWarning,
+                stacklevel=4,
+            )
+        flat = dict(net.callbacks_).get("flat")
+        if flat is not None and not flat.flat_:
+            warnings.warn(
+                f"The training loss still fell by more than tol={self.tol} after max_iter="
+                f"{self.max_iter_} epochs; increase max_iter.",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
+        last = [self.history_[name][-1] for name in ("goodness_right", "goodness_wrong")]
+        dead = [int(i) + 1 for i in np.flatnonzero((last[0] == 0) & (last[1] == 0))]
+        if dead:
+            warnings.warn(
+                f"No unit of layers {dead} was active in the last epoch; lower "
+                f"learning_rate_init, or set peer_normalization=0.03.",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
+
+
+class Accuracy:
+    """Share of held-out rows whose true label scores highest."""
+
+    def __init__(self, plan, X, codes):
+        self.plan, self.X, self.codes = plan, X, codes
+
+    def __call__(self, network):
+        scores = network_scores(network, self.plan, self.X)
+        return float(np.mean(scores.argmax(1) == self.codes)) if np.isfinite(scores).all() else np.nan
+
+
+def network_scores(network, plan, X):
+    """Scores (rows, classes) of numpy or sparse rows, part by part so that memory is bounded."""
+    network.eval()
+    width = max(plan.units) * (plan.n_classes if plan.prediction != "head" else 1)
+    size = max(1, PREDICTION_BYTES // (8 * (width + plan.n_features)))
+    rows = Rows(X, np.empty(X.shape[0]), None, plan.device, getattr(torch, plan.dtype))
+    parts = [
+        label_scores(network, rows.rows(slice(i, i + size)), plan.prediction, plan.layers)
+        for i in range(0, X.shape[0], size)
+    ]
+    return torch.cat(parts).cpu().numpy()
+
+
+def likeliest_scale(scores, target, weight):
+    """The scale s that maximises Σ w target · log softmax(s scores)."""
+    scores = scores.astype(np.float64)
+    gap = np.ptp(scores, axis=1).mean()
+    if not np.isfinite(gap) or gap == 0:
+        return 1.0
+
+    def loss(log_scale):
+        log_p = log_softmax(np.exp(log_scale) / gap * scores, axis=1)
+        return -weight @ (target * log_p).sum(1)
+
+    best = minimize_scalar(loss, bounds=(-6, 6), method="bounded", options={"xatol": 1e-10})
+    return float(np.exp(best.x) / gap)
+
+
+def history_arrays(rows, n_layers):
+    """What skorch's history holds of our statistics, as arrays (epochs, layers)."""
+    arrays = {name: np.full((len(rows), n_layers), np.nan) for name in HISTORY}
+    for epoch, row in enumerate(rows):
+        for name, values in zip(HISTORY, row.get("statistics", []), strict=False):
+            arrays[name][epoch, row["layers"]] = values
+    return arrays
+
+
+def validate_rows(estimator, X, y="no_validation", *, reset, dtype):
+    """scikit-learn's validation in the dtype of the computation; nothing beyond float32 passes."""
+    with np.errstate(over="ignore"):
+        checked = validate_data(
+            estimator, X, y, reset=reset, dtype=dtype, order="C", accept_sparse="csr"
+        )
+    X = checked[0] if isinstance(checked, tuple) else checked
+    values = X if isinstance(X, np.ndarray) else X.data
+    if dtype == np.float64 and values.size and np.abs(values).max() > np.finfo(np.float32).max:
+        raise ValueError("Input X contains infinity or a value too large for dtype('float32').")
+    return checked
+
+
+def _refuse_unseen(labels, classes):
+    unseen = np.setdiff1d(labels, classes)
+    if len(unseen):
+        raise ValueError(
+            f"y contains labels that were not there at first: {unseen}; the classes are {classes}."
+        )

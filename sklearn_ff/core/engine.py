@@ -1,0 +1,234 @@
+"""The training loop: a thin skorch net whose train step is the page's."""
+
+import signal
+import threading
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from scipy.sparse import issparse
+from skorch import NeuralNet
+from skorch.callbacks import EpochTimer
+
+from .callbacks import Decay, StopStage, StopTraining
+from .forward_forward import schedule_stages, step
+
+# Candidates of one layer that may live at once while training, in bytes; more are learned from in
+# several parts of the batch, whose gradients add up.
+CANDIDATE_BYTES = 2**27
+
+
+class Rows:
+    """Training rows as a skorch dataset: x (a tensor, or sparse rows), labels and weights."""
+
+    def __init__(self, x, y, weight, device, dtype):
+        self.x, self.y, self.weight = x, y, weight
+        self.device, self.dtype = device, dtype
+        self.wrong = None
+
+    def __len__(self):
+        return len(self.y)
+
+    def batch(self, index=slice(None)):
+        wrong = None if self.wrong is None else self.wrong[index]
+        return self.rows(index), self.y[index], self.weight[index], wrong
+
+    def rows(self, index):
+        if isinstance(self.x, torch.Tensor):
+            return self.x[index]
+        index = index.cpu().numpy() if isinstance(index, torch.Tensor) else index
+        rows = self.x[index].toarray() if issparse(self.x) else self.x[index]
+        return torch.tensor(rows, dtype=self.dtype, device=self.device)
+
+
+class Batches:
+    """Slices of the rows by a permuted index; all rows as they lie if one batch holds them."""
+
+    def __init__(self, rows, batch_size, shuffle, draws):
+        self.rows, self.batch_size, self.shuffle, self.draws = rows, batch_size, shuffle, draws
+
+    def __len__(self):
+        return -(-len(self.rows) // self.batch_size)
+
+    def __iter__(self):
+        n = len(self.rows)
+        if n <= self.batch_size:
+            yield self.rows.batch()
+            return
+        if not self.shuffle:
+            for start in range(0, n, self.batch_size):
+                yield self.rows.batch(slice(start, start + self.batch_size))
+            return
+        for index in self.draws.permutation(n).split(self.batch_size):
+            yield self.rows.batch(index)
+
+
+class FFNet(NeuralNet):
+    """skorch's loop, notifications and history around the Forward-Forward step.
+
+    One optimizer with a parameter group per layer and one for the head, in the order of
+    `module_.layers`; each group steps alone, after `on_grad_computed`.
+    """
+
+    def __init__(self, *args, schedule="simultaneous", draws=None, groups=None, shuffle=True, **kw):
+        self.schedule, self.draws, self.groups, self.shuffle = schedule, draws, groups, shuffle
+        super().__init__(*args, **kw)
+
+    @property
+    def _default_callbacks(self):
+        return [("epoch_timer", EpochTimer())]
+
+    def initialize_optimizer(self, triggered_directly=None):
+        modules = learners(self.module_)
+        groups = [
+            {"params": list(module.parameters()), **group}
+            for module, group in zip(modules, self.groups, strict=True)
+        ]
+        self.optimizer_ = self.optimizer(groups, **self.get_params_for("optimizer"))
+        return self
+
+    def get_dataset(self, X, y=None):
+        return X
+
+    def get_iterator(self, dataset, training=False):
+        return Batches(dataset, self.batch_size, self.shuffle, self.draws)
+
+    def forget(self):
+        """Let go of everything that refers to training rows."""
+        for name in ("interrupt_", "stage_"):
+            vars(self).pop(name, None)
+        self.callbacks_ = [(n, c) for n, c in self.callbacks_ if not type(c).__module__ == Decay.__module__]
+
+    def train(self, rows):
+        """Fit stage by stage; an interrupt keeps what is learned, if anything is."""
+        self.n_updates_ = 0
+        self.interrupted_ = False
+        self.lowest_loss_ = np.inf
+        with deferred_interrupt() as self.interrupt_:
+            self.notify("on_train_begin", X=rows)
+            try:
+                for self.stage_ in schedule_stages(self.module_, self.schedule):
+                    self.module_.learn(self.stage_)
+                    self._train_stage(rows)
+            except StopTraining:
+                pass
+            except KeyboardInterrupt:
+                if not self.n_updates_:
+                    raise
+                self.interrupted_ = True
+            self.notify("on_train_end", X=rows)
+        return self
+
+    def _train_stage(self, rows):
+        self.notify_stage("on_stage_begin", rows)
+        try:
+            self.fit_loop(rows)
+        except StopStage:
+            pass
+        self.notify_stage("on_stage_end", rows)
+
+    def notify_stage(self, name, rows):
+        for _, callback in self.callbacks_:
+            getattr(callback, name, lambda *_: None)(self, rows)
+
+    def notify(self, method_name, **kwargs):
+        """As skorch's; a callback that raises KeyboardInterrupt, as skorch's do, means stop."""
+        try:
+            super().notify(method_name, **kwargs)
+        except KeyboardInterrupt as stop:
+            raise StopTraining from stop
+
+    def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
+        """One pass over the rows; what is measured stays on the device until its end."""
+        if iterator is None:
+            return
+        self._set_training(training)
+        self._draw_once_an_epoch(iterator.rows)
+        totals = 0.0
+        for batch in iterator:
+            self._stop_if_interrupted()
+            self.notify("on_batch_begin", batch=batch, training=training)
+            statistics = step_fn(batch, **fit_params)
+            self.n_updates_ += 1
+            totals = totals + statistics * (len(batch[1]) / len(iterator.rows))
+            self.notify("on_batch_end", batch=batch, training=training, loss=statistics[0])
+        self._stop_if_interrupted()
+        self._record(totals)
+
+    def _stop_if_interrupted(self):
+        if self.interrupt_.is_set():
+            raise KeyboardInterrupt
+
+    def _draw_once_an_epoch(self, rows):
+        negatives, K = self.module_.negatives, self.module_.n_classes
+        if negatives.redraw == "epoch" or (negatives.redraw == "once" and rows.wrong is None):
+            rows.wrong = negatives.draw(rows.y, K, self.draws)
+
+    def train_step(self, batch, **fit_params):
+        """The page's step, over parts of the batch if its candidates are many."""
+        x, y, weight, wrong = batch
+        weight, size = weight / len(y), self._part_size(x)
+        total = 0.0
+        for start in range(0, len(y), size):
+            part = slice(start, start + size)
+            update = self._update if start + size >= len(y) else lambda module: None
+            drawn = None if wrong is None else wrong[part]
+            total = total + step(
+                self.module_, x[part], y[part], weight[part], update, self.draws, drawn
+            )
+        return total
+
+    def _part_size(self, x):
+        net = self.module_
+        candidates = net.n_classes if net.negatives.many else 2
+        width = max(layer.n_units for layer in net.layers)
+        return max(1, CANDIDATE_BYTES // (candidates * width * x.element_size()))
+
+    def _update(self, module):
+        """Let the optimizer see this layer's group alone, then drop its gradient."""
+        optimizer, every = self.optimizer_, self.optimizer_.param_groups
+        index = learners(self.module_).index(module)
+        self.notify("on_grad_computed", named_parameters=list(module.named_parameters()))
+        optimizer.param_groups = every[index : index + 1]
+        try:
+            optimizer.step()
+        finally:
+            optimizer.param_groups = every
+        module.zero_grad(set_to_none=True)
+
+    def _record(self, totals):
+        """Move one epoch's statistics, (4, layers learning), into the history."""
+        totals = totals.cpu().numpy().astype(np.float64)
+        loss = float(totals[0].mean())
+        self.history.record("train_loss", loss)
+        self.history.record("train_loss_best", loss < self.lowest_loss_)
+        self.lowest_loss_ = min(loss, self.lowest_loss_)
+        self.history.record("layers", [layer.index for layer in self.stage_])
+        self.history.record("statistics", totals.tolist())
+
+
+def learners(network):
+    """Whatever learns alone: every layer, and the head."""
+    return [*network.layers, *([network.head] if network.head is not None else [])]
+
+
+@contextmanager
+def deferred_interrupt():
+    """Ctrl-C sets the event that is yielded, so that no update is torn; a second one goes through."""
+    event = threading.Event()
+    default = signal.default_int_handler
+    main = threading.current_thread() is threading.main_thread()
+    if not main or signal.getsignal(signal.SIGINT) is not default:
+        yield event
+        return
+
+    def note(signum, frame):
+        if event.is_set():
+            default(signum, frame)
+        event.set()
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield event
+    finally:
+        signal.signal(signal.SIGINT, default)

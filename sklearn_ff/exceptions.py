@@ -1,0 +1,29 @@
+"""Errors and warnings of the package."""
+
+__all__ = [
+    "DivergenceError",
+    "FFError",
+    "FFMemoryError",
+    "FFWarning",
+    "InterruptedFitWarning",
+]
+
+
+class FFError(Exception):
+    """Base of every error that this package defines."""
+
+
+class DivergenceError(FFError, ValueError):
+    """Training left the finite numbers; the last finite weights are kept on the estimator."""
+
+
+class FFMemoryError(FFError, MemoryError):
+    """The network asked for does not fit into the memory of this machine."""
+
+
+class FFWarning(UserWarning):
+    """Base of every warning that this package defines."""
+
+
+class InterruptedFitWarning(FFWarning):
+    """Training was interrupted by the keyboard; the estimator keeps what it has learned."""

@@ -1,0 +1,115 @@
+"""What a layer is made of besides its goodness: transform, activation, normalisation.
+
+The contracts. A transform is a torch module, linear in its input and without bias, with
+`n_units`; the layer adds the label's code and the bias. An activation is any callable on tensors.
+A normalisation scales rows to a common length, so that only their direction is passed on:
+N(z) = center(z)·factor(mean square of center(z), width).
+"""
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from .parts import Family, Part
+
+__all__ = [
+    "Dense",
+    "LayerNorm",
+    "NoNorm",
+    "Normalization",
+    "RMSNorm",
+    "UnitNorm",
+    "activations",
+    "normalizations",
+]
+
+
+class Normalization(Part):
+    """Base of a normalisation; see the module's docstring for the contract."""
+
+    identity = False
+
+    def center(self, z):
+        return z
+
+    def factor(self, mean_square, width):
+        raise NotImplementedError
+
+    def __call__(self, z):
+        z = self.center(z)
+        return z * self.factor(z.square().mean(-1, keepdim=True), z.shape[-1])
+
+
+# Far below the mean square of any living layer, and keeps a dead one at zero.
+_EPS = 1e-10
+
+normalizations = Family("normalization", Normalization)
+
+
+@normalizations.register("rms")
+class RMSNorm(Normalization):
+    """Mean square 1 per unit (Hinton's code, 2022)."""
+
+    def factor(self, mean_square, width):
+        return (mean_square + _EPS).rsqrt()
+
+
+@normalizations.register("unit")
+class UnitNorm(Normalization):
+    """Length 1 (Hinton's text, 2022)."""
+
+    def factor(self, mean_square, width):
+        return (mean_square * width + _EPS).rsqrt()
+
+
+@normalizations.register("layer_norm")
+class LayerNorm(RMSNorm):
+    """Mean 0 and mean square 1 over the row's units, without learned scale (Ba et al., 2016)."""
+
+    def center(self, z):
+        return z - z.mean(-1, keepdim=True)
+
+
+@normalizations.register("none")
+class NoNorm(Normalization):
+    """Rows as they are: the next layer can then read the goodness off their length."""
+
+    identity = True
+
+    def factor(self, mean_square, width):
+        return torch.ones_like(mean_square)
+
+    def __call__(self, z):
+        return z
+
+
+class Activation(Part):
+    """A function of the pre-activation, by name or as given."""
+
+    def __init__(self, function):
+        self.function = function
+
+    def __call__(self, a):
+        return self.function(a)
+
+
+activations = Family("activation", Activation, Activation, "(tensor) -> tensor")
+for _name in ("relu", "leaky_relu", "gelu", "tanh"):
+    activations.register(_name)(lambda f=getattr(F, _name): Activation(f))
+
+
+class Dense(nn.Module):
+    """W z; W starts normal with variance 1 / fan_in (Hinton's code, 2022)."""
+
+    def __init__(self, n_inputs, n_units, fan_in, low_precision=False):
+        super().__init__()
+        self.n_units, self.fan_in, self.low_precision = n_units, fan_in, low_precision
+        self.weight = nn.Parameter(torch.empty(n_units, n_inputs))
+
+    def reset(self, generator):
+        nn.init.normal_(self.weight, std=self.fan_in**-0.5, generator=generator)
+
+    def forward(self, z):
+        if self.low_precision:
+            return F.linear(z.bfloat16(), self.weight.bfloat16()).to(self.weight.dtype)
+        return F.linear(z, self.weight)

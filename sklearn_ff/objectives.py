@@ -1,0 +1,133 @@
+"""How the scores of the candidates become a loss.
+
+The contract. `loss(scores, layer)` takes scores g of shape (rows, candidates), the right candidate
+in column 0, and returns one loss per row; the step weighs and averages them. `layer.index` and
+`layer.n_units` say which layer asks. `sharpness` is the factor that turns a difference of scores
+into log-odds. A callable `(scores) -> losses` serves too.
+
+In the formulas g⁺ is the score of the right candidate, g⁻ that of a wrong one, Δ = g⁺ − g⁻, and
+terms with g⁻ are averaged over the wrong candidates.
+"""
+
+import numbers
+
+from torch.nn.functional import logsigmoid, softplus
+
+from .parts import Family, Part
+
+__all__ = ["Logistic", "Margin", "Objective", "Softmax", "Swish", "SymBa", "objectives"]
+
+
+class Objective(Part):
+    """Base of an objective; see the module's docstring for the contract."""
+
+    sharpness = 1.0
+
+    def loss(self, scores, layer):
+        raise NotImplementedError
+
+
+class FunctionObjective(Objective):
+    """A user's callable as an objective."""
+
+    def __init__(self, function):
+        self.function = function
+
+    def loss(self, scores, layer):
+        return self.function(scores)
+
+
+objectives = Family("objective", Objective, FunctionObjective, "(scores) -> losses")
+
+
+def _gap(scores):
+    """Δ for every wrong candidate: (rows, candidates − 1)."""
+    return scores[:, :1] - scores[:, 1:]
+
+
+@objectives.register("logistic")
+class Logistic(Objective):
+    """softplus(−s(g⁺ − θ)) + softplus(s(g⁻ − θ)) (Hinton, 2022).
+
+    `threshold` θ is a number, "width" (the layer's number of units, for a sum of squares), or a
+    list with one of these per layer; `threshold_wrong`, if given, replaces it for g⁻.
+    """
+
+    def __init__(self, threshold=1.0, sharpness=10.0, threshold_wrong=None):
+        self.threshold = threshold
+        self.sharpness = sharpness
+        self.threshold_wrong = threshold_wrong
+
+    def loss(self, scores, layer):
+        right = _threshold(self.threshold, layer)
+        wrong = self.threshold_wrong
+        wrong = right if wrong is None else _threshold(wrong, layer)
+        s = self.sharpness
+        return (
+            softplus(s * (right - scores[:, 0]))
+            + softplus(s * (scores[:, 1:] - wrong)).mean(1)
+        )
+
+
+def _threshold(value, layer):
+    if isinstance(value, (list, tuple)):
+        if layer.index >= len(value):
+            raise ValueError(
+                f"threshold has {len(value)} entries, but there is a layer number "
+                f"{layer.index + 1}; give one entry per layer."
+            )
+        value = value[layer.index]
+    if value == "width":
+        return layer.n_units
+    if not isinstance(value, numbers.Real):
+        raise ValueError(
+            f"threshold={value!r} is not understood; give a number, 'width', or a list of them."
+        )
+    return value
+
+
+@objectives.register("symba")
+class SymBa(Objective):
+    """softplus(−sΔ): no threshold, both candidates pull alike (Lee and Song, 2023)."""
+
+    def __init__(self, sharpness=10.0):
+        self.sharpness = sharpness
+
+    def loss(self, scores, layer):
+        return softplus(-self.sharpness * _gap(scores)).mean(1)
+
+
+@objectives.register("swish")
+class Swish(Objective):
+    """x σ(x) with x = −sΔ: like SymBa, but hopeless rows stop pulling harder."""
+
+    def __init__(self, sharpness=10.0):
+        self.sharpness = sharpness
+
+    def loss(self, scores, layer):
+        x = -self.sharpness * _gap(scores)
+        return (x * x.sigmoid()).mean(1)
+
+
+@objectives.register("margin")
+class Margin(Objective):
+    """max(0, m − Δ) + λ g⁻: rows that are right by `margin` are left alone (Wu et al., 2024)."""
+
+    def __init__(self, margin=1.0, penalty=0.0):
+        self.margin = margin
+        self.penalty = penalty
+
+    def loss(self, scores, layer):
+        hinge = (self.margin - _gap(scores)).clamp_min(0)
+        return (hinge + self.penalty * scores[:, 1:]).mean(1)
+
+
+@objectives.register("softmax")
+class Softmax(Objective):
+    """−log softmax(s g)⁺: the right candidate against all others at once."""
+
+    def __init__(self, sharpness=4.0):
+        self.sharpness = sharpness
+
+    def loss(self, scores, layer):
+        return -(self.sharpness * scores).log_softmax(1)[:, 0]

@@ -1,0 +1,198 @@
+"""How a label is shown to the network.
+
+The contract. Every overlay is affine in the label: row x shown with label c is
+
+    encode(x, c) = base(x) + code[c],
+
+so W·encode(x, c) = W·base(x) + W·code[c], and the large product W·base(x) is computed once per row
+for all labels. `base(x, n_classes)` returns rows of the same shape as x. The code comes in one of
+two forms, both scaled by the `strength` s:
+
+* `label_layers = "none"`: `code(n_features, n_classes)` returns one row per class in the space of
+  the features, which the first layer sees through its own weights;
+* `label_layers = "first"` or "all": the label has input columns of its own, one per class, in the
+  first or in every layer. Their weights U are stored apart, and W·code[c] is s·U[c].
+
+The neutral label is the mean code. A callable `(n_features, n_classes) -> code` serves too.
+"""
+
+import math
+
+import torch
+from torch import nn
+from torch.nn.functional import embedding
+
+from .parts import Family, Part
+
+__all__ = ["Add", "Append", "Encoder", "EveryLayer", "Overlay", "Replace", "overlays"]
+
+
+class Overlay(Part):
+    """Base of an overlay; see the module's docstring for the contract."""
+
+    label_layers = "none"
+
+    def base(self, x, n_classes):
+        return x
+
+    def code(self, n_features, n_classes):
+        return None
+
+    def check(self, n_features, n_classes):
+        """Raise ValueError where this overlay cannot show so many classes in so many features."""
+
+
+overlays = Family(
+    "overlay", Overlay, lambda f: Add(code=f), "(n_features, n_classes) -> code matrix"
+)
+
+
+@overlays.register("append")
+class Append(Overlay):
+    """One column per class beside the features; no feature is lost.
+
+    The label's columns have weights of their own, so nothing is padded: the first layer computes
+    W x + s U[c], which is the product with the concatenated row.
+    """
+
+    label_layers = "first"
+
+    def __init__(self, strength="auto"):
+        self.strength = strength
+
+
+@overlays.register("every_layer")
+class EveryLayer(Overlay):
+    """A learned code added to the pre-activation of every layer, the first included."""
+
+    label_layers = "all"
+
+    def __init__(self, strength="auto"):
+        self.strength = strength
+
+
+@overlays.register("replace")
+class Replace(Overlay):
+    """One-hot label written over features (Hinton, 2022): "first", "last", or a list of indices.
+
+    The overwritten features are lost, which is harmless only where they carry nothing, as on the
+    border of MNIST. Their weights serve the label alone, and are stored as the label's.
+    """
+
+    label_layers = "first"
+
+    def __init__(self, features="first", strength="auto"):
+        self.features = features
+        self.strength = strength
+
+    def base(self, x, n_classes):
+        base = x.clone()
+        base[..., self._columns(n_classes)] = 0
+        return base
+
+    def _columns(self, n_classes):
+        if isinstance(self.features, str):
+            return slice(0, n_classes) if self.features == "first" else slice(-n_classes, None)
+        return list(self.features)
+
+    def check(self, n_features, n_classes):
+        if isinstance(self.features, str):
+            if self.features not in ("first", "last"):
+                raise ValueError(
+                    f"features={self.features!r}; Replace takes 'first', 'last' or column indices."
+                )
+            if n_classes > n_features:
+                raise ValueError(
+                    f"overlay='replace' needs one feature per class, but X has {n_features} "
+                    f"features for {n_classes} classes; use overlay='append'."
+                )
+        elif len(set(self.features)) != n_classes or not all(
+            0 <= j < n_features for j in self.features
+        ):
+            raise ValueError(
+                f"features={list(self.features)} must be {n_classes} different column indices "
+                f"below {n_features}, one per class."
+            )
+
+
+@overlays.register("add")
+class Add(Overlay):
+    """A code added to the features: the user's `matrix`, shape (n_classes, n_features).
+
+    `matrix` may be a callable (n_features, n_classes) -> matrix. By default class c adds the cosine
+    wave √2 cos(π (c + 1) (j + ½) / n_features) over the features j, so that classes are orthogonal.
+    """
+
+    def __init__(self, matrix=None, strength="auto"):
+        self.matrix = matrix
+        self.strength = strength
+
+    def code(self, n_features, n_classes):
+        if self.matrix is None:
+            return _waves(n_features, n_classes)
+        matrix = self.matrix(n_features, n_classes) if callable(self.matrix) else self.matrix
+        return torch.as_tensor(matrix, dtype=torch.float64)
+
+    def check(self, n_features, n_classes):
+        shape = tuple(self.code(n_features, n_classes).shape)
+        if shape != (n_classes, n_features):
+            raise ValueError(
+                f"the overlay's code has shape {shape}; it must be (n_classes, n_features) = "
+                f"({n_classes}, {n_features})."
+            )
+
+
+def _waves(n_features, n_classes):
+    j = torch.arange(n_features, dtype=torch.float64) + 0.5
+    c = torch.arange(n_classes, dtype=torch.float64)[:, None] + 1
+    return math.sqrt(2) * (math.pi * c * j / n_features).cos()
+
+
+class Encoder(nn.Module):
+    """W·encode(x, c) for many labels c at the cost of one product W·base(x) per row.
+
+    With a `normalization` of the input, encode(x, c) is scaled after the label is in. Its mean
+    square, |base|² + 2 base·code[c] + |code[c]|² over the width, needs no second product either.
+    """
+
+    def __init__(self, overlay, n_features, n_classes, strength, normalization):
+        super().__init__()
+        self.overlay, self.normalization = overlay, normalization
+        self.n_classes, self.strength = n_classes, strength
+        code = overlay.code(n_features, n_classes)
+        if code is not None:
+            code = normalization.center(with_neutral(code * strength))
+        self.register_buffer("code", code)
+
+    def forward(self, x, layer):
+        """The function labels -> W·encode(x, labels), (rows, candidates, units); None: no label."""
+        base = self.normalization.center(self.overlay.base(x, self.n_classes))
+        product = layer.transform(base).unsqueeze(1)
+        codes = layer.label_codes() if self.code is None else layer.transform(self.code)
+
+        def shown(labels):
+            a = product if labels is None else product + embedding(labels, codes)
+            if self.normalization.identity:
+                return a
+            return a * self.normalization.factor(self._mean_square(base, labels), base.shape[-1])
+
+        return shown
+
+    def _mean_square(self, base, labels):
+        square = base.square().sum(-1, keepdim=True)
+        if labels is not None:
+            square = square + self._label_square(base, labels)
+        return (square / base.shape[-1]).unsqueeze(-1)
+
+    def _label_square(self, base, labels):
+        """|code[c]|² + 2 base·code[c]; columns of the label's own add s², or s²/K if neutral."""
+        if self.code is None:
+            own = self.strength**2
+            return torch.where(labels < self.n_classes, own, own / self.n_classes)
+        dots = (base @ self.code.T).gather(1, labels)
+        return embedding(labels, self.code.square().sum(1, keepdim=True)).squeeze(-1) + 2 * dots
+
+
+def with_neutral(codes):
+    """The codes (n_classes, ...) with the neutral label, their mean, as one more row."""
+    return torch.cat([codes, codes.mean(0, keepdim=True)])

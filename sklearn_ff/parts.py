@@ -1,0 +1,77 @@
+"""The base of a swappable part, and the one look-up from a name, object or callable to a part."""
+
+import inspect
+
+import torch
+from sklearn.base import BaseEstimator
+
+__all__ = ["Draws", "Family", "Part"]
+
+
+class Part(BaseEstimator):
+    """A small description of one choice of the method.
+
+    A part holds constructor parameters only, keeps no state, and takes its randomness from the
+    `Draws` it is handed. Its facts are class attributes, from which tests and errors are derived.
+    """
+
+
+class Draws:
+    """The one source of random numbers of a fit: uniform on [0, 1), from a local generator."""
+
+    def __init__(self, generator, device, dtype=torch.float32):
+        self.generator, self.device, self.dtype = generator, device, dtype
+
+    def uniform(self, *shape):
+        return torch.rand(
+            shape, generator=self.generator, device=self.device, dtype=self.dtype
+        )
+
+    def permutation(self, n):
+        return torch.randperm(n, generator=self.generator, device=self.device)
+
+
+class Family:
+    """The registered parts of one kind: `parameter` names it, `base` is its contract.
+
+    `wrap`, if given, turns a user's callable (of the stated `signature`) into a part.
+    """
+
+    def __init__(self, parameter, base, wrap=None, signature=None):
+        self.parameter, self.base, self.wrap = parameter, base, wrap
+        self.signature, self.registry = signature, {}
+
+    def register(self, name):
+        """Class decorator that makes a part known by `name`."""
+
+        def add(cls):
+            self.registry[name] = cls
+            return cls
+
+        return add
+
+    @property
+    def names(self):
+        return sorted(self.registry)
+
+    def get(self, value):
+        """The part that `value` means: a registered name, a part, or a callable."""
+        if isinstance(value, str) and value in self.registry:
+            return self.registry[value]()
+        if isinstance(value, self.base):
+            return value
+        if self.wrap is not None and callable(value) and not inspect.isclass(value):
+            return self.wrap(value)
+        raise ValueError(self._refusal(value))
+
+    def _refusal(self, value):
+        name = self.parameter
+        if inspect.isclass(value):
+            return (
+                f"{name}={value.__name__} is a class; pass an instance of it: "
+                f"{name}={value.__name__}(...)."
+            )
+        allowed = f"one of {self.names} or a {self.base.__name__} object"
+        if self.wrap is not None:
+            allowed += f" or a callable {self.signature}"
+        return f"{name}={value!r} is not known; {name} must be {allowed}."
