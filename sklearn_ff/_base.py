@@ -2,6 +2,7 @@
 
 import os
 from contextlib import contextmanager
+from itertools import pairwise
 from types import SimpleNamespace
 
 import numpy as np
@@ -109,7 +110,10 @@ class BaseFF(BaseEstimator):
     def _scale(self, plan, X, weight):
         """Fit the columns' scale on the training rows, and the label's strength to it."""
         scaler, plan.scaling, rms = scaler_for(X, weight, self.scaling, np.dtype(plan.dtype))
-        plan.scaler = {"shift": scaler.shift.numpy().copy(), "divisor": scaler.divisor.numpy().copy()}
+        plan.scaler = {
+            "shift": scaler.shift.numpy().copy(),
+            "divisor": scaler.divisor.numpy().copy(),
+        }
         strength = getattr(plan.overlay, "strength", 1.0)
         plan.strength = float(rms) if strength == "auto" else float(strength)
 
@@ -133,7 +137,13 @@ class BaseFF(BaseEstimator):
             plan.overlay, plan.n_features, plan.n_classes, plan.strength, plan.input_normalization
         )
         network = Network(
-            Scaler(**plan.scaler), encoder, layers, head, plan.layers, plan.negatives, plan.n_classes
+            Scaler(**plan.scaler),
+            encoder,
+            layers,
+            head,
+            plan.layers,
+            plan.negatives,
+            plan.n_classes,
         )
         return network.to(dtype=getattr(torch, plan.dtype), device=plan.device)
 
@@ -153,7 +163,7 @@ class BaseFF(BaseEstimator):
             train_split=None,
             callbacks=list(callbacks),
             device=plan.device,
-            verbose=0,
+            verbose=int(bool(self.verbose)),
             **{f"optimizer__{name}": value for name, value in options.items()},
         )
         return net.initialize()
@@ -279,7 +289,7 @@ def pick_device(device):
 def check_memory(plan):
     """Raise before allocating where weights and optimizer state exceed the machine's memory."""
     sizes = [plan.n_features, *plan.units]
-    weights = sum((i + plan.n_classes) * o for i, o in zip(sizes, sizes[1:], strict=False))
+    weights = sum((i + plan.n_classes) * o for i, o in pairwise(sizes))
     needed = 4 * weights * np.dtype(plan.dtype).itemsize  # weights, gradient, two moments
     available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     if needed > available:

@@ -158,7 +158,7 @@ class FFClassifier(ClassifierMixin, Learner):
 
     _parameter_constraints: dict = {
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
-        **{name: [str, object] for name in FAMILIES},
+        **{name: [str, callable, family.base] for name, family in FAMILIES.items()},
         "scaling": [StrOptions({"auto", "standard", "shared", "none"})],
         "schedule": [StrOptions({"simultaneous", "greedy"})],
         "prediction": [StrOptions({"goodness", "head", "hybrid"})],
@@ -333,9 +333,7 @@ class FFClassifier(ClassifierMixin, Learner):
             codes = self._encode(y, classes)
             weight = weight * self._class_weights(codes)
             plan, network, draws = self._begin(X, codes, weight, old, resume=True)
-            return self._train(
-                plan, network, draws, (X, codes, weight), old=old, resume=True
-            )
+            return self._train(plan, network, draws, (X, codes, weight), old=old, resume=True)
 
     # Predicting ---------------------------------------------------------------------------------
 
@@ -368,7 +366,8 @@ class FFClassifier(ClassifierMixin, Learner):
         y : ndarray of shape (n_samples,)
             Labels, of the kind given to `fit`.
         """
-        return self.classes_[self._scaled_scores(X).argmax(1)]
+        scores = self._scaled_scores(X)
+        return self.classes_[scores.argmax(1)]
 
     def predict_log_proba(self, X):
         """Logarithms of the classes' probabilities.

@@ -7,7 +7,6 @@ import numpy as np
 import torch
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
-from skorch.callbacks import PrintLog
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
@@ -15,6 +14,7 @@ from sklearn.preprocessing import LabelEncoder
 from sklearn.utils import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, _num_samples, column_or_1d, validate_data
+from skorch.callbacks import PrintLog
 
 from ._base import ONE_BATCH, BaseFF, continue_from, initialize
 from .core.callbacks import Decay, DivergenceGuard, FlatLoss, Validation
@@ -64,9 +64,11 @@ class Learner(BaseFF):
         if classes is not None:
             _refuse_unseen(LabelEncoder().fit(y).classes_, encoder.classes_)
         if len(encoder.classes_) < 2:
+            rows = "1 sample" if len(y) == 1 else f"{len(y)} samples"
             raise ValueError(
-                f"FFClassifier needs rows of at least two classes, but y has one class: "
-                f"{encoder.classes_[0]!r}; without a wrong label there is nothing to learn."
+                f"FFClassifier needs rows of at least two classes, but {rows} of one class, "
+                f"{encoder.classes_.tolist()[0]!r}, are given; without a wrong label there is "
+                f"nothing to learn."
             )
         self.classes_ = encoder.classes_
         return encoder.transform(y)
@@ -108,7 +110,10 @@ class Learner(BaseFF):
         stratify = codes
         counts = np.bincount(codes, minlength=len(self.classes_))
         n_held_out = int(np.ceil(self.validation_fraction * len(codes)))
-        if min(n_held_out, len(codes) - n_held_out) < np.count_nonzero(counts) or (counts == 1).any():
+        if (
+            min(n_held_out, len(codes) - n_held_out) < np.count_nonzero(counts)
+            or (counts == 1).any()
+        ):
             stratify = None
             warnings.warn(
                 "early_stopping: a class is too small to be held out in proportion; the held-out "
@@ -160,7 +165,7 @@ class Learner(BaseFF):
             diverged = isinstance(sys.exc_info()[1], DivergenceError)
             if sys.exc_info()[1] is None or diverged:
                 self._keep(plan, net, data, epochs, old, resume)
-        self._warn(net, resume)
+        self._warn(net, dict(callbacks).get("flat"))
         return self
 
     def _epochs(self, n_batches):
@@ -233,7 +238,7 @@ class Learner(BaseFF):
         """Scores of validated rows for every class, part by part."""
         return network_scores(self.net_.module_, self._plan, X)
 
-    def _warn(self, net, resume):
+    def _warn(self, net, flat):
         """What the user should know of how training ended."""
         if net.interrupted_:
             warnings.warn(
@@ -242,7 +247,6 @@ class Learner(BaseFF):
                 InterruptedFitWarning,
                 stacklevel=4,
             )
-        flat = dict(net.callbacks_).get("flat")
         if flat is not None and not flat.flat_:
             warnings.warn(
                 f"The training loss still fell by more than tol={self.tol} after max_iter="
@@ -269,7 +273,9 @@ class Accuracy:
 
     def __call__(self, network):
         scores = network_scores(network, self.plan, self.X)
-        return float(np.mean(scores.argmax(1) == self.codes)) if np.isfinite(scores).all() else np.nan
+        return (
+            float(np.mean(scores.argmax(1) == self.codes)) if np.isfinite(scores).all() else np.nan
+        )
 
 
 def network_scores(network, plan, X):

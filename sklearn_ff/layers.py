@@ -6,6 +6,8 @@ A normalisation scales rows to a common length, so that only their direction is 
 N(z) = center(z)·factor(mean square of center(z), width).
 """
 
+from functools import partial
+
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -17,9 +19,11 @@ __all__ = [
     "LayerNorm",
     "NoNorm",
     "Normalization",
+    "Peers",
     "RMSNorm",
     "UnitNorm",
     "activations",
+    "dropped",
     "normalizations",
 ]
 
@@ -95,7 +99,7 @@ class Activation(Part):
 
 activations = Family("activation", Activation, Activation, "(tensor) -> tensor")
 for _name in ("relu", "leaky_relu", "gelu", "tanh"):
-    activations.register(_name)(lambda f=getattr(F, _name): Activation(f))
+    activations.register(_name)(partial(Activation, getattr(F, _name)))
 
 
 class Dense(nn.Module):
@@ -113,3 +117,30 @@ class Dense(nn.Module):
         if self.low_precision:
             return F.linear(z.bfloat16(), self.weight.bfloat16()).to(self.weight.dtype)
         return F.linear(z, self.weight)
+
+
+def dropped(h, share, draws):
+    """Activities with a `share` of the units at zero, the same for all candidates of a row."""
+    if draws is None or not share:
+        return h
+    kept = draws.uniform(len(h), 1, h.shape[-1]) >= share
+    return h * kept / (1 - share)
+
+
+class Peers(nn.Module):
+    """Peer normalisation: units busier than their peers are pushed down, idle ones up.
+
+    The running mean activity m_j of true rows is compared with its mean over the layer; the pull
+    `rate`·(m_j − mean m) acts on the pre-activation, so that it revives dead units (Hinton, 2022).
+    """
+
+    def __init__(self, n_units, rate):
+        super().__init__()
+        self.rate = rate
+        self.register_buffer("mean", torch.full((n_units,), 0.5))
+
+    def forward(self, a, h):
+        if not self.rate:
+            return 0.0
+        self.mean.lerp_(h[:, 0].detach().mean(0), 0.1)
+        return self.rate * ((self.mean - self.mean.mean()) * a[:, 0].mean(0)).sum()

@@ -11,7 +11,7 @@ terms with g⁻ are averaged over the wrong candidates.
 
 import numbers
 
-from torch.nn.functional import logsigmoid, softplus
+from torch.nn.functional import softplus
 
 from .parts import Family, Part
 
@@ -63,10 +63,7 @@ class Logistic(Objective):
         wrong = self.threshold_wrong
         wrong = right if wrong is None else _threshold(wrong, layer)
         s = self.sharpness
-        return (
-            softplus(s * (right - scores[:, 0]))
-            + softplus(s * (scores[:, 1:] - wrong)).mean(1)
-        )
+        return softplus(s * (right - scores[:, 0])) + softplus(s * (scores[:, 1:] - wrong)).mean(1)
 
 
 def _threshold(value, layer):

@@ -39,6 +39,6 @@ def _try(cls, options):
             cls([{"params": weights, "lr": 0.01, "weight_decay": 0.0}], **options).step()
     except Exception as error:
         raise ValueError(
-            f"optimizer={cls.__name__} with {options} cannot train the layers: {error}. Use one that "
-            f"takes dense gradients of any shape and needs no closure, such as 'adam' or 'sgd'."
+            f"optimizer={cls.__name__} with {options} cannot train the layers: {error}. Use one "
+            f"that takes dense gradients of any shape and needs no closure, as 'adam' does."
         ) from error

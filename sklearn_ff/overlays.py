@@ -168,7 +168,7 @@ class Encoder(nn.Module):
         """The function labels -> W·encode(x, labels), (rows, candidates, units); None: no label."""
         base = self.normalization.center(self.overlay.base(x, self.n_classes))
         product = layer.transform(base).unsqueeze(1)
-        codes = layer.label_codes() if self.code is None else layer.transform(self.code)
+        codes = None if layer.scores_classes else self._codes(layer)
 
         def shown(labels):
             a = product if labels is None else product + embedding(labels, codes)
@@ -177,6 +177,10 @@ class Encoder(nn.Module):
             return a * self.normalization.factor(self._mean_square(base, labels), base.shape[-1])
 
         return shown
+
+    def _codes(self, layer):
+        """W·code[c] for every label and the neutral one: small, and once for all rows."""
+        return layer.label_codes() if self.code is None else layer.transform(self.code)
 
     def _mean_square(self, base, labels):
         square = base.square().sum(-1, keepdim=True)

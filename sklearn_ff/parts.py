@@ -23,9 +23,7 @@ class Draws:
         self.generator, self.device, self.dtype = generator, device, dtype
 
     def uniform(self, *shape):
-        return torch.rand(
-            shape, generator=self.generator, device=self.device, dtype=self.dtype
-        )
+        return torch.rand(shape, generator=self.generator, device=self.device, dtype=self.dtype)
 
     def permutation(self, n):
         return torch.randperm(n, generator=self.generator, device=self.device)

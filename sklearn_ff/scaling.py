@@ -41,7 +41,7 @@ def scaler_for(X, weight, scaling, dtype):
         return Scaler(*_cast(np.zeros_like(mean), np.ones_like(mean), dtype)), scaling, rms or 1.0
     # What float32 cannot tell from a constant is one.
     constant = np.sqrt(variance) <= 1e-6 * np.maximum(np.abs(low), np.abs(high))
-    constant |= variance < np.finfo(np.float32).tiny
+    constant |= np.sqrt(variance) < np.finfo(np.float32).tiny
     variance = np.where(constant, 0.0, variance)
     common = np.sqrt(variance.mean()) or 1.0
     divisor = np.sqrt(variance) if scaling == "standard" else np.full_like(mean, common)

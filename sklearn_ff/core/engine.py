@@ -2,7 +2,7 @@
 
 import signal
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import numpy as np
 import torch
@@ -97,7 +97,9 @@ class FFNet(NeuralNet):
         """Let go of everything that refers to training rows."""
         for name in ("interrupt_", "stage_"):
             vars(self).pop(name, None)
-        self.callbacks_ = [(n, c) for n, c in self.callbacks_ if not type(c).__module__ == Decay.__module__]
+        self.callbacks_ = [
+            (n, c) for n, c in self.callbacks_ if type(c).__module__ != Decay.__module__
+        ]
 
     def train(self, rows):
         """Fit stage by stage; an interrupt keeps what is learned, if anything is."""
@@ -107,9 +109,8 @@ class FFNet(NeuralNet):
         with deferred_interrupt() as self.interrupt_:
             self.notify("on_train_begin", X=rows)
             try:
-                for self.stage_ in schedule_stages(self.module_, self.schedule):
-                    self.module_.learn(self.stage_)
-                    self._train_stage(rows)
+                for stage in schedule_stages(self.module_, self.schedule):
+                    self._train_stage(stage, rows)
             except StopTraining:
                 pass
             except KeyboardInterrupt:
@@ -119,12 +120,12 @@ class FFNet(NeuralNet):
             self.notify("on_train_end", X=rows)
         return self
 
-    def _train_stage(self, rows):
+    def _train_stage(self, stage, rows):
+        self.stage_ = stage
+        self.module_.learn(stage)
         self.notify_stage("on_stage_begin", rows)
-        try:
+        with suppress(StopStage):
             self.fit_loop(rows)
-        except StopStage:
-            pass
         self.notify_stage("on_stage_end", rows)
 
     def notify_stage(self, name, rows):
@@ -173,9 +174,8 @@ class FFNet(NeuralNet):
             part = slice(start, start + size)
             update = self._update if start + size >= len(y) else lambda module: None
             drawn = None if wrong is None else wrong[part]
-            total = total + step(
-                self.module_, x[part], y[part], weight[part], update, self.draws, drawn
-            )
+            record = step(self.module_, x[part], y[part], weight[part], update, self.draws, drawn)
+            total = total + torch.stack([statistics(*r, weight[part]) for r in record], 1)
         return total
 
     def _part_size(self, x):
@@ -207,6 +207,14 @@ class FFNet(NeuralNet):
         self.history.record("statistics", totals.tolist())
 
 
+@torch.no_grad()
+def statistics(loss, g, weight):
+    """Loss, g of right and of wrong candidates, share of rows ranked right, as means per row."""
+    right, wrong = g[:, 0], g[:, 1:]
+    ranked = (right[:, None] > wrong).all(1).to(g.dtype)
+    return torch.stack([loss, weight @ right, weight @ wrong.mean(1), weight @ ranked])
+
+
 def learners(network):
     """Whatever learns alone: every layer, and the head."""
     return [*network.layers, *([network.head] if network.head is not None else [])]
@@ -214,7 +222,7 @@ def learners(network):
 
 @contextmanager
 def deferred_interrupt():
-    """Ctrl-C sets the event that is yielded, so that no update is torn; a second one goes through."""
+    """Ctrl-C sets the event yielded, so that no update is torn; a second one goes through."""
     event = threading.Event()
     default = signal.default_int_handler
     main = threading.current_thread() is threading.main_thread()

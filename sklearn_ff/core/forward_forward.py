@@ -3,11 +3,10 @@
 Each layer turns its activities into scores of candidates, and a local objective makes it score the
 right candidate higher. Nothing flows back to the layer below.
 
-Symbols: x rows of features; y their labels; z a layer's input, W its weights, U[c] the share of
-label c, b its bias; a its pre-activation, h its activity, g its goodness. Shapes: x (rows,
-features); labels (rows, candidates), the true one first; a and h (rows, candidates, units);
-g (rows, candidates). Where a goodness scores classes, no label is shown and a and h have one
-candidate.
+x rows of features, y their labels; z a layer's input, W its weights, U[c] those of label c, b its
+bias; a = W z + U[c] + b; h = f(a) its activity, g its goodness. Shapes: labels and g (rows,
+candidates), the true label first; a and h (rows, candidates, units), with one candidate where a
+goodness scores classes and no label is shown.
 """
 
 import copy
@@ -16,6 +15,7 @@ import torch
 from torch import nn
 from torch.nn.functional import embedding
 
+from ..layers import Peers, dropped
 from ..overlays import with_neutral
 
 
@@ -25,13 +25,12 @@ class Layer(nn.Module):
     def __init__(self, index, transform, n_classes, parts, label_strength=None):
         super().__init__()
         self.index, self.transform, self.n_units = index, transform, transform.n_units
-        self.activation = copy.deepcopy(parts.activation.function)
-        self.normalization, self.objective = parts.normalization, parts.objective
+        self.activation, self.objective = copy.deepcopy(parts.activation.function), parts.objective
+        self.normalization = parts.normalization
         self.goodness = parts.goodness.build(self.n_units, n_classes)
         self.scores_classes = parts.goodness.scores_classes
-        self.dropout, self.peer_rate = parts.dropout, parts.peer_normalization
+        self.dropout, self.peers = parts.dropout, Peers(self.n_units, parts.peer_normalization)
         self.bias = nn.Parameter(torch.zeros(self.n_units))
-        self.register_buffer("peers", torch.full((self.n_units,), 0.5))  # mean activities
         self.label_strength = label_strength
         if label_strength is not None:
             self.label_weight = nn.Parameter(torch.empty(n_classes, self.n_units))
@@ -42,30 +41,17 @@ class Layer(nn.Module):
 
     def forward(self, z, labels):
         """W z + U[c]."""
-        a = self.transform(z)
-        if self.label_strength is None or labels is None:
-            return a
-        return a + embedding(labels, self.label_codes())
+        shows = self.label_strength is not None and labels is not None
+        return self.transform(z) + (embedding(labels, self.label_codes()) if shows else 0)
 
     def activate(self, a, draws=None):
         """h = f(a); in training some units are dropped, the same for all candidates of a row."""
-        h = self.activation(a)
-        if draws is None or not self.dropout:
-            return h
-        kept = draws.uniform(len(h), 1, self.n_units) >= self.dropout
-        return h * kept / (1 - self.dropout)
+        return dropped(self.activation(a), self.dropout, draws)
 
     def scores(self, h, labels):
         """g of the candidates: of each shown label, or of each class, picked by label."""
         g = self.goodness(h)
         return g.squeeze(1).gather(1, labels) if self.scores_classes else g
-
-    def peer_penalty(self, a, h):
-        """Units busier than their peers are pushed down, idle or dead ones up (Hinton, 2022)."""
-        if not self.peer_rate:
-            return 0.0
-        self.peers.lerp_(h[:, 0].detach().mean(0), 0.1)
-        return self.peer_rate * ((self.peers - self.peers.mean()) * a[:, 0].mean(0)).sum()
 
 
 class Network(nn.Module):
@@ -74,33 +60,33 @@ class Network(nn.Module):
     def __init__(self, scaler, encoder, layers, head, head_layers, negatives, n_classes):
         super().__init__()
         self.scaler, self.encoder, self.layers = scaler, encoder, nn.ModuleList(layers)
-        self.head, self.head_layers = head, head_layers
-        self.negatives, self.n_classes = negatives, n_classes
-        self.depth = len(layers)  # how many layers have begun to learn
+        self.head, self.head_layers, self.negatives = head, head_layers, negatives
+        self.n_classes, self.depth = n_classes, len(layers)  # depth: layers that learn or have
         self.shows_labels = not layers[0].scores_classes
 
     def see(self, x):
-        """labels -> W₁·encode(x, labels): the first layer's product, once per row for all labels."""
+        """labels -> W₁·encode(x, labels): the large product, once per row for all labels."""
         return self.encoder(self.scaler(x), self.layers[0])
 
     def activities(self, seen, labels, draws=None):
         """Each layer with its a and h. Its graph ends where the next layer begins."""
-        labels = labels if self.shows_labels else None
+        labels, below, h = labels if self.shows_labels else None, None, None
         for layer in self.layers[: self.depth]:
-            if layer.index:
-                a = layer(self.layers[layer.index - 1].normalization(h.detach()), labels)
-            else:
-                a = seen(labels)
-            a = a + layer.bias
-            h = layer.activate(a, draws)
+            a = seen(labels) if below is None else layer(below.normalization(h.detach()), labels)
+            h = layer.activate(a := a + layer.bias, draws)
             yield layer, a, h
+            below = layer
 
     @torch.no_grad()
     def features(self, seen, rows, draws=None):
         """Normalised activities under the neutral label: what the softmax head reads."""
-        neutral = torch.full((rows, 1), self.n_classes, device=self.layers[0].bias.device)
-        hs = [(l, h) for l, _, h in self.activities(seen, neutral, draws) if l.index in self.head_layers]
-        return torch.cat([l.normalization(h).squeeze(1) for l, h in hs], 1)
+        bias = self.layers[0].bias
+        neutral = torch.full((rows, 1), self.n_classes, device=bias.device)
+        read = [bias.new_empty(rows, 0)]
+        for layer, _, h in self.activities(seen, neutral, draws):
+            if layer.index in self.head_layers:
+                read.append(layer.normalization(h).squeeze(1))
+        return torch.cat(read, 1)
 
     def learn(self, layers):
         """Let only `layers` learn; those below serve them, those above do not exist yet."""
@@ -127,22 +113,14 @@ def step(net, x, y, weight, update, draws, wrong=None):
             continue
         g = layer.scores(h, labels)
         loss = weight @ layer.objective.loss(g, layer)
-        (loss + layer.peer_penalty(a, h)).backward()
+        (loss + layer.peers(a, h)).backward()
         update(layer)
-        record.append(statistics(loss, g, weight))
-    return torch.stack(record, 1)
-
-
-@torch.no_grad()
-def statistics(loss, g, weight):
-    """What history_ keeps: loss, g of right and of wrong candidates, share of rows ranked right."""
-    right, wrong = g[:, 0], g[:, 1:]
-    ranked = (right[:, None] > wrong).all(1).to(g.dtype)
-    return torch.stack([loss, weight @ right, weight @ wrong.mean(1), weight @ ranked])
+        record.append((loss.detach(), g.detach()))
+    return record
 
 
 def learn_head(net, seen, y, weight, update, draws):
-    """Teach the softmax head the labels; return its belief, the logits, for hard negatives."""
+    """Teach the softmax head the labels; return its logits, for hard negatives."""
     logits = net.head(net.features(seen, len(y), draws))
     (weight @ nn.functional.cross_entropy(logits, y, reduction="none")).backward()
     update(net.head)
@@ -152,20 +130,21 @@ def learn_head(net, seen, y, weight, update, draws):
 @torch.no_grad()
 def label_scores(net, x, prediction, layers, shortlist=5):
     """A score for every row and label, (rows, K): by goodness, by the head, or by both."""
-    seen, K = net.see(x), net.n_classes
+    seen, every = net.see(x), torch.arange(net.n_classes, device=x.device).expand(len(x), -1)
     if prediction == "goodness":
-        return goodness(net, seen, torch.arange(K, device=x.device).expand(len(x), K), layers)
+        return goodness(net, seen, every, layers)
     logits = net.head(net.features(seen, len(x)))
     if prediction == "head":
         return logits
-    likely = logits.topk(min(shortlist, K), dim=1).indices
+    likely = logits.topk(min(shortlist, net.n_classes), dim=1).indices
     g = goodness(net, seen, likely, layers)
-    # Labels off the shortlist rank below it, in the head's order.
     rest = logits - logits.amax(1, keepdim=True) + g.amin(1, keepdim=True)
-    return rest.scatter(1, likely, g)
+    return rest.scatter(1, likely, g)  # labels off the shortlist rank below, in the head's order
 
 
 def goodness(net, seen, labels, layers):
-    """Σ over the counted layers of g."""
-    used = [l.scores(h, labels) for l, _, h in net.activities(seen, labels) if l.index in layers]
-    return torch.stack(used).sum(0)
+    """Σ over the counted layers of g; over the last one if none of them has learned yet."""
+    counted = [i for i in layers if i < net.depth] or [net.depth - 1]
+    return sum(
+        l.scores(h, labels) for l, _, h in net.activities(seen, labels) if l.index in counted
+    )

@@ -1,0 +1,137 @@
+"""Accuracy of FFClassifier on eight small tables, with and without a scaler, beside MLPClassifier.
+
+    python examples/benchmarks/tables.py --inner --folder FOLDER
+    python examples/benchmarks/tables.py --test --folder FOLDER
+
+Four outer stratified folds (seed 0). `--inner`, the default, never touches an outer test fold: each
+outer training fold is split once, 75 to 25, and the quarter is scored, on the four tables meant for
+development. `--test` scores the outer folds of all eight tables. FOLDER holds tabular.npz with
+arrays NAME_X and NAME_y; without it the tables come from OpenML. Estimators are seeded with 0.
+"""
+
+import argparse
+import json
+import os
+import warnings
+from pathlib import Path
+
+import numpy as np
+from sklearn.datasets import fetch_openml
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.impute import SimpleImputer
+from sklearn.model_selection import StratifiedKFold, train_test_split
+from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OrdinalEncoder, StandardScaler
+
+from sklearn_ff import FFClassifier
+
+OPENML = {
+    "Glass": 41,
+    "Vehicle": 54,
+    "Vowel": 307,
+    "spam": 44,
+    "Ionosphere": 59,
+    "PimaIndiansDiabetes": 37,
+    "Satellite": 182,
+    "Soybean": 42,
+}
+DEVELOPMENT = ["Glass", "Vehicle", "Vowel", "spam"]
+MODELS = {
+    "ff_scaled": lambda: [StandardScaler(), FFClassifier(random_state=0)],
+    "ff_unscaled": lambda: [FFClassifier(random_state=0)],
+    "mlp_scaled": lambda: [StandardScaler(), MLPClassifier(random_state=0)],
+}
+
+
+def main():
+    args = arguments()
+    names = args.tables or (list(OPENML) if args.test else DEVELOPMENT)
+    rows = "outer" if args.test else "inner"
+    results = []
+    for name in names:
+        results.append(run(name, *load(name, args.folder), rows))
+        emit(results[-1], args.output)
+    emit(summary(results, rows), args.output)
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--tables", nargs="+", choices=list(OPENML))
+    parser.add_argument("--folder", default=os.environ.get("SKLEARN_FF_DATA"))
+    parser.add_argument("--output", help="file to append the results to")
+    rows = parser.add_mutually_exclusive_group()
+    rows.add_argument("--inner", action="store_true", help="score inner splits (default)")
+    rows.add_argument("--test", action="store_true", help="score the outer test folds")
+    return parser.parse_args()
+
+
+def load(name, folder):
+    """Rows as floats, NaN where a value is missing, and labels."""
+    if folder:
+        with np.load(Path(folder) / "tabular.npz") as tables:
+            return tables[f"{name}_X"].astype(np.float64), tables[f"{name}_y"]
+    X, y = fetch_openml(data_id=OPENML[name], return_X_y=True, as_frame=True)
+    words = X.select_dtypes(exclude="number").columns
+    if len(words):
+        X = X.astype({column: object for column in words})
+        X[words] = OrdinalEncoder().fit_transform(X[words])
+    return X.to_numpy(np.float64), y.to_numpy(str)
+
+
+def splits(X, y, rows):
+    """Pairs (learn, score) of row indices."""
+    for learn, hold in StratifiedKFold(4, shuffle=True, random_state=0).split(X, y):
+        if rows == "inner":
+            learn, hold = inner_split(learn, y)
+        yield learn, hold
+
+
+def inner_split(learn, y):
+    return train_test_split(learn, test_size=0.25, stratify=y[learn], random_state=0)
+
+
+def run(name, X, y, rows):
+    """Mean accuracy of every model in the same splits of one table."""
+    accuracy = {model: [] for model in MODELS}
+    for learn, hold in splits(X, y, rows):
+        for model in MODELS:
+            accuracy[model].append(score(model, X, y, learn, hold))
+    means = {model: float(np.mean(values)) for model, values in accuracy.items()}
+    return {**describe(rows), "table": name, "folds": accuracy} | with_difference(means)
+
+
+def score(model, X, y, learn, hold):
+    pipeline = make_pipeline(SimpleImputer(strategy="most_frequent"), *MODELS[model]())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        pipeline.fit(X[learn], y[learn])
+    return float(pipeline.score(X[hold], y[hold]))
+
+
+def describe(rows):
+    return {"benchmark": "tables", "rows": rows}
+
+
+def with_difference(means):
+    """What a scaler in front gains FFClassifier."""
+    return {**means, "scaler_gain": means["ff_scaled"] - means["ff_unscaled"]}
+
+
+def summary(results, rows):
+    """Means over the tables, each counted once."""
+    means = {model: float(np.mean([r[model] for r in results])) for model in MODELS}
+    tables = [r["table"] for r in results]
+    return {**describe(rows), "tables": tables} | with_difference(means)
+
+
+def emit(result, output):
+    line = json.dumps(result)
+    print(line, flush=True)
+    if output:
+        with open(output, "a", encoding="utf-8") as file:
+            file.write(line + "\n")
+
+
+if __name__ == "__main__":
+    main()

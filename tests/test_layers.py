@@ -1,0 +1,112 @@
+"""Normalisations, activations and the dense transform against NumPy."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.special import erf
+
+from sklearn_ff.layers import Dense, activations, normalizations
+
+EPS = 1e-10
+NORMALIZATIONS = {
+    "rms": lambda z: z / np.sqrt((z**2).mean(-1, keepdims=True) + EPS),
+    "unit": lambda z: z / np.sqrt((z**2).sum(-1, keepdims=True) + EPS),
+    "layer_norm": lambda z: (
+        (z - z.mean(-1, keepdims=True)) / np.sqrt(z.var(-1, keepdims=True) + EPS)
+    ),
+    "none": lambda z: z,
+}
+ACTIVATIONS = {
+    "relu": lambda a: np.maximum(a, 0),
+    "leaky_relu": lambda a: np.where(a > 0, a, 0.01 * a),
+    "gelu": lambda a: a * (1 + erf(a / np.sqrt(2))) / 2,
+    "tanh": np.tanh,
+}
+
+
+@pytest.mark.parametrize("name", normalizations.names)
+@pytest.mark.parametrize("shape", [(5, 7), (4, 3, 20)])
+def test_normalization_matches_reference(name, shape):
+    z = np.random.default_rng(0).normal(0.3, 2, size=shape)
+    out = normalizations.get(name)(torch.tensor(z))
+    np.testing.assert_allclose(out, NORMALIZATIONS[name](z), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", normalizations.names)
+def test_normalization_is_centre_times_factor(name):
+    z = np.random.default_rng(1).normal(size=(6, 9))
+    part = normalizations.get(name)
+    centred = part.center(torch.tensor(z))
+    factor = part.factor(centred.square().mean(-1, keepdim=True), 9)
+    np.testing.assert_allclose(centred * factor, NORMALIZATIONS[name](z), rtol=1e-12, atol=1e-12)
+    assert part.identity == (name == "none")
+
+
+@pytest.mark.parametrize("name", normalizations.names)
+def test_D3_a_dead_layer_stays_at_zero_with_a_finite_gradient(name):
+    z = torch.zeros(2, 5, requires_grad=True)
+    out = normalizations.get(name)(z)
+    out.sum().backward()
+    assert not out.any()
+    assert z.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("name", normalizations.names)
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e6])
+def test_D3_normalization_is_finite_at_any_scale(name, scale):
+    z = (scale * torch.randn(4, 8, generator=torch.Generator().manual_seed(0))).requires_grad_()
+    normalizations.get(name)(z).square().sum().backward()
+    assert z.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("name", normalizations.names)
+def test_D1_normalization_gradient_agrees_with_differences(name):
+    z = torch.randn(3, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    assert torch.autograd.gradcheck(normalizations.get(name), z.requires_grad_())
+
+
+@pytest.mark.parametrize("name", activations.names)
+def test_activation_matches_reference(name):
+    a = np.random.default_rng(2).normal(size=(5, 2, 7))
+    out = activations.get(name)(torch.tensor(a))
+    np.testing.assert_allclose(out, ACTIVATIONS[name](a), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("given", [torch.nn.Softplus(), torch.sin])
+def test_any_callable_is_an_activation(given):
+    a = torch.linspace(-1, 1, 5)
+    torch.testing.assert_close(activations.get(given)(a), given(a))
+
+
+def test_dense_matches_reference():
+    z = np.random.default_rng(3).normal(size=(5, 2, 6))
+    dense = Dense(6, 4, fan_in=6).double()
+    dense.reset(torch.Generator().manual_seed(0))
+    expected = np.einsum("rcj,uj->rcu", z, dense.weight.detach().numpy())
+    np.testing.assert_allclose(dense(torch.tensor(z)).detach(), expected, rtol=1e-12, atol=1e-12)
+    assert dense.n_units == 4
+    assert [name for name, _ in dense.named_parameters()] == ["weight"], "no bias"
+
+
+def test_dense_starts_with_variance_one_over_fan_in_from_its_generator():
+    first, second = Dense(300, 400, fan_in=500), Dense(300, 400, fan_in=500)
+    state = torch.get_rng_state()
+    for dense in (first, second):
+        dense.reset(torch.Generator().manual_seed(7))
+    assert torch.equal(first.weight, second.weight)
+    assert torch.equal(state, torch.get_rng_state())
+    w = first.weight.detach().double()
+    assert abs(w.mean()) < 5 * 500**-0.5 / 120_000**0.5
+    assert abs(w.var() * 500 - 1) < 5 * (2 / 120_000) ** 0.5
+
+
+def test_dense_in_low_precision_is_close_and_keeps_the_type():
+    dense, low = Dense(64, 8, 64), Dense(64, 8, 64, low_precision=True)
+    dense.reset(torch.Generator().manual_seed(0))
+    low.load_state_dict(dense.state_dict())
+    z = torch.randn(10, 64, generator=torch.Generator().manual_seed(1))
+    out = low(z)
+    assert out.dtype == torch.float32
+    torch.testing.assert_close(out, dense(z), rtol=0.05, atol=0.05)
+    out.sum().backward()
+    assert low.weight.grad.dtype == torch.float32

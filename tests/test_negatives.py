@@ -1,0 +1,146 @@
+"""Wrong labels: never the true one, all others reachable, seeded, and as frequent as they say."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.special import softmax
+
+from sklearn_ff.negatives import Hard, Permuted, Uniform, negatives
+from sklearn_ff.parts import Draws
+
+N = 100_000
+CLASSES = [2, 3, 10, 50]
+
+
+def draws(seed=0, dtype=torch.float32):
+    return Draws(torch.Generator().manual_seed(seed), "cpu", dtype)
+
+
+def labels(K, n=N):
+    return torch.arange(n) % K
+
+
+def mild_belief(K, n=N, dtype=torch.float32):
+    return 0.1 * torch.randn(n, K, generator=torch.Generator().manual_seed(1), dtype=dtype)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("K", CLASSES)
+@pytest.mark.parametrize("name", ["uniform", "hard", "all"])
+def test_C7_a_wrong_label_is_never_the_true_one_and_all_others_occur(name, K, dtype):
+    y = labels(K)
+    part = negatives.get(name)
+    assert part.never_true
+    wrong = part.draw(y, K, draws(dtype=dtype), mild_belief(K, dtype=dtype))
+    assert wrong.shape == (N, K - 1 if name == "all" else 1)
+    assert wrong.dtype == torch.int64
+    assert 0 <= wrong.min() and wrong.max() < K
+    assert not (wrong == y[:, None]).any()
+    seen = torch.zeros(K, K, dtype=torch.bool)
+    seen[y.repeat_interleave(wrong.shape[1]), wrong.flatten()] = True
+    assert torch.equal(seen, ~torch.eye(K, dtype=torch.bool))
+
+
+@pytest.mark.parametrize("name", sorted(negatives.names))
+def test_C7_the_same_seed_gives_the_same_draws(name):
+    K, y = 10, labels(10, 1000)
+    belief = mild_belief(K, 1000)
+    part = negatives.get(name)
+    first, again = (part.draw(y, K, draws(3), belief) for _ in range(2))
+    assert torch.equal(first, again)
+    other = part.draw(y, K, draws(4), belief)
+    assert torch.equal(first, other) == (name == "all")
+
+
+@pytest.mark.parametrize("name", sorted(negatives.names))
+def test_C7_drawing_leaves_labels_and_belief_as_they_were(name):
+    K, y = 4, labels(4, 100)
+    belief = mild_belief(K, 100)
+    before = y.clone(), belief.clone()
+    negatives.get(name).draw(y, K, draws(), belief)
+    assert torch.equal(y, before[0])
+    assert torch.equal(belief, before[1])
+
+
+def frequencies(wrong, K):
+    return np.bincount(wrong.flatten().numpy(), minlength=K) / wrong.numel()
+
+
+def assert_frequent(observed, expected):
+    np.testing.assert_array_less(
+        np.abs(observed - expected), 5 * np.sqrt(expected * (1 - expected) / N) + 1e-12
+    )
+
+
+def test_C7_uniform_is_uniform():
+    K = 7
+    expected = np.full(K, 1 / (K - 1))
+    expected[2] = 0
+    y = torch.full((N,), 2)
+    assert_frequent(frequencies(Uniform().draw(y, K, draws()), K), expected)
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 3.0])
+def test_C7_hard_follows_the_belief(temperature):
+    logits = np.array([3.0, 0.5, -1.0, 1.5, 0.0])
+    masked = logits / temperature
+    masked[0] = -np.inf
+    belief = torch.tensor(logits, dtype=torch.float32).expand(N, -1)
+    y = torch.zeros(N, dtype=torch.int64)
+    wrong = Hard(temperature=temperature).draw(y, 5, draws(), belief)
+    assert_frequent(frequencies(wrong, 5), softmax(masked))
+
+
+@pytest.mark.parametrize("true_logit", [1e4, 1e30, -1e4])
+def test_C7_hard_masks_the_true_label_however_strong_the_belief(true_logit):
+    belief = torch.zeros(1000, 3)
+    belief[:, 1] = true_logit
+    y = torch.ones(1000, dtype=torch.int64)
+    assert not (Hard().draw(y, 3, draws(), belief) == 1).any()
+
+
+def test_C7_the_extremes_of_a_uniform_number_are_safe():
+    class Extreme(Draws):
+        def uniform(self, *shape):
+            u = torch.rand(shape, generator=self.generator).round()  # zeros and ones
+            return u * (1 - 2**-24)
+
+    y = labels(5, 1000)
+    wrong = Uniform().draw(y, 5, Extreme(torch.Generator().manual_seed(0), "cpu"))
+    assert not (wrong == y[:, None]).any()
+
+
+@pytest.mark.parametrize("cls", [Uniform, Hard])
+@pytest.mark.parametrize("n_negatives", [1, 3, 9, 20])
+def test_C7_several_negatives_are_distinct(cls, n_negatives):
+    K, y = 10, labels(10, 2000)
+    wrong = cls(n_negatives=n_negatives).draw(y, K, draws(), mild_belief(K, 2000))
+    assert wrong.shape == (2000, min(n_negatives, K - 1))
+    assert not (wrong == y[:, None]).any()
+    ordered = wrong.sort(1).values
+    assert (ordered[:, 1:] > ordered[:, :-1]).all()
+
+
+def test_C7_permuted_does_contain_true_labels():
+    K, y = 10, labels(10)
+    part = Permuted()
+    assert not part.never_true
+    wrong = part.draw(y, K, draws())
+    assert wrong.shape == (N, 1)
+    assert torch.equal(wrong.flatten().sort().values, y.sort().values), "a shuffle of the labels"
+    share = (wrong[:, 0] == y).double().mean()
+    assert abs(share - 1 / K) < 0.01
+
+
+def test_a_callable_is_negatives():
+    part = negatives.get(lambda y, n_classes, draws: ((y + 1) % n_classes)[:, None])
+    assert part.draw(torch.tensor([0, 2]), 3, draws(), None).tolist() == [[1], [0]]
+    assert not part.never_true
+    assert not part.needs_head
+
+
+def test_facts_of_the_parts():
+    assert {n for n in negatives.names if negatives.get(n).needs_head} == {"hard"}
+    assert {n for n in negatives.names if negatives.get(n).many} == {"all"}
+    assert {n for n in negatives.names if not negatives.get(n).never_true} == {"permuted"}
+    assert {negatives.get(n).redraw for n in negatives.names} <= {"batch", "epoch", "once"}

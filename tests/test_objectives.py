@@ -1,0 +1,133 @@
+"""Every objective against NumPy; its gradient in the even and in hopeless cases."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from scipy.special import expit, logsumexp
+
+from sklearn_ff.objectives import Logistic, Margin, Softmax, Swish, SymBa, objectives
+
+LAYER = SimpleNamespace(index=0, n_units=6)
+
+
+def softplus(x):
+    return np.logaddexp(0, x)
+
+
+def gap(g):
+    return g[:, :1] - g[:, 1:]
+
+
+def swish(x):
+    return x * expit(x)
+
+
+REFERENCES = {
+    "logistic": lambda g: (
+        softplus(-10 * (g[:, 0] - 1)) + np.mean(softplus(10 * (g[:, 1:] - 1)), axis=1)
+    ),
+    "symba": lambda g: softplus(-10 * gap(g)).mean(1),
+    "swish": lambda g: swish(-10 * gap(g)).mean(1),
+    "margin": lambda g: np.maximum(0, 1 - gap(g)).mean(1),
+    "softmax": lambda g: logsumexp(4 * g, axis=1) - 4 * g[:, 0],
+}
+
+
+def scores(n_wrong=3, rows=200, seed=0):
+    return np.random.default_rng(seed).normal(0.5, 1, size=(rows, 1 + n_wrong))
+
+
+def close(actual, expected):
+    np.testing.assert_allclose(actual, expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", objectives.names)
+@pytest.mark.parametrize("n_wrong", [1, 4])
+def test_objective_matches_reference(name, n_wrong):
+    g = scores(n_wrong)
+    loss = objectives.get(name).loss(torch.tensor(g), LAYER)
+    assert loss.shape == (len(g),)
+    close(loss, REFERENCES[name](g))
+
+
+def test_parameters_of_objectives_match_reference():
+    g = scores()
+    t = torch.tensor(g)
+    close(SymBa(sharpness=2.5).loss(t, LAYER), softplus(-2.5 * gap(g)).mean(1))
+    close(Swish(sharpness=2.5).loss(t, LAYER), swish(-2.5 * gap(g)).mean(1))
+    close(Softmax(sharpness=0.5).loss(t, LAYER), logsumexp(g / 2, axis=1) - g[:, 0] / 2)
+    expected = (np.maximum(0, 0.3 - gap(g)) + 0.7 * g[:, 1:]).mean(1)
+    close(Margin(margin=0.3, penalty=0.7).loss(t, LAYER), expected)
+
+
+@pytest.mark.parametrize(
+    "threshold, theta",
+    [(2, 2.0), (2.5, 2.5), (np.float64(0.5), 0.5), ("width", 6.0), ([9.0, 3.0], 3.0)]
+    + [((9.0, "width"), 6.0)],
+)
+def test_logistic_thresholds_match_reference(threshold, theta):
+    g, layer = scores(), SimpleNamespace(index=1, n_units=6)
+    loss = Logistic(threshold=threshold, sharpness=2.0).loss(torch.tensor(g), layer)
+    close(loss, softplus(-2 * (g[:, 0] - theta)) + softplus(2 * (g[:, 1:] - theta)).mean(1))
+
+
+@pytest.mark.parametrize("wrong, theta_wrong", [(0.25, 0.25), (0, 0.0), ("width", 6.0)])
+def test_logistic_threshold_wrong_matches_reference(wrong, theta_wrong):
+    g = scores()
+    part = Logistic(threshold=2.0, sharpness=3.0, threshold_wrong=wrong)
+    expected = softplus(3 * (2 - g[:, 0])) + softplus(3 * (g[:, 1:] - theta_wrong)).mean(1)
+    close(part.loss(torch.tensor(g), LAYER), expected)
+
+
+def test_logistic_with_too_few_thresholds_is_refused():
+    layer = SimpleNamespace(index=2, n_units=6)
+    with pytest.raises(ValueError, match="2 entries.*layer number 3.*one entry per layer"):
+        Logistic(threshold=[1.0, 2.0]).loss(torch.zeros(1, 2), layer)
+    with pytest.raises(ValueError, match="entries"):
+        Logistic(threshold_wrong=[1.0]).loss(torch.zeros(1, 2), layer)
+
+
+@pytest.mark.parametrize("threshold", ["widht", None, ["tall"]])
+def test_logistic_with_a_strange_threshold_is_refused(threshold):
+    with pytest.raises(ValueError, match="not understood.*'width'"):
+        Logistic(threshold=threshold).loss(torch.zeros(1, 2), LAYER)
+
+
+def test_a_callable_is_an_objective():
+    g = scores()
+    part = objectives.get(lambda scores: scores[:, 1:].sum(1) - scores[:, 0])
+    close(part.loss(torch.tensor(g), LAYER), g[:, 1:].sum(1) - g[:, 0])
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("right", [-1e4, 0.0, 1e4])
+@pytest.mark.parametrize("wrong", [-1e4, 0.0, 1e4])
+@pytest.mark.parametrize("name", objectives.names)
+def test_D3_hopeless_scores_give_finite_loss_and_gradient(name, right, wrong, dtype):
+    g = torch.tensor([[right, wrong, wrong], [right, -wrong, wrong]], dtype=dtype)
+    g.requires_grad_()
+    loss = objectives.get(name).loss(g, LAYER)
+    loss.sum().backward()
+    assert loss.isfinite().all()
+    assert g.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("n_wrong", [1, 3])
+@pytest.mark.parametrize("name", objectives.names)
+def test_D3_from_an_even_start_the_right_candidate_is_raised_and_the_wrong_lowered(name, n_wrong):
+    g = torch.full((2, 1 + n_wrong), 0.8, dtype=torch.float64, requires_grad=True)
+    part = objectives.get(name)
+    even = part.loss(g, LAYER)
+    even.sum().backward()
+    assert (g.grad[:, 0] < 0).all()
+    assert (g.grad[:, 1:] > 0).all()
+    better = g.detach().clone()
+    better[:, 0] += 0.05
+    assert (part.loss(better, LAYER) < even).all()
+
+
+@pytest.mark.parametrize("name", objectives.names)
+def test_sharpness_is_a_positive_number(name):
+    assert objectives.get(name).sharpness > 0

@@ -1,0 +1,211 @@
+"""Labels shown at the cost of one product per row: against explicit rows in NumPy."""
+
+import numpy as np
+import pytest
+import torch
+
+from sklearn_ff import FFClassifier
+from sklearn_ff._base import initialize
+from sklearn_ff.core.forward_forward import label_scores, step
+from sklearn_ff.overlays import Add, Append, EveryLayer, Overlay, Replace, overlays
+
+D, K, ROWS, S = 7, 3, 5, 1.7
+LABELS = np.array([[0, 1, 2, K], [2, 0, K, 1], [1, K, 0, 2], [K, 2, 1, 0], [0, 0, 2, K]])
+EPS = 1e-10
+NORMALIZE = {
+    "none": lambda r: r,
+    "rms": lambda r: r / np.sqrt((r**2).mean(-1, keepdims=True) + EPS),
+    "unit": lambda r: r / np.sqrt((r**2).sum(-1, keepdims=True) + EPS),
+    "layer_norm": lambda r: (
+        (r - r.mean(-1, keepdims=True)) / np.sqrt(r.var(-1, keepdims=True) + EPS)
+    ),
+}
+
+
+def network(overlay, negatives="all", n_features=D, n_classes=K, **params):
+    est = FFClassifier(
+        (6, 4),
+        overlay=overlay,
+        negatives=negatives,
+        precision="float64",
+        scaling="none",
+        device="cpu",
+        random_state=0,
+        **params,
+    )
+    plan = est._resolve(100, n_features, n_classes)
+    X = np.random.default_rng(0).normal(size=(100, n_features))
+    est._scale(plan, X, np.ones(100))
+    net, draws = est._network(plan), est._draws(plan)
+    initialize(net, draws.generator)
+    return net, draws, plan
+
+
+def one_hot(labels):
+    """Codes of labels; that of the neutral label K is their mean."""
+    return np.vstack([np.eye(K), np.full(K, 1 / K)])[labels]
+
+
+def features(rows=ROWS, seed=1):
+    return np.random.default_rng(seed).normal(0.2, 1, size=(rows, D))
+
+
+def encoded(net, x, labels=LABELS):
+    """W·encode(x, labels), as the package computes it."""
+    layer = net.layers[0]
+    return net.encoder(torch.tensor(x), layer)(torch.tensor(labels)).detach().numpy()
+
+
+def weights(net):
+    layer = net.layers[0]
+    U = None if layer.label_strength is None else layer.label_weight.detach().numpy()
+    return layer.transform.weight.detach().numpy(), U
+
+
+def explicit(rows, W):
+    return np.einsum("rcj,uj->rcu", rows, W)
+
+
+def shown_beside(x, labels=LABELS):
+    x = np.broadcast_to(x[:, None], (*labels.shape, x.shape[1]))
+    return np.concatenate([x, S * one_hot(labels)], axis=-1)
+
+
+@pytest.mark.parametrize("overlay", [Append(strength=S), EveryLayer(strength=S)])
+@pytest.mark.parametrize("normalization", sorted(NORMALIZE))
+def test_columns_beside_the_features_match_reference(overlay, normalization):
+    net, _, _ = network(overlay, input_normalization=normalization)
+    x, (W, U) = features(), weights(net)
+    rows = NORMALIZE[normalization](shown_beside(x))
+    expected = explicit(rows, np.hstack([W, U.T]))
+    np.testing.assert_allclose(encoded(net, x), expected, rtol=1e-12, atol=1e-12)
+
+
+PLACES = {"first": [0, 1, 2], "last": [4, 5, 6], "indices": [5, 0, 2]}
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("normalization", sorted(NORMALIZE))
+def test_replace_matches_reference(place, normalization):
+    columns = PLACES[place]
+    given = columns if place == "indices" else place
+    net, _, _ = network(Replace(given, strength=S), input_normalization=normalization)
+    x, (W, U) = features(), weights(net)
+    rows = np.repeat(x[:, None], LABELS.shape[1], axis=1)
+    rows[..., columns] = S * one_hot(LABELS)
+    W = W.copy()
+    W[:, columns] = U.T
+    expected = explicit(NORMALIZE[normalization](rows), W)
+    np.testing.assert_allclose(encoded(net, x), expected, rtol=1e-12, atol=1e-12)
+
+
+MATRIX = np.random.default_rng(4).normal(size=(K, D))
+
+
+@pytest.mark.parametrize("matrix", [None, MATRIX, MATRIX.tolist(), lambda d, k: MATRIX])
+@pytest.mark.parametrize("normalization", sorted(NORMALIZE))
+def test_add_matches_reference(matrix, normalization):
+    j, c = np.arange(D), np.arange(K)[:, None]
+    code = np.sqrt(2) * np.cos(np.pi * (c + 1) * (j + 0.5) / D) if matrix is None else MATRIX
+    net, _, _ = network(Add(matrix, strength=S), input_normalization=normalization)
+    x, (W, U) = features(), weights(net)
+    assert U is None
+    rows = x[:, None] + S * (one_hot(LABELS) @ code)
+    expected = explicit(NORMALIZE[normalization](rows), W)
+    np.testing.assert_allclose(encoded(net, x), expected, rtol=1e-12, atol=1e-12)
+
+
+def test_add_tells_classes_apart_by_orthogonal_codes():
+    code = Add().code(20, 5)
+    np.testing.assert_allclose(code @ code.T / 20, np.eye(5), atol=1e-12)
+
+
+@pytest.mark.parametrize("name", overlays.names)
+def test_no_label_is_the_product_alone(name):
+    net, _, _ = network(name)
+    x, (W, _) = features(), weights(net)
+    base = net.encoder.overlay.base(torch.tensor(x), K).numpy()
+    out = net.encoder(torch.tensor(x), net.layers[0])(None).detach()
+    np.testing.assert_allclose(out, (base @ W.T)[:, None], rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", overlays.names)
+def test_rows_are_left_as_they_are(name):
+    net, _, _ = network(name)
+    x = torch.tensor(features())
+    before = x.clone()
+    net.encoder(x, net.layers[0])(torch.tensor(LABELS))
+    assert torch.equal(x, before)
+
+
+def count_rows(net):
+    seen = []
+    net.layers[0].transform.register_forward_hook(
+        lambda module, inputs, output: seen.append(inputs[0].shape[:-1].numel())
+    )
+    return seen
+
+
+@pytest.mark.parametrize("negatives", ["all", "hard", "uniform"])
+@pytest.mark.parametrize("normalization", ["none", "rms"])
+@pytest.mark.parametrize("name", overlays.names)
+def test_a_step_computes_the_large_product_once_per_row(name, normalization, negatives):
+    net, draws, _ = network(name, negatives, prediction="hybrid", input_normalization=normalization)
+    seen = count_rows(net)
+    rows = 40
+    x, y = torch.tensor(features(rows)), torch.arange(rows) % K
+    step(net, x, y, torch.full((rows,), 1 / rows).double(), lambda module: None, draws)
+    codes = [K + 1] if name == "add" else []  # a small product, once a batch
+    assert sorted(seen) == sorted([rows, *codes])
+
+
+@pytest.mark.parametrize("prediction", ["goodness", "head", "hybrid"])
+@pytest.mark.parametrize("name", overlays.names)
+def test_prediction_computes_the_large_product_once_per_row(name, prediction):
+    net, _, plan = network(name, prediction=prediction)
+    seen = count_rows(net)
+    scores = label_scores(net, torch.tensor(features(40)), prediction, plan.layers, 2)
+    assert scores.shape == (40, K)
+    assert sorted(seen) == sorted([40, *([K + 1] if name == "add" else [])])
+
+
+@pytest.mark.parametrize("features", ["first", "last"])
+def test_C4_replace_with_more_classes_than_features_is_refused(features):
+    with pytest.raises(ValueError, match="X has 4 features for 5 classes; use overlay='append'"):
+        Replace(features).check(4, 5)
+    with pytest.raises(ValueError, match="use overlay='append'"):
+        network(Replace(features), n_features=4, n_classes=5)
+    with pytest.raises(ValueError, match="use overlay='append'"):
+        FFClassifier(overlay=Replace(features)).fit(np.eye(5)[:, :4], np.arange(5))
+    Replace(features).check(5, 5)
+
+
+@pytest.mark.parametrize("indices", [[0, 1], [0, 1, 1], [0, 1, 7], [0, 1, -1], [0, 1, 2, 3]])
+def test_C4_replace_with_unfit_indices_is_refused(indices):
+    with pytest.raises(ValueError, match="3 different column indices below 7"):
+        Replace(indices).check(D, K)
+
+
+def test_C4_replace_with_an_unknown_place_is_refused():
+    with pytest.raises(ValueError, match="'middle'.*'first', 'last' or column indices"):
+        Replace("middle").check(D, K)
+
+
+def test_C4_a_code_of_the_wrong_shape_is_refused():
+    with pytest.raises(ValueError, match=r"shape \(7, 3\).*\(n_classes, n_features\)"):
+        Add(MATRIX.T).check(D, K)
+
+
+def test_the_base_shows_nothing():
+    overlay = Overlay()
+    x = torch.tensor(features())
+    assert overlay.base(x, K) is x
+    assert overlay.code(D, K) is None
+    overlay.check(1, 10)
+
+
+@pytest.mark.parametrize("name", ["append", "replace", "every_layer", "add"])
+def test_automatic_strength_is_the_scale_of_the_rows(name):
+    _, _, plan = network(name)
+    X = np.random.default_rng(0).normal(size=(100, D))
+    np.testing.assert_allclose(plan.strength, np.sqrt((X**2).mean()), rtol=1e-12)

@@ -1,0 +1,44 @@
+"""scikit-learn's own checks, those it gives to everybody and those it keeps for itself."""
+
+import warnings
+
+import pytest
+from sklearn.utils import estimator_checks
+from sklearn.utils.estimator_checks import check_estimator
+
+from sklearn_ff import FFClassifier
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_check_estimator_passes_without_failure_skip_or_exception():
+    results = check_estimator(FFClassifier(max_iter=100), on_fail=None, on_skip=None)
+    not_passed = {r["check_name"]: r["exception"] for r in results if r["status"] != "passed"}
+    assert not not_passed
+    names = {r["check_name"] for r in results}
+    assert "check_sample_weight_equivalence_on_dense_data" in names
+    assert "check_sample_weight_equivalence_on_sparse_data" in names
+
+
+KEPT = [
+    "check_param_validation",
+    "check_dataframe_column_names_consistency",
+    "check_inplace_ensure_writeable",
+    "check_all_zero_sample_weights_error",
+]
+
+
+@pytest.mark.parametrize("name", [n for n in KEPT if hasattr(estimator_checks, n)])
+@pytest.mark.filterwarnings("ignore")
+def test_A2_checks_that_scikit_learn_keeps_for_itself(name):
+    getattr(estimator_checks, name)("FFClassifier", FFClassifier(max_iter=20))
+
+
+def test_A7_early_stopping_with_a_data_frame_warns_of_nothing():
+    pandas = pytest.importorskip("pandas")
+    from sklearn.datasets import load_iris
+
+    X, y = load_iris(return_X_y=True, as_frame=True)
+    assert isinstance(X, pandas.DataFrame)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        FFClassifier(early_stopping=True, max_iter=5, random_state=0).fit(X, y)
