@@ -203,7 +203,7 @@ def draw_image(axis, x, truth, guess, p):
     axis.set(xticks=[], yticks=[])
     axis.spines[:].set_visible(True)
     axis.set_title(truth, fontsize=12, fontweight="bold", color=BLUE)
-    axis.set_xlabel(f"taken for {guess} ({p:.0%})", color=INK if truth == guess else RED)
+    axis.set_xlabel(f"seen as {guess} ({p:.0%})", fontsize=9, color=INK if truth == guess else RED)
 
 
 def draw_bars(axis, score, truth, guess, names):
@@ -214,7 +214,7 @@ def draw_bars(axis, score, truth, guess, names):
     axis.invert_yaxis()
     axis.tick_params(length=0, labelsize=8 if len(names[0]) == 1 else 6)
     axis.set_xlabel("goodness", fontsize=9)
-    axis.set_ylabel("label", fontsize=9, labelpad=1)
+    axis.set_ylabel("label" if len(names[0]) == 1 else "", fontsize=9, labelpad=1)
 
 
 def heading(figure, title, explanation, height, gap):

@@ -87,7 +87,7 @@ class BaseFF(BaseEstimator):
                 value = "all" if n_rows <= ONE_BATCH else "hard"
                 value = value if old is None else clone(old.negatives)
             setattr(plan, name, family.get(value))
-        plan.units = [int(n) for n in np.atleast_1d(self.hidden_layer_sizes)]
+        plan.units = checked_units(self.hidden_layer_sizes)
         plan.dropout, plan.peer_normalization = self.dropout, self.peer_normalization
         plan.low_precision = self.precision == "bfloat16"
         plan.dtype = "float64" if self._double(n_rows) else "float32"
@@ -171,6 +171,8 @@ class BaseFF(BaseEstimator):
     def _parameter_groups(self, plan):
         """Rate and weight decay of every layer, and of the head."""
         rates = np.atleast_1d(self.learning_rate_init).astype(float)
+        if not (rates > 0).all():
+            raise ValueError(f"learning_rate_init={self.learning_rate_init!r} must be positive.")
         if len(rates) not in (1, len(plan.units)):
             raise ValueError(
                 f"learning_rate_init has {len(rates)} entries for {len(plan.units)} layers; give "
@@ -249,6 +251,17 @@ def owns_label_weights(plan, index):
     """Whether layer `index` has input columns of the label's own."""
     where = "none" if plan.goodness.scores_classes else plan.overlay.label_layers
     return where == "all" or (where == "first" and index == 0)
+
+
+def checked_units(sizes):
+    """The numbers of units, one positive integer per layer."""
+    units = np.atleast_1d(np.asarray(sizes))
+    if units.ndim != 1 or not len(units) or units.dtype.kind not in "iu" or units.min() < 1:
+        raise ValueError(
+            f"hidden_layer_sizes={sizes!r} must be a positive integer, or a sequence of them with "
+            f"one per layer."
+        )
+    return units.tolist()
 
 
 def counted_layers(choice, n_layers):

@@ -89,7 +89,8 @@ class FFClassifier(ClassifierMixin, Learner):
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes.
     callbacks : list of skorch callbacks or None, default=None
-        Told of every epoch and batch; copies of them are used.
+        Told of every epoch and batch; copies of them are used. One that sets learning rates, such
+        as LRScheduler, needs ``learning_rate="constant"``.
     device : str, default="auto"
         A torch device; "auto" is CUDA if there is one, and the CPU otherwise.
     precision : {"auto", "float32", "float64", "bfloat16"}, default="auto"

@@ -1,6 +1,5 @@
 """From validated rows to a fitted state: what `fit` and `partial_fit` are made of."""
 
-import sys
 import warnings
 
 import numpy as np
@@ -137,7 +136,8 @@ class Learner(BaseFF):
         if old is None:
             self._scale(plan, X, weight)
         network = self._network(plan)
-        draws = old.net_.draws if resume and old is not None else self._draws(plan)
+        resumed = resume and old is not None and old._resumable
+        draws = old.net_.draws if resumed else self._draws(plan)
         if old is None:
             initialize(network, draws.generator)
         else:
@@ -155,17 +155,17 @@ class Learner(BaseFF):
         epochs = 1 if resume else self._epochs(n_batches)
         callbacks = self._callbacks(plan, epochs * n_batches, held_out, resume)
         net = self._net(plan, network, draws, callbacks, epochs)
-        old = old if resume else None
+        old = old if resume and old is not None and old._resumable else None
         if old is not None:
-            net.optimizer_.load_state_dict(old.net_.optimizer_.state_dict())
+            resume_optimizer(net.optimizer_, old.net_.optimizer_)
         network.train()
         try:
             net.train(self._rows(plan, *data))
-        finally:
-            diverged = isinstance(sys.exc_info()[1], DivergenceError)
-            if sys.exc_info()[1] is None or diverged:
-                self._keep(plan, net, data, epochs, old, resume)
-        self._warn(net, dict(callbacks).get("flat"))
+        except DivergenceError:
+            self._keep(plan, net, data, epochs, old, resume)
+            raise
+        self._keep(plan, net, data, epochs, old, resume)
+        self._warn(net, dict(c for c in callbacks if isinstance(c, tuple)).get("flat"))
         return self
 
     def _epochs(self, n_batches):
@@ -212,14 +212,15 @@ class Learner(BaseFF):
         self.scale_ = self._fit_scale(X, codes, weight)
 
     def _keep_history(self, net, n_layers, old):
-        new = history_arrays(net.history, n_layers)
+        epochs = [row for row in net.history if "statistics" in row]
+        new = history_arrays(epochs, n_layers)
         self.history_ = (
             new if old is None else {k: np.vstack([old.history_[k], new[k]]) for k in HISTORY}
         )
         self.n_iter_ = len(self.history_["loss"])
         self.loss_curve_ = [float(np.nanmean(row)) for row in self.history_["loss"]]
         self.loss_ = self.loss_curve_[-1] if self.loss_curve_ else np.nan
-        scores = [row["valid_score"] for row in net.history if "valid_score" in row]
+        scores = [row["valid_score"] for row in epochs if "valid_score" in row]
         self.validation_scores_ = scores or None
         finite = [score for score in scores if not np.isnan(score)]
         self.best_validation_score_ = max(finite) if finite else None
@@ -289,6 +290,14 @@ def network_scores(network, plan, X):
         for i in range(0, X.shape[0], size)
     ]
     return torch.cat(parts).cpu().numpy()
+
+
+def resume_optimizer(optimizer, old):
+    """Give an optimizer the moments of an old one; rates and weight decay stay as set now."""
+    groups = [{k: v for k, v in g.items() if k != "params"} for g in optimizer.param_groups]
+    optimizer.load_state_dict(old.state_dict())
+    for group, now in zip(optimizer.param_groups, groups, strict=True):
+        group.update(now)
 
 
 def likeliest_scale(scores, target, weight):

@@ -1,5 +1,6 @@
 """Image data sets for the examples: from scikit-learn, from a folder, or from OpenML."""
 
+import warnings
 from http.client import HTTPException
 from importlib.util import find_spec
 from pathlib import Path
@@ -101,10 +102,11 @@ def _rows(images):
 def _from_openml(name):
     # The parser "pandas" is much the faster one, but pandas is not required here.
     parser = "pandas" if find_spec("pandas") else "liac-arff"
+    options = dict(version=1, return_X_y=True, as_frame=False, parser=parser, n_retries=1)
     try:
-        X, y = fetch_openml(
-            OPENML[name], version=1, return_X_y=True, as_frame=False, parser=parser, n_retries=0
-        )
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "A network error occurred")
+            X, y = fetch_openml(OPENML[name], **options)
     except (URLError, HTTPException, ConnectionError, TimeoutError) as error:
         raise ConnectionError(
             f"{OPENML[name]} could not be downloaded from OpenML; check the connection and try "

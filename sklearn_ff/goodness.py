@@ -14,7 +14,7 @@ parameters the layer then owns. A callable `(h) -> scores` serves as a goodness 
 import torch
 from torch import nn
 
-from .parts import Family, Part
+from .parts import Family, Part, checked_shape
 
 __all__ = ["Goodness", "MeanActivation", "MeanSquare", "Readout", "SumSquare", "TopK", "goodness"]
 
@@ -39,7 +39,7 @@ class FunctionGoodness(Goodness):
         self.function = function
 
     def score(self, h):
-        return self.function(h)
+        return checked_shape(self.function(h), h.shape[:-1], "goodness", "one score per row of h")
 
 
 goodness = Family("goodness", Goodness, FunctionGoodness, "(h) -> scores")

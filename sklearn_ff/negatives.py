@@ -9,7 +9,7 @@ A callable `(y, n_classes, draws) -> wrong labels` serves too.
 
 import torch
 
-from .parts import Family, Part
+from .parts import Family, Part, checked_shape
 
 __all__ = ["All", "Hard", "Negatives", "Permuted", "Uniform", "negatives"]
 
@@ -35,7 +35,9 @@ class FunctionNegatives(Negatives):
         self.function = function
 
     def draw(self, y, n_classes, draws, belief=None):
-        return self.function(y, n_classes, draws)
+        wrong = self.function(y, n_classes, draws)
+        shape = (len(y), *wrong.shape[1:2]) if wrong.ndim == 2 else (len(y), 1)
+        return checked_shape(wrong, shape, "negatives", "wrong labels of shape (rows, n_wrong)")
 
 
 negatives = Family(

@@ -13,7 +13,7 @@ import numbers
 
 from torch.nn.functional import softplus
 
-from .parts import Family, Part
+from .parts import Family, Part, checked_shape
 
 __all__ = ["Logistic", "Margin", "Objective", "Softmax", "Swish", "SymBa", "objectives"]
 
@@ -34,7 +34,7 @@ class FunctionObjective(Objective):
         self.function = function
 
     def loss(self, scores, layer):
-        return self.function(scores)
+        return checked_shape(self.function(scores), scores.shape[:1], "objective", "a loss per row")
 
 
 objectives = Family("objective", Objective, FunctionObjective, "(scores) -> losses")

@@ -43,7 +43,7 @@ class Overlay(Part):
 
 
 overlays = Family(
-    "overlay", Overlay, lambda f: Add(code=f), "(n_features, n_classes) -> code matrix"
+    "overlay", Overlay, lambda f: Add(matrix=f), "(n_features, n_classes) -> code matrix"
 )
 
 

@@ -5,7 +5,7 @@ import inspect
 import torch
 from sklearn.base import BaseEstimator
 
-__all__ = ["Draws", "Family", "Part"]
+__all__ = ["Draws", "Family", "Part", "checked_shape"]
 
 
 class Part(BaseEstimator):
@@ -27,6 +27,16 @@ class Draws:
 
     def permutation(self, n):
         return torch.randperm(n, generator=self.generator, device=self.device)
+
+
+def checked_shape(result, shape, parameter, meaning):
+    """What a user's callable returned, if it has the shape that its contract states."""
+    if tuple(result.shape) != tuple(shape):
+        raise ValueError(
+            f"the callable given as {parameter} must return {meaning}: shape {tuple(shape)} was "
+            f"expected, but it returned {tuple(result.shape)}."
+        )
+    return result
 
 
 class Family:

@@ -65,11 +65,12 @@ def test_broken_file(tmp_path, content):
         load_images("mnist", tmp_path)
 
 
-def test_no_connection(monkeypatch):
-    def fetch(*args, **kwargs):
+def test_no_connection(monkeypatch, tmp_path):
+    def urlopen(*args, **kwargs):
         raise URLError("no route to host")
 
-    monkeypatch.setattr(datasets, "fetch_openml", fetch)
+    monkeypatch.setattr("sklearn.datasets._openml.urlopen", urlopen)
+    monkeypatch.setenv("SCIKIT_LEARN_DATA", str(tmp_path))
     with pytest.raises(ConnectionError, match=r"check the connection .* or give a folder"):
         load_images("mnist")
 

@@ -33,20 +33,30 @@ def test_plot_digits(tmp_path):
         assert word in done.stdout
 
 
+def test_wrong_folder(tmp_path):
+    done = run(tmp_path, "--data", "mnist", "--folder", "nowhere")
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.count("\n") == 1 and "no folder 'nowhere'" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("flags", "sentence"),
     [
-        (["--data", "mnist", "--folder", "nowhere"], "no folder 'nowhere'"),
         (["--data", "mnist", "--folder", "."], "no file 'mnist.npz'"),
         (["--fast"], "unrecognized arguments: --fast"),
+        (["--data", "letters"], "invalid choice: 'letters'"),
         (["--figure", "nowhere/figure.png"], "no folder for --figure nowhere/figure.png"),
     ],
 )
-def test_wrong_flags_get_one_sentence(tmp_path, flags, sentence):
-    done = run(tmp_path, *flags)
-    assert done.returncode == 2
-    assert done.stdout == ""
-    assert done.stderr.count("\n") == 1 and sentence in done.stderr
+def test_wrong_flags_get_one_sentence(monkeypatch, capsys, tmp_path, flags, sentence):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", [str(SCRIPT), *flags])
+    with pytest.raises(SystemExit) as stop:
+        runpy.run_path(str(SCRIPT), run_name="__main__")
+    out, err = capsys.readouterr()
+    assert (stop.value.code, out, err.count("\n")) == (2, "", 1)
+    assert sentence in err
 
 
 def test_goes_on_without_matplotlib(monkeypatch, capsys, tmp_path):

@@ -5,7 +5,8 @@ import pytest
 import torch
 from scipy.special import erf
 
-from sklearn_ff.layers import Dense, activations, normalizations
+from sklearn_ff.layers import Dense, Peers, activations, dropped, normalizations
+from sklearn_ff.parts import Draws
 
 EPS = 1e-10
 NORMALIZATIONS = {
@@ -110,3 +111,39 @@ def test_dense_in_low_precision_is_close_and_keeps_the_type():
     torch.testing.assert_close(out, dense(z), rtol=0.05, atol=0.05)
     out.sum().backward()
     assert low.weight.grad.dtype == torch.float32
+
+
+def test_dropped_matches_reference():
+    h = torch.rand(50, 3, 40, generator=torch.Generator().manual_seed(0)) + 0.1
+    u = Draws(torch.Generator().manual_seed(1), "cpu").uniform(50, 1, 40)
+    out = dropped(h, 0.3, Draws(torch.Generator().manual_seed(1), "cpu"))
+    torch.testing.assert_close(out, torch.where(u >= 0.3, h / 0.7, 0.0))
+    assert abs((out == 0).double().mean() - 0.3) < 0.05
+    assert dropped(h, 0.3, None) is h
+    assert dropped(h, 0.0, Draws(torch.Generator(), "cpu")) is h
+
+
+def test_peers_match_reference():
+    rng = np.random.default_rng(4)
+    peers, mean = Peers(5, rate=0.3).double(), np.full(5, 0.5)
+    for _ in range(3):
+        a = rng.normal(size=(6, 2, 5))
+        h = np.maximum(a, 0)
+        mean = 0.9 * mean + 0.1 * h[:, 0].mean(0)
+        pull = 0.3 * (mean - mean.mean())
+        t = torch.tensor(a, requires_grad=True)
+        penalty = peers(t, t.relu())
+        penalty.backward()
+        np.testing.assert_allclose(penalty.item(), pull @ a[:, 0].mean(0), rtol=1e-12)
+        np.testing.assert_allclose(t.grad[:, 0], np.tile(pull / 6, (6, 1)), rtol=1e-12, atol=1e-12)
+        assert not t.grad[:, 1].any(), "wrong labels have no say"
+    assert Peers(5, rate=0.0)(t, t) == 0
+
+
+def test_peers_revive_a_dead_unit():
+    a = torch.full((4, 1, 3), -1.0)
+    a[..., 1:] = 1
+    a.requires_grad_()
+    Peers(3, rate=1.0)(a, a.relu()).backward()
+    assert (a.grad[..., 0] < 0).all()
+    assert (a.grad[..., 1:] > 0).all()

@@ -34,7 +34,7 @@ def test_C7_a_wrong_label_is_never_the_true_one_and_all_others_occur(name, K, dt
     wrong = part.draw(y, K, draws(dtype=dtype), mild_belief(K, dtype=dtype))
     assert wrong.shape == (N, K - 1 if name == "all" else 1)
     assert wrong.dtype == torch.int64
-    assert 0 <= wrong.min() and wrong.max() < K
+    assert wrong.min() >= 0 and wrong.max() < K
     assert not (wrong == y[:, None]).any()
     seen = torch.zeros(K, K, dtype=torch.bool)
     seen[y.repeat_interleave(wrong.shape[1]), wrong.flatten()] = True

@@ -36,7 +36,7 @@ REFERENCES = {
 
 
 def scores(n_wrong=3, rows=200, seed=0):
-    return np.random.default_rng(seed).normal(0.5, 1, size=(rows, 1 + n_wrong))
+    return np.random.default_rng(seed).uniform(0, 1.9, size=(rows, 1 + n_wrong))
 
 
 def close(actual, expected):
@@ -64,8 +64,14 @@ def test_parameters_of_objectives_match_reference():
 
 @pytest.mark.parametrize(
     "threshold, theta",
-    [(2, 2.0), (2.5, 2.5), (np.float64(0.5), 0.5), ("width", 6.0), ([9.0, 3.0], 3.0)]
-    + [((9.0, "width"), 6.0)],
+    [
+        (2, 2.0),
+        (2.5, 2.5),
+        (np.float64(0.5), 0.5),
+        ("width", 6.0),
+        ([9.0, 3.0], 3.0),
+        ((9.0, "width"), 6.0),
+    ],
 )
 def test_logistic_thresholds_match_reference(threshold, theta):
     g, layer = scores(), SimpleNamespace(index=1, n_units=6)
@@ -83,7 +89,7 @@ def test_logistic_threshold_wrong_matches_reference(wrong, theta_wrong):
 
 def test_logistic_with_too_few_thresholds_is_refused():
     layer = SimpleNamespace(index=2, n_units=6)
-    with pytest.raises(ValueError, match="2 entries.*layer number 3.*one entry per layer"):
+    with pytest.raises(ValueError, match=r"2 entries.*layer number 3.*one entry per layer"):
         Logistic(threshold=[1.0, 2.0]).loss(torch.zeros(1, 2), layer)
     with pytest.raises(ValueError, match="entries"):
         Logistic(threshold_wrong=[1.0]).loss(torch.zeros(1, 2), layer)
@@ -91,7 +97,7 @@ def test_logistic_with_too_few_thresholds_is_refused():
 
 @pytest.mark.parametrize("threshold", ["widht", None, ["tall"]])
 def test_logistic_with_a_strange_threshold_is_refused(threshold):
-    with pytest.raises(ValueError, match="not understood.*'width'"):
+    with pytest.raises(ValueError, match=r"not understood.*'width'"):
         Logistic(threshold=threshold).loss(torch.zeros(1, 2), LAYER)
 
 

@@ -71,7 +71,7 @@ def test_unfit_optimizers_are_refused_with_a_sentence(name, by_class):
 
 
 def test_an_option_that_does_not_exist_is_refused_with_a_sentence():
-    with pytest.raises(ValueError, match="SGD.*cannot train the layers.*no_such_option"):
+    with pytest.raises(ValueError, match=r"SGD.*cannot train the layers.*no_such_option"):
         optimizer_class("sgd", {"no_such_option": 1})
 
 

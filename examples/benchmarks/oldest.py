@@ -63,7 +63,7 @@ def run(folder, pins, args):
     """Install into a fresh environment and test there; the exit code of pytest."""
     project = folder / "project"
     shutil.copytree(
-        ROOT, project, ignore=shutil.ignore_patterns(".git", "__pycache__", "*.egg-info")
+        ROOT, project, ignore=shutil.ignore_patterns(".*", "__pycache__", "*.egg-info", "build")
     )
     constraints = folder / "constraints.txt"
     constraints.write_text("\n".join(pins) + "\n", encoding="utf-8")

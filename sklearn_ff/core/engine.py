@@ -137,6 +137,8 @@ class FFNet(NeuralNet):
         try:
             super().notify(method_name, **kwargs)
         except KeyboardInterrupt as stop:
+            if self.interrupt_.is_set():  # pressed for the second time
+                raise
             raise StopTraining from stop
 
     def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):

@@ -1,0 +1,109 @@
+"""The rows of the package: a file imports only from the rows above its own."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import sklearn_ff
+
+ROOT = Path(sklearn_ff.__file__).parent
+PACKAGE = ROOT.name
+TABLE = [
+    ["exceptions", "_version", "core"],
+    ["parts"],
+    ["overlays", "negatives", "goodness", "objectives", "layers", "scaling", "optimizers"],
+    ["core.forward_forward"],
+    ["core.callbacks"],
+    ["core.engine"],
+    ["_base"],
+    ["_learning"],
+    ["_classifier"],
+    ["datasets"],
+    [""],
+]
+ROW = {name: row for row, names in enumerate(TABLE) for name in names}
+SKORCH = {"core.engine", "core.callbacks", "_learning"}
+
+
+def module_of(path):
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+FILES = {module_of(path): path for path in sorted(ROOT.rglob("*.py"))}
+TREES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in FILES.items()}
+
+
+def imports_in(name, tree):
+    """Absolute dotted names that the nodes of a tree import."""
+    package = [PACKAGE, *(name.split(".") if name else [])]
+    if FILES[name].name != "__init__.py":
+        package = package[:-1]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) + 1 - node.level] if node.level else []
+            base = ".".join([*base, *([node.module] if node.module else [])])
+            for alias in node.names:
+                whole = f"{base}.{alias.name}"
+                is_module = whole.removeprefix(PACKAGE + ".") in FILES
+                yield whole if base.split(".")[0] == PACKAGE and is_module else base
+
+
+def own(imports):
+    """Those of the package itself, as in the table."""
+    return {i.removeprefix(PACKAGE).lstrip(".") for i in imports if i.split(".")[0] == PACKAGE}
+
+
+def imports_from(name, library):
+    return any(i.split(".")[0] == library for i in imports_in(name, TREES[name]))
+
+
+def test_the_reader_of_imports_sees_them():
+    assert own(imports_in("core.engine", TREES["core.engine"])) >= {"core.forward_forward"}
+    assert "parts" in own(imports_in("goodness", TREES["goodness"]))
+    assert imports_from("core.engine", "skorch")
+    assert imports_from("parts", "sklearn")
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_has_a_row(name):
+    assert name in ROW
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_imports_only_from_rows_above_its_own(name):
+    assert {i for i in own(imports_in(name, TREES[name])) if ROW[i] >= ROW[name]} == set()
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_the_package_is_imported_at_the_top_of_a_file_only(name):
+    functions = [
+        node
+        for node in ast.walk(TREES[name])
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+    ]
+    for function in functions:
+        assert not own(imports_in(name, function)), function.name
+
+
+@pytest.mark.parametrize("name", sorted(set(FILES) - SKORCH))
+def test_skorch_is_imported_in_three_files_only(name):
+    assert not imports_from(name, "skorch")
+
+
+@pytest.mark.parametrize("name", [name for name in FILES if name.split(".")[0] == "core"])
+def test_the_core_imports_no_sklearn(name):
+    assert not imports_from(name, "sklearn")
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_has_at_most_450_lines(name):
+    assert len(FILES[name].read_text(encoding="utf-8").splitlines()) <= 450
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_has_a_docstring(name):
+    assert ast.get_docstring(TREES[name])

@@ -1,0 +1,266 @@
+"""Promises about rows and labels: fault table groups B and C."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from scipy import sparse
+from sklearn.datasets import load_iris, make_blobs
+from sklearn.exceptions import DataConversionWarning
+
+from sklearn_ff import FFClassifier, FFMemoryError
+from sklearn_ff.negatives import All, Hard, Uniform
+from sklearn_ff.parts import Draws
+
+X, y = load_iris(return_X_y=True)
+
+
+def classifier(**params):
+    return FFClassifier(**{"max_iter": 30, "random_state": 0, **params})
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_B1_not_a_number_and_infinity_are_refused(bad):
+    broken = X.copy()
+    broken[3, 1] = bad
+    fitted = classifier().fit(X, y)
+    for call in (
+        lambda: classifier().fit(broken, y),
+        lambda: classifier().partial_fit(broken, y, classes=[0, 1, 2]),
+        lambda: fitted.predict(broken),
+    ):
+        with pytest.raises(ValueError, match="NaN|infinity"):
+            call()
+
+
+@pytest.mark.parametrize("copies", [1, 3])
+def test_B2_values_beyond_float32_are_refused(copies):
+    with pytest.raises(ValueError, match="too large"):
+        classifier().fit(np.tile(X * 1e300, (copies, 1)), np.tile(y, copies))
+
+
+@pytest.mark.parametrize("factor", [1e20, 1e30, 1e-30])
+def test_B3_the_unit_of_the_data_does_not_matter(factor):
+    fitted = classifier().fit(X * factor, y)
+    same = classifier().fit(X, y)
+    np.testing.assert_allclose(
+        fitted.predict_proba(X * factor), same.predict_proba(X), rtol=1e-3, atol=1e-4
+    )
+    assert np.isfinite(same.predict_proba(X * 1e30)).all()
+
+
+VARIANTS = {
+    "float16": lambda A: A.astype(np.float16),
+    "int64": lambda A: A.astype(np.int64),
+    "uint8": lambda A: A.astype(np.uint8),
+    "bool": lambda A: A > 3,
+    "longdouble": lambda A: A.astype(np.longdouble),
+    "big-endian": lambda A: A.astype(">f8"),
+    "negative strides": lambda A: A[::-1][::-1],
+    "F-order": np.asfortranarray,
+    "slice": lambda A: np.repeat(A, 2, axis=1)[:, ::2],
+}
+
+
+@pytest.mark.parametrize("kind", VARIANTS)
+def test_B4_any_numeric_layout_gives_the_result_of_its_float64_copy(kind):
+    A = VARIANTS[kind](X)
+    copy = np.ascontiguousarray(A, dtype=np.float64)
+    expected = classifier().fit(copy, y).predict_proba(copy)
+    np.testing.assert_array_equal(classifier().fit(A, y).predict_proba(A), expected)
+
+
+def test_B5_read_only_rows_work_and_stay_as_they_are():
+    A = np.tile(X, (300, 1))  # over 1 MB: what workers receive as a read-only memory map
+    labels = np.tile(y, 300)
+    before = A.copy()
+    A.flags.writeable = False
+    classifier(max_iter=1).fit(A, labels).predict(A)
+    np.testing.assert_array_equal(A, before)
+
+
+CONTAINERS = {
+    "list": lambda A: A.tolist(),
+    "pandas": lambda A: pd.DataFrame(A, columns=list("abcd")),
+    "torch": torch.tensor,
+    "csr": sparse.csr_matrix,
+    "csr_array": sparse.csr_array,
+    "csc": sparse.csc_matrix,
+}
+
+
+@pytest.mark.parametrize("kind", CONTAINERS)
+def test_B6_containers_are_accepted(kind):
+    A = CONTAINERS[kind](X)
+    expected = classifier().fit(X, y).predict_proba(X)
+    np.testing.assert_allclose(classifier().fit(A, y).predict_proba(A), expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize("bad", [X + 1j, np.full((150, 2), "a"), np.full((150, 2), {})])
+def test_B6_other_kinds_get_one_clear_error(bad):
+    with pytest.raises((ValueError, TypeError)):
+        classifier().fit(bad, y)
+
+
+def test_B7_shapes_and_columns_are_checked():
+    fitted = classifier().fit(pd.DataFrame(X, columns=list("abcd")), y)
+    with pytest.raises(ValueError, match="feature names"):
+        fitted.predict(pd.DataFrame(X, columns=list("abdc")))
+    for bad in (X[:0], X[:, :0], X[0], X[None]):
+        with pytest.raises(ValueError):
+            classifier().fit(bad, y)
+    with pytest.raises(ValueError, match="features"):
+        classifier().fit(X, y).predict(X[:, :2])
+
+
+def test_B8_few_rows_and_one_feature():
+    with pytest.raises(ValueError, match="1 sample"):
+        classifier().fit(X[:1], y[:1])
+    assert classifier(batch_size=1000).fit(X[:, :1], y).batch_size_ == 150
+    assert classifier(batch_size=149).fit(X, y).predict(X[:1]).shape == (1,)
+    assert classifier().fit(X[[0, 149]], y[[0, 149]]).predict(X[:1]) == [0]
+
+
+def test_B9_rows_without_content():
+    for rows in (np.zeros_like(X), np.ones_like(X), np.tile(X[:1], (150, 1))):
+        p = classifier().fit(rows, y).predict_proba(X)
+        assert np.isfinite(p).all()
+
+
+def test_B9_a_layer_that_never_wakes_is_named():
+    def dead(a):
+        return a * 0
+
+    with pytest.warns(UserWarning, match=r"layers \[1\] was active"):
+        fitted = classifier(activation=dead).fit(X, y)
+    np.testing.assert_allclose(fitted.predict_proba(X), 1 / 3)
+
+
+def test_B10_a_network_that_cannot_fit_is_refused_before_it_is_built():
+    rows = sparse.csr_array(sparse.eye_array(4, 200_000, dtype=np.float32))
+    assert classifier(hidden_layer_sizes=2, max_iter=1).fit(rows, [0, 1, 0, 1]).n_iter_ == 1
+    with pytest.raises(FFMemoryError, match="GiB"):
+        classifier(hidden_layer_sizes=(10_000_000,)).fit(rows, [0, 1, 0, 1])
+
+
+def test_B11_later_changes_of_the_rows_do_not_reach_the_model():
+    A = X.astype(np.float32).copy()
+    fitted = classifier().fit(A, y)
+    before = fitted.predict_proba(X)
+    A[:] = 0
+    np.testing.assert_array_equal(fitted.predict_proba(X), before)
+
+
+LABELS = {
+    "str": np.array(["a", "b", "c"]),
+    "object": np.array(["a", "b", "c"], dtype=object),
+    "negative": np.array([-5, 0, 7]),
+    "huge": np.array([0, 2**60, 2**62]),
+    "float": np.array([1.0, 2.0, 3.0]),
+}
+
+
+@pytest.mark.parametrize("kind", LABELS)
+def test_C1_labels_of_any_kind_come_back(kind):
+    labels = LABELS[kind][y]
+    fitted = classifier().fit(X, labels)
+    assert fitted.predict(X).dtype == labels.dtype
+    assert fitted.score(X, labels) > 0.8
+
+
+def test_C1_bool_categorical_and_column_vector():
+    assert classifier().fit(X, y == 0).predict(X).dtype == bool
+    assert classifier().fit(X, pd.Categorical(np.array(list("abc"))[y])).predict(X)[0] == "a"
+    with pytest.warns(DataConversionWarning):
+        classifier().fit(X, y[:, None])
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        np.array([b"a", b"b"])[y % 2],
+        np.array([1, "a"], dtype=object)[y % 2],
+        np.array([None, 1], dtype=object)[y % 2],
+        np.array([np.nan, 1.0])[y % 2],
+        np.linspace(0, 1, 150),
+        np.eye(3, dtype=int)[y] + np.eye(3, dtype=int)[(y + 1) % 3],
+    ],
+)
+def test_C2_labels_that_are_not_classes_are_refused_readably(bad):
+    with pytest.raises((ValueError, TypeError)) as refusal:
+        classifier().fit(X, bad)
+    assert "'<' not supported" not in str(refusal.value)
+
+
+def test_C3_one_class_is_refused():
+    with pytest.raises(ValueError, match="class"):
+        classifier().fit(X, np.zeros(150))
+    with pytest.raises(ValueError, match="class"):
+        classifier().fit(X, y, sample_weight=(y == 1).astype(float))
+
+
+def test_C4_more_classes_than_features():
+    A, labels = make_blobs(300, n_features=4, centers=30, random_state=0)
+    assert classifier(max_iter="auto").fit(A, labels).score(A, labels) > 0.5
+    with pytest.raises(ValueError, match="append"):
+        classifier(overlay="replace").fit(A, labels)
+
+
+def test_C5_a_thousand_classes_are_scored_in_parts():
+    rng = np.random.default_rng(0)
+    A, labels = rng.random((2000, 5)), np.arange(2000) % 1000
+    fitted = classifier(max_iter=1, negatives="all", hidden_layer_sizes=(32,)).fit(A, labels)
+    np.testing.assert_allclose(fitted.predict_proba(A).sum(1), 1, rtol=1e-4)
+
+
+def test_C6_a_class_of_one_member_with_early_stopping():
+    labels = y.copy()
+    labels[0] = 3
+    with pytest.warns(UserWarning, match="too small"):
+        classifier(early_stopping=True, max_iter=2, random_state=1).fit(X, labels)
+
+
+@pytest.mark.parametrize("part", [Uniform(), Uniform(n_negatives=3), Hard(), All()])
+@pytest.mark.parametrize("n_classes", [2, 3, 10, 50])
+def test_C7_a_wrong_label_is_never_the_true_one(part, n_classes):
+    def drawn():
+        draws = Draws(torch.Generator().manual_seed(0), "cpu")
+        return part.draw(labels, n_classes, draws, torch.zeros(len(labels), n_classes))
+
+    labels = torch.arange(100_000) % n_classes
+    wrong = drawn()
+    assert (wrong != labels[:, None]).all()
+    assert len(torch.unique(wrong[labels == 0])) == n_classes - 1
+    assert torch.equal(wrong, drawn())
+
+
+def test_C8_partial_fit_keeps_to_the_classes_of_its_first_call():
+    with pytest.raises(ValueError, match="classes must be passed on the first call"):
+        classifier().partial_fit(X, y)
+    fitted = classifier().partial_fit(X, y, classes=[0, 1, 2])
+    before = fitted.predict_proba(X)
+    for bad in (
+        lambda: fitted.partial_fit(X, y, classes=[0, 1]),
+        lambda: fitted.partial_fit(X, y + 1),
+        lambda: fitted.partial_fit(X, np.array(list("abc"))[y]),
+        lambda: fitted.partial_fit(X[:, :2], y),
+    ):
+        with pytest.raises((ValueError, TypeError)):
+            bad()
+        np.testing.assert_array_equal(fitted.predict_proba(X), before)
+    assert fitted.partial_fit(X[:10], y[:10]).n_iter_ == 2
+
+
+@pytest.mark.parametrize("params", [{"early_stopping": True}, {"class_weight": "balanced"}])
+def test_C8_partial_fit_refuses_what_it_cannot_honour(params):
+    with pytest.raises(ValueError, match="partial_fit does not support"):
+        classifier(**params).partial_fit(X, y, classes=[0, 1, 2])
+
+
+def test_C9_names_of_the_classes_do_not_matter():
+    p = classifier().fit(X, y).predict_proba(X)
+    renamed = classifier().fit(X, np.array(["x", "y", "z"])[y]).predict_proba(X)
+    np.testing.assert_array_equal(p, renamed)
+    turned = classifier(max_iter=400).fit(X, 2 - y).predict(X)
+    straight = classifier(max_iter=400).fit(X, y).predict(X)
+    assert np.mean(2 - turned == straight) > 0.95

@@ -1,0 +1,380 @@
+"""Promises about training, repetition, interrupts and pickles: fault table groups D to G."""
+
+import copy
+import pickle
+import random
+import subprocess
+import sys
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+
+import cloudpickle
+import joblib
+import numpy as np
+import pytest
+import torch
+from sklearn.base import clone
+from sklearn.datasets import load_digits, load_iris, make_blobs
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.model_selection import cross_val_score
+from skorch.callbacks import Callback
+
+from sklearn_ff import DivergenceError, FFClassifier, InterruptedFitWarning
+
+X, y = load_iris(return_X_y=True)
+DIGITS, DIGIT = load_digits(return_X_y=True)
+
+
+def classifier(**params):
+    return FFClassifier(**{"max_iter": 20, "random_state": 0, **params})
+
+
+def weights(fitted):
+    return {k: v.numpy() for k, v in fitted.net_.module_.state_dict().items()}
+
+
+def same_weights(a, b):
+    return all(np.array_equal(v, weights(b)[k]) for k, v in weights(a).items())
+
+
+@pytest.mark.parametrize("rate", [1e6, 1e20])
+def test_D5_divergence_is_named_and_the_last_finite_weights_are_kept(rate):
+    fitted = classifier(learning_rate_init=rate)
+    with pytest.raises(DivergenceError, match=r"layer 1 .* epoch \d+; .*learning_rate_init"):
+        fitted.fit(X, y)
+    assert all(np.isfinite(value).all() for value in weights(fitted).values())
+    assert np.isfinite(fitted.predict_proba(X)).all()
+
+
+def test_D6_a_score_that_is_no_number_is_no_gain(monkeypatch):
+    from sklearn_ff import _learning
+
+    scores = iter([0.5, np.nan, 0.4, np.nan, 0.3, 0.2])
+    monkeypatch.setattr(_learning.Accuracy, "__call__", lambda self, network: next(scores))
+    fitted = classifier(early_stopping=True, n_iter_no_change=3).fit(X, y)
+    np.testing.assert_array_equal(fitted.validation_scores_, [0.5, np.nan, 0.4, np.nan])
+    assert fitted.best_validation_score_ == 0.5
+
+
+def test_D6_the_weights_of_the_best_epoch_are_put_back(monkeypatch):
+    from sklearn_ff import _learning
+
+    seen = []
+
+    def score(self, network):
+        seen.append(network.layers[0].bias.detach().clone())
+        return float(-len(seen))
+
+    monkeypatch.setattr(_learning.Accuracy, "__call__", score)
+    fitted = classifier(early_stopping=True, n_iter_no_change=3).fit(X, y)
+    assert fitted.n_iter_ == 4
+    np.testing.assert_array_equal(weights(fitted)["layers.0.bias"], seen[0])
+
+
+def test_D7_a_constant_rate_that_runs_out_of_epochs_warns():
+    with pytest.warns(ConvergenceWarning, match="max_iter"):
+        classifier(learning_rate="constant").fit(X, y)
+    stopped = classifier(learning_rate="constant", tol=10.0, n_iter_no_change=3).fit(X, y)
+    assert stopped.n_iter_ == 4
+
+
+@pytest.mark.parametrize(
+    "change", [{"hidden_layer_sizes": (9,)}, {"activation": "tanh"}, {"goodness": "readout"}]
+)
+def test_D8_a_changed_architecture_is_an_error(change):
+    warm = classifier(warm_start=True).fit(X, y)
+    online = classifier().partial_fit(X, y, classes=[0, 1, 2])
+    before = warm.predict_proba(X)
+    with pytest.raises(ValueError, match=next(iter(change))):
+        warm.set_params(**change).fit(X, y)
+    with pytest.raises(ValueError, match=next(iter(change))):
+        online.set_params(**change).partial_fit(X, y)
+    np.testing.assert_array_equal(warm.predict_proba(X), before)
+
+
+def test_D8_a_warm_start_goes_on_from_the_weights_it_has():
+    cold = classifier(max_iter=1).fit(X, y)
+    warm = classifier(max_iter=40, warm_start=True).fit(X, y).set_params(max_iter=1).fit(X, y)
+    assert warm.loss_ < cold.loss_
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_D9_it_learns_blobs_and_xor(seed):
+    A, labels = make_blobs(300, random_state=seed)
+    assert FFClassifier(random_state=seed).fit(A, labels).score(A, labels) > 0.83
+    bits = np.random.default_rng(seed).integers(0, 2, (400, 2))
+    noise = np.random.default_rng(seed + 100).normal(scale=0.1, size=(400, 2))
+    xor = bits[:, 0] ^ bits[:, 1]
+    fitted = FFClassifier(random_state=seed).fit((bits + noise)[:200], xor[:200])
+    assert fitted.score((bits + noise)[200:], xor[200:]) > 0.95
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_D9_it_learns_digits(seed):
+    order = np.random.default_rng(seed).permutation(len(DIGIT))
+    learn, hold = order[:1300], order[1300:]
+    fitted = FFClassifier(random_state=seed, max_iter=20).fit(DIGITS[learn], DIGIT[learn])
+    assert fitted.score(DIGITS[hold], DIGIT[hold]) >= 0.95
+
+
+@pytest.mark.parametrize(
+    "bad", [-np.ones(150), np.full(150, np.nan), np.zeros(150), np.ones(149), np.ones((150, 2))]
+)
+def test_D10_bad_sample_weights_are_refused(bad):
+    with pytest.raises(ValueError):
+        classifier().fit(X, y, sample_weight=bad)
+
+
+PROCESS = """
+import hashlib, numpy as np
+from sklearn.datasets import load_digits
+from sklearn_ff import FFClassifier
+X, y = load_digits(return_X_y=True)
+m = FFClassifier(max_iter=2, random_state=0, n_threads=1, dropout=0.1).fit(X, y)
+print(hashlib.sha256(m.predict_proba(X).tobytes()).hexdigest())
+"""
+
+
+def run(code):
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+
+
+def test_E1_two_processes_agree_to_the_bit():
+    first, second = run(PROCESS), run(PROCESS)
+    assert first.stdout == second.stdout != "", first.stderr
+
+
+def test_E2_threads_change_little_and_nothing_if_they_are_fixed():
+    one = classifier(max_iter=2, n_threads=1).fit(DIGITS, DIGIT)
+    two = classifier(max_iter=2, n_threads=2).fit(DIGITS, DIGIT)
+    for name, value in weights(one).items():
+        np.testing.assert_allclose(weights(two)[name], value, rtol=1e-3, atol=1e-4)
+    assert same_weights(one, classifier(max_iter=2, n_threads=1).fit(DIGITS, DIGIT))
+
+
+@pytest.mark.parametrize("backend", ["loky", "threading"])
+def test_E3_parallel_scores_equal_serial_ones(backend):
+    model = classifier(max_iter=3, n_threads=1)
+    alone = cross_val_score(model, DIGITS, DIGIT, cv=2)
+    with joblib.parallel_config(backend):
+        np.testing.assert_array_equal(cross_val_score(model, DIGITS, DIGIT, cv=2, n_jobs=2), alone)
+
+
+def globals_of_torch():
+    return (
+        torch.random.get_rng_state().tolist(),
+        np.random.get_state()[1].tolist(),
+        random.getstate(),
+        torch.get_num_threads(),
+        torch.get_default_dtype(),
+        torch.is_grad_enabled(),
+        torch.are_deterministic_algorithms_enabled(),
+    )
+
+
+@pytest.mark.parametrize("rate", [1e-3, 1e20])
+def test_E4_nothing_global_is_changed(rate):
+    before = globals_of_torch()
+    model = classifier(learning_rate_init=rate, n_threads=1, dropout=0.1, negatives="hard")
+    if rate > 1:
+        with pytest.raises(DivergenceError):
+            model.fit(X, y)
+    else:
+        model.fit(X, y).predict(X)
+    assert globals_of_torch() == before
+
+
+def test_E5_two_fits_at_once_equal_their_solo_runs():
+    models = [classifier(random_state=seed, max_iter=3) for seed in (0, 1)]
+    alone = [clone(model).fit(DIGITS, DIGIT) for model in models]
+    with ThreadPoolExecutor(2) as pool:
+        both = list(pool.map(lambda model: clone(model).fit(DIGITS, DIGIT), models))
+    for a, b in zip(alone, both, strict=True):
+        np.testing.assert_allclose(a.predict_proba(X_DIGITS), b.predict_proba(X_DIGITS), atol=1e-4)
+
+
+X_DIGITS = DIGITS[:100]
+
+
+def test_E6_random_state():
+    assert same_weights(classifier().fit(X, y), classifier().fit(X, y))
+    free = [classifier(random_state=None).fit(X, y) for _ in range(2)]
+    assert not same_weights(*free)
+    state = np.random.RandomState(0)
+    model = classifier(random_state=state)
+    assert not same_weights(copy.deepcopy(model.fit(X, y)), model.fit(X, y))
+
+
+INTERRUPT = """
+import os, signal, sys, warnings
+import numpy as np
+from sklearn.datasets import load_digits
+from skorch.callbacks import Callback
+from sklearn_ff import FFClassifier, InterruptedFitWarning
+X, y = load_digits(return_X_y=True)
+
+class Interrupt(Callback):
+    def __init__(self, when):
+        self.when = when
+    def fire(self, when, net):
+        if when == self.when and len(net.history) >= 2 and not hasattr(self, "fired_"):
+            self.fired_ = True
+            os.kill(os.getpid(), signal.SIGINT)
+    def on_epoch_begin(self, net, **kw): self.fire("begin", net)
+    def on_batch_begin(self, net, **kw): self.fire("batch", net)
+    def on_grad_computed(self, net, **kw): self.fire("gradient", net)
+    def on_epoch_end(self, net, **kw): self.fire("end", net)
+
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    m = FFClassifier((32, 32), max_iter=50, random_state=0, early_stopping={early},
+                     schedule={schedule!r}, callbacks=[Interrupt({when!r})]).fit(X, y)
+assert any(issubclass(w.category, InterruptedFitWarning) for w in caught), caught
+assert m.n_iter_ < 5, m.n_iter_
+assert m.score(X, y) > 0.5 and np.isfinite(m.predict_proba(X)).all()
+assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+print("kept")
+"""
+
+
+@pytest.mark.parametrize("when", ["begin", "batch", "gradient", "end"])
+@pytest.mark.parametrize(
+    "early, schedule", [(False, "simultaneous"), (True, "simultaneous"), (False, "greedy")]
+)
+def test_F1_an_interrupt_keeps_what_is_learned(when, early, schedule):
+    code = INTERRUPT.replace("{early}", str(early))
+    code = code.replace("{schedule!r}", repr(schedule)).replace("{when!r}", repr(when))
+    done = run(code)
+    assert done.stdout.strip() == "kept", done.stderr
+
+
+UNTRAINED = """
+import os, signal
+from sklearn.datasets import load_iris
+from sklearn.exceptions import NotFittedError
+from skorch.callbacks import Callback
+from sklearn_ff import FFClassifier
+X, y = load_iris(return_X_y=True)
+
+class Interrupt(Callback):
+    def on_train_begin(self, net, **kw): os.kill(os.getpid(), signal.SIGINT)
+
+m = FFClassifier(callbacks=[Interrupt()])
+try:
+    m.fit(X, y)
+except KeyboardInterrupt:
+    try:
+        m.predict(X)
+    except NotFittedError:
+        print("unfitted")
+"""
+
+
+def test_F2_an_interrupt_before_any_update_goes_through():
+    done = run(UNTRAINED)
+    assert done.stdout.strip() == "unfitted", done.stderr
+
+
+def broken(scores):
+    raise RuntimeError("a fault of the user's part")
+
+
+def test_F6_an_error_in_a_users_part_leaves_the_estimator_as_it_was():
+    fresh = classifier(objective=broken)
+    with pytest.raises(RuntimeError, match="user's part"):
+        fresh.fit(X, y)
+    with pytest.raises(NotFittedError):
+        fresh.predict(X)
+    fitted = classifier(warm_start=True).fit(X, y)
+    before = fitted.predict_proba(X)
+    with pytest.raises(RuntimeError, match="user's part"):
+        fitted.set_params(objective=broken).fit(X, y)
+    np.testing.assert_array_equal(fitted.predict_proba(X), before)
+
+
+class Stop(Callback):
+    def on_epoch_end(self, net, **kwargs):
+        raise KeyboardInterrupt
+
+
+def test_a_callback_that_raises_keyboard_interrupt_means_stop():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", InterruptedFitWarning)
+        assert classifier(callbacks=[Stop()]).fit(X, y).n_iter_ == 1
+
+
+def through_joblib(model, folder):
+    joblib.dump(model, folder / "model.joblib")
+    return joblib.load(folder / "model.joblib")
+
+
+def through_memory_map(model, folder):
+    joblib.dump(model, folder / "model.joblib")
+    return joblib.load(folder / "model.joblib", mmap_mode="r")
+
+
+WAYS = {
+    "pickle": lambda model, _: pickle.loads(pickle.dumps(model)),
+    "cloudpickle": lambda model, _: pickle.loads(cloudpickle.dumps(model)),
+    "deepcopy": lambda model, _: copy.deepcopy(model),
+    "joblib": through_joblib,
+    "memory map": through_memory_map,
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_G1_copies_predict_to_the_bit(way, tmp_path):
+    fitted = classifier(max_iter=2, prediction="hybrid").fit(DIGITS, DIGIT)
+    again = WAYS[way](fitted, tmp_path)
+    np.testing.assert_array_equal(again.predict_proba(DIGITS), fitted.predict_proba(DIGITS))
+
+
+def test_G1_a_pickle_holds_the_weights_and_little_else():
+    fitted = classifier(max_iter=2, hidden_layer_sizes=(500, 500)).fit(DIGITS, DIGIT)
+    size = sum(value.nbytes for value in weights(fitted).values())
+    assert len(pickle.dumps(fitted)) < 1.2 * size
+    assert b"_rebuild_tensor" not in pickle.dumps(fitted)
+
+
+def test_G1_partial_fit_goes_on_after_a_pickle_as_without():
+    fitted = classifier(dropout=0.1).partial_fit(DIGITS, DIGIT, classes=range(10))
+    again = pickle.loads(pickle.dumps(fitted))
+    assert same_weights(fitted.partial_fit(DIGITS, DIGIT), again.partial_fit(DIGITS, DIGIT))
+
+
+def test_fit_then_partial_fit_learns_and_survives_a_pickle():
+    fitted = classifier().fit(X, y)
+    again = pickle.loads(pickle.dumps(fitted))
+    before = weights(copy.deepcopy(fitted))
+    fitted.partial_fit(X, y)
+    assert not np.array_equal(before["layers.0.bias"], weights(fitted)["layers.0.bias"])
+    np.testing.assert_array_equal(again.partial_fit(X, y).predict_proba(X), fitted.predict_proba(X))
+
+
+def test_fit_works_while_another_error_is_handled():
+    try:
+        raise ZeroDivisionError
+    except ZeroDivisionError:
+        assert classifier().fit(X, y).n_iter_ == 20
+
+
+def test_G9_no_training_row_is_kept():
+    rng = np.random.default_rng(0)
+    A = rng.normal(size=(500, 7))
+    fitted = classifier(max_iter=2, early_stopping=True).fit(A, (A[:, 0] > 0).astype(int))
+    held = [v for v in reachable(fitted) if v.ndim and len(v) >= 40 and 7 in v.shape]
+    assert all(v.shape == (256, 7) for v in held)
+
+
+def reachable(thing, seen=None):
+    """Every array and tensor that can be reached from an object."""
+    seen = {} if seen is None else seen
+    if id(thing) in seen or isinstance(thing, (str, bytes, int, float, type)):
+        return []
+    seen[id(thing)] = thing
+    if isinstance(thing, (np.ndarray, torch.Tensor)):
+        return [thing]
+    inner = list(thing.values()) if isinstance(thing, dict) else []
+    inner += list(thing) if isinstance(thing, (list, tuple, set)) else []
+    inner += list(getattr(thing, "__dict__", {}).values())
+    return [found for part in inner for found in reachable(part, seen)]
