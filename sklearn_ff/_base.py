@@ -100,6 +100,11 @@ class BaseFF(BaseEstimator):
             plan.strength = old.strength
         if not plan.goodness.scores_classes:
             plan.overlay.check(n_features, n_classes)
+            if plan.overlay.overwrites and plan.input_normalization.centers:
+                raise ValueError(
+                    f"input_normalization={self.input_normalization!r} moves a row's mean, and "
+                    f"with it the columns that overlay={self.overlay!r} has overwritten; use 'rms'."
+                )
         return plan
 
     def _double(self, n_rows):

@@ -32,6 +32,7 @@ class Normalization(Part):
     """Base of a normalisation; see the module's docstring for the contract."""
 
     identity = False
+    centers = False
 
     def center(self, z):
         return z
@@ -69,6 +70,8 @@ class UnitNorm(Normalization):
 @normalizations.register("layer_norm")
 class LayerNorm(RMSNorm):
     """Mean 0 and mean square 1 over the row's units, without learned scale (Ba et al., 2016)."""
+
+    centers = True
 
     def center(self, z):
         return z - z.mean(-1, keepdim=True)

@@ -31,6 +31,7 @@ class Overlay(Part):
     """Base of an overlay; see the module's docstring for the contract."""
 
     label_layers = "none"
+    overwrites = False
 
     def base(self, x, n_classes):
         return x
@@ -80,6 +81,7 @@ class Replace(Overlay):
     """
 
     label_layers = "first"
+    overwrites = True
 
     def __init__(self, features="first", strength="auto"):
         self.features = features
@@ -106,7 +108,7 @@ class Replace(Overlay):
                     f"overlay='replace' needs one feature per class, but X has {n_features} "
                     f"features for {n_classes} classes; use overlay='append'."
                 )
-        elif len(set(self.features)) != n_classes or not all(
+        elif not len(set(self.features)) == len(self.features) == n_classes or not all(
             0 <= j < n_features for j in self.features
         ):
             raise ValueError(
@@ -192,7 +194,9 @@ class Encoder(nn.Module):
         """|code[c]|² + 2 base·code[c]; columns of the label's own add s², or s²/K if neutral."""
         if self.code is None:
             own = self.strength**2
-            return torch.where(labels < self.n_classes, own, own / self.n_classes)
+            return torch.where(
+                labels < self.n_classes, base.new_tensor(own), base.new_tensor(own / self.n_classes)
+            )
         dots = (base @ self.code.T).gather(1, labels)
         return embedding(labels, self.code.square().sum(1, keepdim=True)).squeeze(-1) + 2 * dots
 

@@ -29,7 +29,7 @@ def test_B1_not_a_number_and_infinity_are_refused(bad):
         lambda: classifier().partial_fit(broken, y, classes=[0, 1, 2]),
         lambda: fitted.predict(broken),
     ):
-        with pytest.raises(ValueError, match="NaN|infinity"):
+        with pytest.raises(ValueError, match=r"NaN|infinity"):
             call()
 
 

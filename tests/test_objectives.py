@@ -36,7 +36,7 @@ REFERENCES = {
 
 
 def scores(n_wrong=3, rows=200, seed=0):
-    return np.random.default_rng(seed).uniform(0, 1.9, size=(rows, 1 + n_wrong))
+    return np.random.default_rng(seed).normal(0.5, 1, size=(rows, 1 + n_wrong))
 
 
 def close(actual, expected):

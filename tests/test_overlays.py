@@ -79,7 +79,7 @@ def beside(x, normalization, labels=LABELS):
 
 
 @pytest.mark.parametrize("overlay", [Append(strength=S), EveryLayer(strength=S)])
-@pytest.mark.parametrize("normalization", ["none"])
+@pytest.mark.parametrize("normalization", sorted(NORMALIZE))
 def test_columns_beside_the_features_match_reference(overlay, normalization):
     net, _, _ = network(overlay, input_normalization=normalization)
     x, (W, U) = features(), weights(net)
@@ -91,7 +91,7 @@ PLACES = {"first": [0, 1, 2], "last": [4, 5, 6], "indices": [5, 0, 2]}
 
 
 @pytest.mark.parametrize("place", PLACES)
-@pytest.mark.parametrize("normalization", ["none"])
+@pytest.mark.parametrize("normalization", [n for n in sorted(NORMALIZE) if n != "layer_norm"])
 def test_replace_matches_reference(place, normalization):
     columns = PLACES[place]
     given = columns if place == "indices" else place
@@ -215,3 +215,11 @@ def test_automatic_strength_is_the_scale_of_the_rows(name):
     _, _, plan = network(name)
     X = np.random.default_rng(0).normal(size=(100, D))
     np.testing.assert_allclose(plan.strength, np.sqrt((X**2).mean()), rtol=1e-12)
+
+
+def test_a_callable_is_a_code_matrix_and_a_centred_input_cannot_be_overwritten():
+    x, y = np.random.default_rng(0).random((30, 6)), np.arange(30) % 3
+    fitted = FFClassifier(overlay=lambda d, k: np.eye(k, d), max_iter=2).fit(x, y)
+    assert isinstance(fitted.overlay_, Add)
+    with pytest.raises(ValueError, match="overwritten"):
+        FFClassifier(overlay="replace", input_normalization="layer_norm").fit(x, y)

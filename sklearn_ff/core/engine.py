@@ -97,9 +97,9 @@ class FFNet(NeuralNet):
         """Let go of everything that refers to training rows."""
         for name in ("interrupt_", "stage_"):
             vars(self).pop(name, None)
-        self.callbacks_ = [
-            (n, c) for n, c in self.callbacks_ if type(c).__module__ != Decay.__module__
-        ]
+        ours = Decay.__module__
+        self.callbacks_ = [(n, c) for n, c in self.callbacks_ if type(c).__module__ != ours]
+        self.callbacks = None
 
     def train(self, rows):
         """Fit stage by stage; an interrupt keeps what is learned, if anything is."""
