@@ -72,7 +72,7 @@ class FFClassifier(ClassifierMixin, Learner):
     batch_size : int or "auto", default="auto"
         Rows of a batch; "auto" is all of up to 256 rows, and 128 of more.
     max_iter : int or "auto", default="auto"
-        Epochs, for each layer if `schedule="greedy"`. "auto" is as many as make 600 updates, and
+        Epochs, for each layer if `schedule="greedy"`. "auto" is as many as make 1,200 updates, and
         at least 10.
     shuffle : bool, default=True
         Whether rows are shuffled in every epoch.

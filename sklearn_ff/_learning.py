@@ -21,7 +21,7 @@ from .core.engine import Rows
 from .core.forward_forward import label_scores
 from .exceptions import DivergenceError, InterruptedFitWarning
 
-UPDATES = 600  # of a fit whose max_iter is "auto"
+UPDATES = 1200  # of a fit whose max_iter is "auto"
 PREDICTION_BYTES = 2**26  # candidates of one layer that may live at once while predicting
 CALIBRATION_ROWS = 10_000
 HISTORY = ("loss", "goodness_right", "goodness_wrong", "ranked_right")
