@@ -94,6 +94,9 @@ class BaseFF(BaseEstimator):
         plan.prediction = self.prediction
         plan.layers = counted_layers(self.prediction_layers, len(plan.units))
         plan.head = plan.negatives.needs_head or self.prediction in ("head", "hybrid")
+        plan.schedule, plan.shuffle = self.schedule, self.shuffle
+        plan.optimizer = (self.optimizer, self.optimizer_params)
+        plan.groups = self._parameter_groups(plan)
         plan.device = pick_device(self.device)
         if old is not None:  # what the first rows have fixed
             plan.dtype, plan.scaler, plan.scaling = old.dtype, old.scaler, old.scaling
@@ -154,15 +157,15 @@ class BaseFF(BaseEstimator):
 
     def _net(self, plan, network, draws, callbacks=(), max_epochs=1):
         """A skorch net ready to train the network."""
-        optimizer, options = optimizer_class(self.optimizer, self.optimizer_params)
+        optimizer, options = optimizer_class(*plan.optimizer)
         net = FFNet(
             network,
             criterion=torch.nn.Identity,
             optimizer=optimizer,
-            schedule=self.schedule,
+            schedule=plan.schedule,
             draws=draws,
-            groups=self._parameter_groups(plan),
-            shuffle=self.shuffle,
+            groups=plan.groups,
+            shuffle=plan.shuffle,
             batch_size=plan.batch_size,
             max_epochs=max_epochs,
             train_split=None,

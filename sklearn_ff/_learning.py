@@ -1,5 +1,6 @@
 """From validated rows to a fitted state: what `fit` and `partial_fit` are made of."""
 
+import copy
 import warnings
 
 import numpy as np
@@ -88,12 +89,17 @@ class Learner(BaseFF):
     def _class_weights(self, codes):
         if self.class_weight is None:
             return 1.0
-        present = np.unique(codes)
-        given = compute_class_weight(
+        present = np.arange(len(self.classes_))
+        if self.class_weight == "balanced":
+            present = np.unique(codes)
+        weights = np.ones(len(self.classes_))
+        weights[present] = compute_class_weight(
             self.class_weight, classes=self.classes_[present], y=self.classes_[codes]
         )
-        weights = np.ones(len(self.classes_))
-        weights[present] = given
+        if not (weights[codes] >= 0).all() or not weights[codes].any():
+            raise ValueError(
+                f"class_weight={self.class_weight!r} must not be negative, nor zero for every row."
+            )
         return weights[codes]
 
     def _held_out(self, X_val, y_val, dtype):
@@ -127,7 +133,7 @@ class Learner(BaseFF):
             stratify=stratify,
             random_state=self.random_state,
         )
-        return (X[learn], codes[learn], weight[learn]), (X[hold], codes[hold])
+        return (X[learn], codes[learn], weight[learn]), (X[hold], codes[hold], weight[hold])
 
     def _begin(self, X, codes, weight, old, resume=False):
         """A plan, and a network to train: new, or with the weights of the last fit."""
@@ -137,7 +143,7 @@ class Learner(BaseFF):
             self._scale(plan, X, weight)
         network = self._network(plan)
         resumed = resume and old is not None and old._resumable
-        draws = old.net_.draws if resumed else self._draws(plan)
+        draws = old.net_.draws.copy() if resumed else self._draws(plan)
         if old is None:
             initialize(network, draws.generator)
         else:
@@ -156,12 +162,13 @@ class Learner(BaseFF):
         callbacks = self._callbacks(plan, epochs * n_batches, held_out, resume)
         net = self._net(plan, network, draws, callbacks, epochs)
         old = old if resume and old is not None and old._resumable else None
-        if old is not None:
+        if old is not None and old._plan.optimizer == plan.optimizer:
             resume_optimizer(net.optimizer_, old.net_.optimizer_)
         network.train()
         try:
             net.train(self._rows(plan, *data))
         except DivergenceError:
+            net.optimizer_.state.clear()  # its moments are not finite any more
             self._keep(plan, net, data, epochs, old, resume)
             raise
         self._keep(plan, net, data, epochs, old, resume)
@@ -267,15 +274,17 @@ class Learner(BaseFF):
 
 
 class Accuracy:
-    """Share of held-out rows whose true label scores highest."""
+    """Weighted share of held-out rows whose true label scores highest."""
 
-    def __init__(self, plan, X, codes):
-        self.plan, self.X, self.codes = plan, X, codes
+    def __init__(self, plan, X, codes, weight=None):
+        self.plan, self.X, self.codes, self.weight = plan, X, codes, weight
 
     def __call__(self, network):
         scores = network_scores(network, self.plan, self.X)
         return (
-            float(np.mean(scores.argmax(1) == self.codes)) if np.isfinite(scores).all() else np.nan
+            float(np.average(scores.argmax(1) == self.codes, weights=self.weight))
+            if np.isfinite(scores).all()
+            else np.nan
         )
 
 
@@ -295,7 +304,7 @@ def network_scores(network, plan, X):
 def resume_optimizer(optimizer, old):
     """Give an optimizer the moments of an old one; rates and weight decay stay as set now."""
     groups = [{k: v for k, v in g.items() if k != "params"} for g in optimizer.param_groups]
-    optimizer.load_state_dict(old.state_dict())
+    optimizer.load_state_dict(copy.deepcopy(old.state_dict()))
     for group, now in zip(optimizer.param_groups, groups, strict=True):
         group.update(now)
 

@@ -22,6 +22,11 @@ class Draws:
     def __init__(self, generator, device, dtype=torch.float32):
         self.generator, self.device, self.dtype = generator, device, dtype
 
+    def copy(self):
+        """A source that goes on as this one would, without moving it."""
+        generator = torch.Generator(self.device).set_state(self.generator.get_state())
+        return Draws(generator, self.device, self.dtype)
+
     def uniform(self, *shape):
         return torch.rand(shape, generator=self.generator, device=self.device, dtype=self.dtype)
 

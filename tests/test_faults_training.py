@@ -378,3 +378,35 @@ def reachable(thing, seen=None):
     inner += list(thing) if isinstance(thing, (list, tuple, set)) else []
     inner += list(getattr(thing, "__dict__", {}).values())
     return [found for part in inner for found in reachable(part, seen)]
+
+
+class Fault(Callback):
+    def on_epoch_end(self, net, **kwargs):
+        raise RuntimeError("a fault of the user's callback")
+
+
+def test_F6_a_failed_partial_fit_changes_nothing_that_follows():
+    model = classifier(dropout=0.1, negatives="hard").partial_fit(X, y, classes=[0, 1, 2])
+    twin = copy.deepcopy(model).set_params(callbacks=[Fault()])
+    with pytest.raises(RuntimeError):
+        twin.partial_fit(X, y)
+    twin.set_params(callbacks=None).partial_fit(X, y)
+    np.testing.assert_array_equal(twin.predict_proba(X), model.partial_fit(X, y).predict_proba(X))
+
+
+def test_G1_a_pickle_does_not_depend_on_later_parameters():
+    fitted = classifier().fit(X, y)
+    before = fitted.predict_proba(X)
+    fitted.set_params(learning_rate_init=[0.1, 0.2, 0.3], optimizer="bogus")
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(fitted)).predict_proba(X), before)
+
+
+@pytest.mark.parametrize("change", [{"optimizer": "rmsprop"}, {"learning_rate_init": 1e-4}])
+def test_partial_fit_takes_up_changed_training_parameters(change):
+    model = classifier().partial_fit(X, y, classes=[0, 1, 2])
+    assert model.set_params(**change).partial_fit(X, y).n_iter_ == 2
+
+
+def test_partial_fit_with_class_weights_and_a_batch_without_the_class():
+    model = classifier(class_weight={0: 2.0})
+    assert model.partial_fit(X[y > 0], y[y > 0], classes=[0, 1, 2]).n_iter_ == 1

@@ -107,7 +107,7 @@ class FFNet(NeuralNet):
         self.interrupted_ = False
         self.lowest_loss_ = np.inf
         with deferred_interrupt() as self.interrupt_:
-            self.notify("on_train_begin", X=rows)
+            self.notify("on_train_begin", X=rows, y=None)
             try:
                 for stage in schedule_stages(self.module_, self.schedule):
                     self._train_stage(stage, rows)
@@ -117,7 +117,7 @@ class FFNet(NeuralNet):
                 if not self.n_updates_:
                     raise
                 self.interrupted_ = True
-            self.notify("on_train_end", X=rows)
+            self.notify("on_train_end", X=rows, y=None)
         return self
 
     def _train_stage(self, stage, rows):
@@ -182,7 +182,8 @@ class FFNet(NeuralNet):
 
     def _part_size(self, x):
         net = self.module_
-        candidates = net.n_classes if net.negatives.many else 2
+        wrong = getattr(net.negatives, "n_negatives", 1)
+        candidates = net.n_classes if net.negatives.many else min(1 + wrong, net.n_classes)
         width = max(layer.n_units for layer in net.layers)
         return max(1, CANDIDATE_BYTES // (candidates * width * x.element_size()))
 
