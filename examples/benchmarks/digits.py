@@ -7,11 +7,11 @@ over the folds of one seed. SVC states no probabilities and so has no log-loss.
 """
 
 import argparse
-import json
 import time
 import warnings
 
 import numpy as np
+from results import emit
 from sklearn.datasets import load_digits
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import log_loss
@@ -79,14 +79,6 @@ def summary(name, runs, seeds):
         values = [r[measure] for r in runs]
         result[f"{measure}_mean"] = None if None in values else float(np.mean(values))
     return result
-
-
-def emit(result, output):
-    line = json.dumps(result)
-    print(line, flush=True)
-    if output:
-        with open(output, "a", encoding="utf-8") as file:
-            file.write(line + "\n")
 
 
 if __name__ == "__main__":

@@ -7,12 +7,12 @@ settings by these. Only `--test` learns from all training rows and reports the t
 """
 
 import argparse
-import json
 import os
 import time
 from contextlib import contextmanager
 
 import numpy as np
+from results import emit
 
 from sklearn_ff import FFClassifier
 from sklearn_ff.datasets import load_images
@@ -92,14 +92,6 @@ def summary(args, runs):
         result[f"{name}_mean"] = float(np.mean(values))
         result[f"{name}_std"] = float(np.std(values, ddof=1)) if len(values) > 1 else None
     return result
-
-
-def emit(result, output):
-    line = json.dumps(result)
-    print(line, flush=True)
-    if output:
-        with open(output, "a", encoding="utf-8") as file:
-            file.write(line + "\n")
 
 
 if __name__ == "__main__":

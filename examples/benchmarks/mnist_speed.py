@@ -8,13 +8,13 @@ down or warms up favours neither. Pair i is seeded with i.
 """
 
 import argparse
-import json
 import os
 import time
 import warnings
 
 import numpy as np
 import torch
+from results import emit
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier
 from threadpoolctl import threadpool_limits
@@ -89,14 +89,6 @@ def seconds_to_fit(model, X, y, epochs):
     if model.n_iter_ != epochs:
         raise RuntimeError(f"{model} ran {model.n_iter_} epochs instead of {epochs}.")
     return seconds
-
-
-def emit(result, output):
-    line = json.dumps(result)
-    print(line, flush=True)
-    if output:
-        with open(output, "a", encoding="utf-8") as file:
-            file.write(line + "\n")
 
 
 if __name__ == "__main__":

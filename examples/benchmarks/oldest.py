@@ -9,7 +9,6 @@ result line names the pins and the exit code of the tests; `-- ARGS` are handed 
 """
 
 import argparse
-import json
 import re
 import shutil
 import subprocess
@@ -18,6 +17,8 @@ import tempfile
 import tomllib
 import venv
 from pathlib import Path
+
+from results import emit
 
 ROOT = Path(__file__).resolve().parents[2]
 BOUND = re.compile(r"^\s*([A-Za-z0-9._-]+)\s*>=\s*([0-9][0-9A-Za-z.]*)")
@@ -82,14 +83,6 @@ def environment(folder):
 def indices(args):
     given = {"--index-url": args.index_url, "--extra-index-url": args.extra_index_url}
     return [word for flag, url in given.items() if url for word in (flag, url)]
-
-
-def emit(result, output):
-    line = json.dumps(result)
-    print(line, flush=True)
-    if output:
-        with open(output, "a", encoding="utf-8") as file:
-            file.write(line + "\n")
 
 
 if __name__ == "__main__":

@@ -10,12 +10,12 @@ arrays NAME_X and NAME_y; without it the tables come from OpenML. Estimators are
 """
 
 import argparse
-import json
 import os
 import warnings
 from pathlib import Path
 
 import numpy as np
+from results import emit
 from sklearn.datasets import fetch_openml
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.impute import SimpleImputer
@@ -123,14 +123,6 @@ def summary(results, rows):
     means = {model: float(np.mean([r[model] for r in results])) for model in MODELS}
     tables = [r["table"] for r in results]
     return {**describe(rows), "tables": tables} | with_difference(means)
-
-
-def emit(result, output):
-    line = json.dumps(result)
-    print(line, flush=True)
-    if output:
-        with open(output, "a", encoding="utf-8") as file:
-            file.write(line + "\n")
 
 
 if __name__ == "__main__":
