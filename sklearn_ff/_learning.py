@@ -23,8 +23,8 @@ from .core.forward_forward import label_scores
 from .exceptions import DivergenceError, InterruptedFitWarning
 
 UPDATES = 1200  # of a fit whose max_iter is "auto"
-PREDICTION_BYTES = 2**26  # candidates of one layer that may live at once while predicting
-CALIBRATION_ROWS = 10_000
+PREDICTION_BYTES = 2**23  # of one layer's candidates, in double precision; about what a cache holds
+CALIBRATION_ROWS = 5_000
 HISTORY = ("loss", "goodness_right", "goodness_wrong", "ranked_right")
 
 
@@ -166,7 +166,7 @@ class Learner(BaseFF):
             resume_optimizer(net.optimizer_, old.net_.optimizer_)
         network.train()
         try:
-            net.train(self._rows(plan, *data))
+            net.train(self._rows(plan, network, *data))
         except DivergenceError:
             net.optimizer_.state.clear()  # its moments are not finite any more
             self._keep(plan, net, data, epochs, old, resume)
@@ -180,13 +180,13 @@ class Learner(BaseFF):
             return max(10, -(-UPDATES // n_batches))
         return int(self.max_iter)
 
-    def _rows(self, plan, X, codes, weight):
+    def _rows(self, plan, network, X, codes, weight):
         """Copies on the device; weights have mean 1, so that a batch's loss is not biased."""
         dtype = getattr(torch, plan.dtype)
         x = torch.tensor(X).to(plan.device) if isinstance(X, np.ndarray) else X.copy()
         y = torch.as_tensor(codes, dtype=torch.int64).to(plan.device)
         weight = torch.as_tensor(weight / weight.mean(), dtype=dtype).to(plan.device)
-        return Rows(x, y, weight, plan.device, dtype)
+        return Rows(x, y, weight, network.scaler, dtype)
 
     def _callbacks(self, plan, n_batches, held_out, resume):
         """Ours first, then copies of the user's."""
@@ -293,7 +293,7 @@ def network_scores(network, plan, X):
     network.eval()
     width = max(plan.units) * (plan.n_classes if plan.prediction != "head" else 1)
     size = max(1, PREDICTION_BYTES // (8 * (width + plan.n_features)))
-    rows = Rows(X, np.empty(X.shape[0]), None, plan.device, getattr(torch, plan.dtype))
+    rows = Rows(X, None, None, network.scaler, getattr(torch, plan.dtype))
     parts = [
         label_scores(network, rows.rows(slice(i, i + size)), plan.prediction, plan.layers)
         for i in range(0, X.shape[0], size)

@@ -13,6 +13,7 @@ parameters the layer then owns. A callable `(h) -> scores` serves as a goodness 
 
 import torch
 from torch import nn
+from torch.autograd.function import once_differentiable
 
 from .parts import Family, Part, checked_shape
 
@@ -30,6 +31,21 @@ class Goodness(Part):
 
     def score(self, h):
         raise NotImplementedError
+
+
+class SquaredLength(torch.autograd.Function):
+    """s Σ_j h_j², with its gradient 2s h in one pass over h where autograd takes four."""
+
+    @staticmethod
+    def forward(ctx, h, s):
+        ctx.save_for_backward(h)
+        ctx.s = s
+        return torch.linalg.vecdot(h, h).mul_(s)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, gradient):
+        return ctx.saved_tensors[0] * (2 * ctx.s * gradient).unsqueeze(-1), None
 
 
 class FunctionGoodness(Goodness):
@@ -50,7 +66,7 @@ class MeanSquare(Goodness):
     """g = mean_j h_j²: free of the layer's width (the goodness of most later work)."""
 
     def score(self, h):
-        return h.square().mean(-1)
+        return SquaredLength.apply(h, 1 / h.shape[-1])
 
 
 @goodness.register("sum_square")
@@ -58,7 +74,7 @@ class SumSquare(Goodness):
     """g = Σ_j h_j² (Hinton, 2022)."""
 
     def score(self, h):
-        return h.square().sum(-1)
+        return SquaredLength.apply(h, 1.0)
 
 
 @goodness.register("mean_activation")

@@ -1,7 +1,7 @@
 """What a layer is made of besides its goodness: transform, activation, normalisation.
 
-The contracts. A transform is a torch module, linear in its input and without bias, with
-`n_units`; the layer adds the label's code and the bias. An activation is any callable on tensors.
+The contracts. A transform is a torch module with `n_units`: `transform(z, bias=None)` is linear in
+z, plus the layer's bias if it is given. An activation is any callable on tensors.
 A normalisation scales rows to a common length, so that only their direction is passed on:
 N(z) = center(z)·factor(mean square of center(z), width).
 """
@@ -42,7 +42,8 @@ class Normalization(Part):
 
     def __call__(self, z):
         z = self.center(z)
-        return z * self.factor(z.square().mean(-1, keepdim=True), z.shape[-1])
+        mean_square = torch.linalg.vecdot(z, z).unsqueeze(-1) / z.shape[-1]
+        return z * self.factor(mean_square, z.shape[-1])
 
 
 # Far below the mean square of any living layer, and keeps a dead one at zero.
@@ -106,7 +107,7 @@ for _name in ("relu", "leaky_relu", "gelu", "tanh"):
 
 
 class Dense(nn.Module):
-    """W z; W starts normal with variance 1 / fan_in (Hinton's code, 2022)."""
+    """W z + b; W starts normal with variance 1 / fan_in (Hinton's code, 2022)."""
 
     def __init__(self, n_inputs, n_units, fan_in, low_precision=False):
         super().__init__()
@@ -116,10 +117,11 @@ class Dense(nn.Module):
     def reset(self, generator):
         nn.init.normal_(self.weight, std=self.fan_in**-0.5, generator=generator)
 
-    def forward(self, z):
-        if self.low_precision:
-            return F.linear(z.bfloat16(), self.weight.bfloat16()).to(self.weight.dtype)
-        return F.linear(z, self.weight)
+    def forward(self, z, bias=None):
+        if not self.low_precision:
+            return F.linear(z, self.weight, bias)
+        a = F.linear(z.bfloat16(), self.weight.bfloat16()).to(self.weight.dtype)
+        return a if bias is None else a + bias
 
 
 def dropped(h, share, draws):

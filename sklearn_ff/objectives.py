@@ -11,7 +11,7 @@ terms with g⁻ are averaged over the wrong candidates.
 
 import numbers
 
-from torch.nn.functional import logsigmoid
+from torch.nn.functional import logsigmoid, silu
 
 from .parts import Family, Part, checked_shape
 
@@ -47,7 +47,8 @@ def softplus(x):
 
 def _gap(scores):
     """Δ for every wrong candidate: (rows, candidates − 1)."""
-    return scores[:, :1] - scores[:, 1:]
+    right, wrong = scores.split([1, scores.shape[1] - 1], dim=1)
+    return right - wrong
 
 
 @objectives.register("logistic")
@@ -107,8 +108,7 @@ class Swish(Objective):
         self.sharpness = sharpness
 
     def loss(self, scores, layer):
-        x = -self.sharpness * _gap(scores)
-        return (x * x.sigmoid()).mean(1)
+        return silu(-self.sharpness * _gap(scores)).mean(1)
 
 
 @objectives.register("margin")

@@ -167,18 +167,23 @@ class Encoder(nn.Module):
         self.register_buffer("code", code)
 
     def forward(self, x, layer):
-        """The function labels -> W·encode(x, labels), (rows, candidates, units); None: no label."""
+        """labels (None: no label shown) -> W·encode(x, labels) + b, (rows, candidates, units)."""
         base = self.normalization.center(self.overlay.base(x, self.n_classes))
         product = layer.transform(base).unsqueeze(1)
         codes = None if layer.scores_classes else self._codes(layer)
 
         def shown(labels):
             a = product if labels is None else product + embedding(labels, codes)
-            if self.normalization.identity:
-                return a
-            return a * self.normalization.factor(self._mean_square(base, labels), base.shape[-1])
+            factor = self.normalization.factor(self._mean_square(base, labels), base.shape[-1])
+            return a * factor + layer.bias
 
-        return shown
+        def shown_as_is(labels):
+            return product + (layer.bias if labels is None else embedding(labels, codes))
+
+        if not self.normalization.identity:
+            return shown
+        codes = None if codes is None else codes + layer.bias  # one sum for all rows
+        return shown_as_is
 
     def _codes(self, layer):
         """W·code[c] for every label and the neutral one: small, and once for all rows."""

@@ -28,7 +28,11 @@ class Scaler(nn.Module):
         self.register_buffer("divisor", torch.tensor(divisor))
 
     def forward(self, x):
-        return ((x - self.shift) / self.divisor).clamp_(-LIMIT, LIMIT)
+        return self.scale_(x.clone())
+
+    def scale_(self, x):
+        """Scale in place."""
+        return x.sub_(self.shift).div_(self.divisor).clamp_(-LIMIT, LIMIT)
 
 
 def scaler_for(X, weight, scaling, dtype):

@@ -19,12 +19,17 @@ CANDIDATE_BYTES = 2**27
 
 
 class Rows:
-    """Training rows as a skorch dataset: x (a tensor, or sparse rows), labels and weights."""
+    """Training rows as a skorch dataset: x, labels and weights, the columns scaled by `scaler`.
 
-    def __init__(self, x, y, weight, device, dtype):
+    x is a tensor, and then scaled in place once, or numpy or sparse rows, scaled as they are read.
+    """
+
+    def __init__(self, x, y, weight, scaler, dtype):
         self.x, self.y, self.weight = x, y, weight
-        self.device, self.dtype = device, dtype
+        self.scaler, self.dtype = scaler, dtype
         self.wrong = None
+        if isinstance(x, torch.Tensor):
+            scaler.scale_(x)
 
     def __len__(self):
         return len(self.y)
@@ -38,7 +43,8 @@ class Rows:
             return self.x[index]
         index = index.cpu().numpy() if isinstance(index, torch.Tensor) else index
         rows = self.x[index].toarray() if issparse(self.x) else self.x[index]
-        return torch.tensor(rows, dtype=self.dtype, device=self.device)
+        rows = torch.tensor(rows, dtype=self.dtype, device=self.scaler.shift.device)
+        return self.scaler.scale_(rows)
 
 
 class Batches:
@@ -177,7 +183,7 @@ class FFNet(NeuralNet):
             update = self._update if start + size >= len(y) else lambda module: None
             drawn = None if wrong is None else wrong[part]
             record = step(self.module_, x[part], y[part], weight[part], update, self.draws, drawn)
-            total = total + torch.stack([statistics(*r, weight[part]) for r in record], 1)
+            total = total + statistics(*map(torch.stack, zip(*record, strict=True)), weight[part])
         return total
 
     def _part_size(self, x):
@@ -212,10 +218,14 @@ class FFNet(NeuralNet):
 
 @torch.no_grad()
 def statistics(loss, g, weight):
-    """Loss, g of right and of wrong candidates, share of rows ranked right, as means per row."""
-    right, wrong = g[:, 0], g[:, 1:]
-    ranked = (right[:, None] > wrong).all(1).to(g.dtype)
-    return torch.stack([loss, weight @ right, weight @ wrong.mean(1), weight @ ranked])
+    """Loss, g of right and of wrong candidates, share of rows ranked right: (4, layers), per row.
+
+    `loss` has shape (layers,), `g` (layers, rows, candidates).
+    """
+    right, wrong = g[:, :, 0], g[:, :, 1:]
+    ranked = (right > wrong.amax(2)).to(g.dtype)
+    per_row = torch.stack([right, wrong.mean(2), ranked])
+    return torch.cat([loss[None], per_row @ weight])
 
 
 def learners(network):

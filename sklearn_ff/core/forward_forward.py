@@ -3,8 +3,8 @@
 Each layer turns its activities into scores of candidates, and a local objective makes it score the
 right candidate higher. Nothing flows back to the layer below.
 
-x rows of features, y their labels; z a layer's input, W its weights, U[c] those of label c, b its
-bias; a = W z + U[c] + b; h = f(a) its activity, g its goodness. Shapes: labels and g (rows,
+x scaled rows of features, y their labels; z a layer's input, W its weights, U[c] those of label c,
+b its bias; a = W z + U[c] + b; h = f(a) its activity, g its goodness. Shapes: labels and g (rows,
 candidates), the true label first; a and h (rows, candidates, units), with one candidate where a
 goodness scores classes and no label is shown.
 """
@@ -40,9 +40,9 @@ class Layer(nn.Module):
         return with_neutral(self.label_strength * self.label_weight)
 
     def forward(self, z, labels):
-        """W z + U[c]."""
-        shows = self.label_strength is not None and labels is not None
-        return self.transform(z) + (embedding(labels, self.label_codes()) if shows else 0)
+        """W z + b + U[c]."""
+        a, shows = self.transform(z, self.bias), self.label_strength is not None
+        return a + embedding(labels, self.label_codes()) if shows and labels is not None else a
 
     def activate(self, a, draws=None):
         """h = f(a); in training some units are dropped, the same for all candidates of a row."""
@@ -65,15 +65,15 @@ class Network(nn.Module):
         self.shows_labels = not layers[0].scores_classes
 
     def see(self, x):
-        """labels -> W₁·encode(x, labels): the large product, once per row for all labels."""
-        return self.encoder(self.scaler(x), self.layers[0])
+        """labels -> W₁·encode(x, labels) + b₁: the large product, once per row for all labels."""
+        return self.encoder(x, self.layers[0])
 
     def activities(self, seen, labels, draws=None):
         """Each layer with its a and h. Its graph ends where the next layer begins."""
         labels, below, h = labels if self.shows_labels else None, None, None
         for layer in self.layers[: self.depth]:
             a = seen(labels) if below is None else layer(below.normalization(h.detach()), labels)
-            h = layer.activate(a := a + layer.bias, draws)
+            h = layer.activate(a, draws)
             yield layer, a, h
             below = layer
 
