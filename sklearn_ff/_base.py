@@ -86,7 +86,9 @@ class BaseFF(BaseEstimator):
             if name == "negatives" and isinstance(value, str) and value == "auto":
                 value = "all" if n_rows <= ONE_BATCH else "hard"
                 value = value if old is None else clone(old.negatives)
-            setattr(plan, name, family.get(value))
+            part = family.get(value)
+            part.check()
+            setattr(plan, name, part)
         plan.units = checked_units(self.hidden_layer_sizes)
         plan.dropout, plan.peer_normalization = self.dropout, self.peer_normalization
         plan.low_precision = self.precision == "bfloat16"
@@ -99,10 +101,12 @@ class BaseFF(BaseEstimator):
         plan.groups = self._parameter_groups(plan)
         plan.device = pick_device(self.device)
         if old is not None:  # what the first rows have fixed
-            plan.dtype, plan.scaler, plan.scaling = old.dtype, old.scaler, old.scaling
-            plan.strength = old.strength
+            plan.scaler, plan.strength = old.scaler, old.strength
+            plan.scaling = old.scaling if self.scaling == "auto" else self.scaling
+            if self.precision == "auto":
+                plan.dtype, plan.low_precision = old.dtype, old.low_precision
         if not plan.goodness.scores_classes:
-            plan.overlay.check(n_features, n_classes)
+            plan.overlay.check_room(n_features, n_classes)
             if plan.overlay.overwrites and plan.input_normalization.centers:
                 raise ValueError(
                     f"input_normalization={self.input_normalization!r} moves a row's mean, and "
@@ -122,7 +126,7 @@ class BaseFF(BaseEstimator):
             "shift": scaler.shift.numpy().copy(),
             "divisor": scaler.divisor.numpy().copy(),
         }
-        strength = getattr(plan.overlay, "strength", 1.0)
+        strength = plan.overlay.strength
         plan.strength = float(rms) if strength == "auto" else float(strength)
 
     def _network(self, plan):
@@ -276,13 +280,14 @@ def counted_layers(choice, n_layers):
     """Indices of the layers that count: "all", "skip_first", or the indices themselves."""
     if isinstance(choice, str):
         return list(range(1 if choice == "skip_first" and n_layers > 1 else 0, n_layers))
-    indices = sorted({int(i) + n_layers if i < 0 else int(i) for i in choice})
-    if not indices or indices[0] < 0 or indices[-1] >= n_layers:
+    given = np.asarray(choice)
+    whole = given.ndim == 1 and len(given) and given.dtype.kind in "iu"
+    if not whole or given.min() < -n_layers or given.max() >= n_layers:
         raise ValueError(
             f"prediction_layers={choice!r} names no layer, or one that is not there; the "
             f"{n_layers} layers are 0 to {n_layers - 1}."
         )
-    return indices
+    return sorted({int(i) % n_layers for i in given})
 
 
 def torch_has(device):
@@ -349,6 +354,10 @@ def continue_from(network, plan, old_net, old_plan):
     ]
     if plan.units != old_plan.units:
         changed.append("hidden_layer_sizes")
+    if plan.scaling != old_plan.scaling:
+        changed.append("scaling")
+    if plan.dtype != old_plan.dtype:
+        changed.append("precision")
     if plan.head != old_plan.head or plan.layers != old_plan.layers:
         changed.append("prediction, prediction_layers or negatives (with or without a head)")
     if changed:

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 from torch.autograd.function import once_differentiable
 
-from .parts import Family, Part, checked_shape
+from .parts import Family, Part, check_number, checked_shape
 
 __all__ = ["Goodness", "MeanActivation", "MeanSquare", "Readout", "SumSquare", "TopK", "goodness"]
 
@@ -91,6 +91,9 @@ class TopK(Goodness):
 
     def __init__(self, k=20):
         self.k = k
+
+    def check(self):
+        check_number(self, "k", at_least=1, whole=True)
 
     def score(self, h):
         k = min(self.k, h.shape[-1])

@@ -9,7 +9,7 @@ A callable `(y, n_classes, draws) -> wrong labels` serves too.
 
 import torch
 
-from .parts import Family, Part, checked_shape
+from .parts import Family, Part, check_choice, check_number, checked_shape
 
 __all__ = ["All", "Hard", "Negatives", "Permuted", "Uniform", "negatives"]
 
@@ -21,6 +21,9 @@ class Negatives(Part):
     never_true = True
     many = False
     redraw = "batch"
+
+    def check(self):
+        check_choice(self, "redraw", ("batch", "epoch", "once"))
 
     def draw(self, y, n_classes, draws, belief=None):
         raise NotImplementedError
@@ -64,6 +67,10 @@ class Uniform(Negatives):
         self.n_negatives = n_negatives
         self.redraw = redraw
 
+    def check(self):
+        super().check()
+        check_number(self, "n_negatives", at_least=1, whole=True)
+
     def draw(self, y, n_classes, draws, belief=None):
         level = y.new_zeros(len(y), n_classes, dtype=draws.dtype)
         return _sample_wrong(level, y, self.n_negatives, draws)
@@ -82,6 +89,11 @@ class Hard(Negatives):
     def __init__(self, n_negatives=1, temperature=1.0):
         self.n_negatives = n_negatives
         self.temperature = temperature
+
+    def check(self):
+        super().check()
+        check_number(self, "n_negatives", at_least=1, whole=True)
+        check_number(self, "temperature", above=0)
 
     def draw(self, y, n_classes, draws, belief=None):
         return _sample_wrong(belief / self.temperature, y, self.n_negatives, draws)

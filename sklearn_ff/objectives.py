@@ -9,11 +9,9 @@ In the formulas g⁺ is the score of the right candidate, g⁻ that of a wrong o
 terms with g⁻ are averaged over the wrong candidates.
 """
 
-import numbers
-
 from torch.nn.functional import logsigmoid, silu
 
-from .parts import Family, Part, checked_shape
+from .parts import Family, Part, check_number, checked_shape, is_number
 
 __all__ = ["Logistic", "Margin", "Objective", "Softmax", "Swish", "SymBa", "objectives"]
 
@@ -22,6 +20,9 @@ class Objective(Part):
     """Base of an objective; see the module's docstring for the contract."""
 
     sharpness = 1.0
+
+    def check(self):
+        check_number(self, "sharpness", above=0)
 
     def loss(self, scores, layer):
         raise NotImplementedError
@@ -64,12 +65,27 @@ class Logistic(Objective):
         self.sharpness = sharpness
         self.threshold_wrong = threshold_wrong
 
+    def check(self):
+        super().check()
+        _check_thresholds("threshold", self.threshold)
+        if self.threshold_wrong is not None:
+            _check_thresholds("threshold_wrong", self.threshold_wrong)
+
     def loss(self, scores, layer):
         right = _threshold(self.threshold, layer)
         wrong = self.threshold_wrong
         wrong = right if wrong is None else _threshold(wrong, layer)
         s = self.sharpness
         return softplus(s * (right - scores[:, 0])) + softplus(s * (scores[:, 1:] - wrong)).mean(1)
+
+
+def _check_thresholds(name, value):
+    for one in value if isinstance(value, (list, tuple)) else [value]:
+        if not (is_number(one) or (isinstance(one, str) and one == "width")):
+            raise ValueError(
+                f"Logistic({name}={value!r}) is not understood: {name} must be a finite number, "
+                f"'width', or a list with one of these per layer."
+            )
 
 
 def _threshold(value, layer):
@@ -82,10 +98,6 @@ def _threshold(value, layer):
         value = value[layer.index]
     if value == "width":
         return layer.n_units
-    if not isinstance(value, numbers.Real):
-        raise ValueError(
-            f"threshold={value!r} is not understood; give a number, 'width', or a list of them."
-        )
     return value
 
 
@@ -118,6 +130,10 @@ class Margin(Objective):
     def __init__(self, margin=1.0, penalty=0.0):
         self.margin = margin
         self.penalty = penalty
+
+    def check(self):
+        check_number(self, "margin", at_least=0)
+        check_number(self, "penalty", at_least=0)
 
     def loss(self, scores, layer):
         hinge = (self.margin - _gap(scores)).clamp_min(0)

@@ -22,7 +22,7 @@ import torch
 from torch import nn
 from torch.nn.functional import embedding
 
-from .parts import Family, Part
+from .parts import Family, Part, check_number
 
 __all__ = ["Add", "Append", "Encoder", "EveryLayer", "Overlay", "Replace", "overlays"]
 
@@ -32,6 +32,11 @@ class Overlay(Part):
 
     label_layers = "none"
     overwrites = False
+    strength = 1.0
+
+    def check(self):
+        if not (isinstance(self.strength, str) and self.strength == "auto"):
+            check_number(self, "strength", above=0)
 
     def base(self, x, n_classes):
         return x
@@ -39,7 +44,7 @@ class Overlay(Part):
     def code(self, n_features, n_classes):
         return None
 
-    def check(self, n_features, n_classes):
+    def check_room(self, n_features, n_classes):
         """Raise ValueError where this overlay cannot show so many classes in so many features."""
 
 
@@ -97,7 +102,7 @@ class Replace(Overlay):
             return slice(0, n_classes) if self.features == "first" else slice(-n_classes, None)
         return list(self.features)
 
-    def check(self, n_features, n_classes):
+    def check_room(self, n_features, n_classes):
         if isinstance(self.features, str):
             if self.features not in ("first", "last"):
                 raise ValueError(
@@ -135,7 +140,7 @@ class Add(Overlay):
         matrix = self.matrix(n_features, n_classes) if callable(self.matrix) else self.matrix
         return torch.as_tensor(matrix, dtype=torch.float64)
 
-    def check(self, n_features, n_classes):
+    def check_room(self, n_features, n_classes):
         shape = tuple(self.code(n_features, n_classes).shape)
         if shape != (n_classes, n_features):
             raise ValueError(

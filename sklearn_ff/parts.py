@@ -1,11 +1,13 @@
 """The base of a swappable part, and the one look-up from a name, object or callable to a part."""
 
 import inspect
+import math
+import numbers
 
 import torch
 from sklearn.base import BaseEstimator
 
-__all__ = ["Draws", "Family", "Part", "checked_shape"]
+__all__ = ["Draws", "Family", "Part", "check_choice", "check_number", "checked_shape"]
 
 
 class Part(BaseEstimator):
@@ -14,6 +16,40 @@ class Part(BaseEstimator):
     A part holds constructor parameters only, keeps no state, and takes its randomness from the
     `Draws` it is handed. Its facts are class attributes, from which tests and errors are derived.
     """
+
+    def check(self):
+        """Raise ValueError where a parameter has no meaning; called at the beginning of a fit."""
+
+
+def check_number(part, name, *, above=None, at_least=None, whole=False):
+    """Raise ValueError unless a part's parameter is a finite number within its bounds."""
+    value = getattr(part, name)
+    if is_number(value, whole):
+        high_enough = above is None or value > above
+        if high_enough and (at_least is None or value >= at_least):
+            return
+    needed = "a whole number" if whole else "a finite number"
+    needed += "" if above is None else f" above {above}"
+    needed += "" if at_least is None else f" of at least {at_least}"
+    raise ValueError(_misfit(part, name, needed))
+
+
+def check_choice(part, name, choices):
+    """Raise ValueError unless a part's parameter is one of `choices`."""
+    value = getattr(part, name)
+    if not (isinstance(value, str) and value in choices):
+        raise ValueError(_misfit(part, name, f"one of {list(choices)}"))
+
+
+def is_number(value, whole=False):
+    """Whether this is a finite number; True and False are none."""
+    kind = numbers.Integral if whole else numbers.Real
+    return isinstance(value, kind) and not isinstance(value, bool) and abs(value) < math.inf
+
+
+def _misfit(part, name, needed):
+    value = getattr(part, name)
+    return f"{type(part).__name__}({name}={value!r}) cannot be used: {name} must be {needed}."
 
 
 class Draws:

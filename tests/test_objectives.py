@@ -98,7 +98,7 @@ def test_logistic_with_too_few_thresholds_is_refused():
 @pytest.mark.parametrize("threshold", ["widht", None, ["tall"]])
 def test_logistic_with_a_strange_threshold_is_refused(threshold):
     with pytest.raises(ValueError, match=r"not understood.*'width'"):
-        Logistic(threshold=threshold).loss(torch.zeros(1, 2), LAYER)
+        Logistic(threshold=threshold).check()
 
 
 def test_a_callable_is_an_objective():

@@ -178,28 +178,28 @@ def test_prediction_computes_the_large_product_once_per_row(name, prediction):
 @pytest.mark.parametrize("features", ["first", "last"])
 def test_C4_replace_with_more_classes_than_features_is_refused(features):
     with pytest.raises(ValueError, match="X has 4 features for 5 classes; use overlay='append'"):
-        Replace(features).check(4, 5)
+        Replace(features).check_room(4, 5)
     with pytest.raises(ValueError, match="use overlay='append'"):
         network(Replace(features), n_features=4, n_classes=5)
     with pytest.raises(ValueError, match="use overlay='append'"):
         FFClassifier(overlay=Replace(features)).fit(np.eye(5)[:, :4], np.arange(5))
-    Replace(features).check(5, 5)
+    Replace(features).check_room(5, 5)
 
 
 @pytest.mark.parametrize("indices", [[0, 1], [0, 1, 1], [0, 1, 7], [0, 1, -1], [0, 1, 2, 3]])
 def test_C4_replace_with_unfit_indices_is_refused(indices):
     with pytest.raises(ValueError, match="3 different column indices below 7"):
-        Replace(indices).check(D, K)
+        Replace(indices).check_room(D, K)
 
 
 def test_C4_replace_with_an_unknown_place_is_refused():
     with pytest.raises(ValueError, match=r"'middle'.*'first', 'last' or column indices"):
-        Replace("middle").check(D, K)
+        Replace("middle").check_room(D, K)
 
 
 def test_C4_a_code_of_the_wrong_shape_is_refused():
     with pytest.raises(ValueError, match=r"shape \(7, 3\).*\(n_classes, n_features\)"):
-        Add(MATRIX.T).check(D, K)
+        Add(MATRIX.T).check_room(D, K)
 
 
 def test_the_base_shows_nothing():
@@ -207,7 +207,7 @@ def test_the_base_shows_nothing():
     x = torch.tensor(features())
     assert overlay.base(x, K) is x
     assert overlay.code(D, K) is None
-    overlay.check(1, 10)
+    overlay.check_room(1, 10)
 
 
 @pytest.mark.parametrize("name", ["append", "replace", "every_layer", "add"])

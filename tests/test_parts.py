@@ -5,11 +5,12 @@ import pytest
 import torch
 from sklearn.base import clone
 
+from sklearn_ff import FFClassifier
 from sklearn_ff.goodness import Goodness, MeanSquare, TopK, goodness
 from sklearn_ff.layers import activations, normalizations
-from sklearn_ff.negatives import negatives
-from sklearn_ff.objectives import objectives
-from sklearn_ff.overlays import overlays
+from sklearn_ff.negatives import Hard, Permuted, Uniform, negatives
+from sklearn_ff.objectives import Logistic, Margin, Softmax, Swish, SymBa, objectives
+from sklearn_ff.overlays import Add, Append, EveryLayer, Replace, overlays
 from sklearn_ff.parts import Draws, Family, Part
 
 FAMILIES = [goodness, activations, normalizations, negatives, objectives, overlays]
@@ -115,3 +116,73 @@ def test_draws_are_seeded_local_and_of_their_kind(dtype):
     np.testing.assert_array_equal(np.sort(p), np.arange(50))
     assert torch.equal(p, second.permutation(50))
     assert torch.equal(state, torch.get_rng_state())
+
+
+@pytest.mark.parametrize("family, name", NAMED, ids=ids)
+def test_every_part_passes_its_own_check_as_it_comes(family, name):
+    family.get(name).check()
+
+
+NO_NUMBER = [np.nan, np.inf, "foo", None, True]
+BAD = [
+    *[(Hard, "temperature", value) for value in [0, -1.0, *NO_NUMBER]],
+    *[(cls, "n_negatives", v) for cls in (Uniform, Hard) for v in [0, -1, 1.5, "a", None, True]],
+    *[(cls, "redraw", value) for cls in (Uniform, Permuted) for value in ["foo", None, 1]],
+    *[
+        (cls, "strength", value)
+        for cls in (Append, EveryLayer, Replace, Add)
+        for value in [0, -1, *NO_NUMBER]
+    ],
+    *[(TopK, "k", value) for value in [0, -3, 2.0, "a", None]],
+    *[
+        (cls, "sharpness", value)
+        for cls in (Logistic, SymBa, Swish, Softmax)
+        for value in [0, -2.0, *NO_NUMBER]
+    ],
+    *[(Logistic, "threshold", value) for value in [*NO_NUMBER, [1.0, "foo"], [np.nan]]],
+    *[(Logistic, "threshold_wrong", value) for value in [np.nan, "foo", (None,)]],
+    *[(Margin, "margin", value) for value in [-0.5, *NO_NUMBER]],
+    *[(Margin, "penalty", value) for value in [-0.5, *NO_NUMBER]],
+]
+
+
+@pytest.mark.parametrize("cls, name, value", BAD)
+def test_a_parameter_without_meaning_names_part_value_and_remedy(cls, name, value):
+    with pytest.raises(ValueError) as error:
+        cls(**{name: value}).check()
+    message = str(error.value)
+    assert f"{cls.__name__}({name}={value!r})" in message
+    assert f"{name} must be" in message
+
+
+def test_parameters_of_all_numeric_kinds_pass():
+    for part in (
+        Hard(n_negatives=np.int64(2), temperature=np.float32(0.5)),
+        Logistic(threshold=["width", 2, np.float64(1.5)], threshold_wrong=0),
+        Append(strength=3),
+        Margin(margin=0, penalty=0),
+        Uniform(redraw="once"),
+    ):
+        part.check()
+
+
+PARTS = {
+    "negatives": Hard(temperature=0),
+    "overlay": Append(strength=-1),
+    "goodness": TopK(k=0),
+    "objective": Swish(sharpness=0),
+}
+
+
+@pytest.mark.parametrize("parameter", PARTS)
+def test_a_fit_checks_every_part(parameter):
+    rows, labels = np.eye(6), [0, 1, 2, 0, 1, 2]
+    part = PARTS[parameter]
+    with pytest.raises(ValueError, match=type(part).__name__):
+        FFClassifier(**{parameter: part}).fit(rows, labels)
+
+
+@pytest.mark.parametrize("layers", [[0.5], ["a"], [True], [], [[0]], [2], [-3]])
+def test_prediction_layers_must_be_indices_of_layers(layers):
+    with pytest.raises(ValueError, match="prediction_layers"):
+        FFClassifier((3, 3), prediction_layers=layers).fit(np.eye(6), [0, 1, 2, 0, 1, 2])
