@@ -118,9 +118,11 @@ class FFClassifier(ClassifierMixin, Learner):
     loss_curve_ : list of float
         That loss for every epoch.
     validation_scores_ : list of float or None
-        Accuracy on held-out rows after every epoch.
+        Accuracy on held-out rows after every epoch, over all layers if `schedule="greedy"`. A
+        layer outside `prediction_layers` that serves a later one is judged by its own goodness.
     best_validation_score_ : float or None
-        The best of them.
+        The best of them; of the last layer's epochs, if `schedule="greedy"`. With `early_stopping`
+        it is that of the weights kept.
     history_ : dict of str to ndarray of shape (n_iter_, n_layers)
         "loss", "goodness_right", "goodness_wrong", "ranked_right" (share of rows whose true label
         scores above the wrong ones); NaN where a layer did not learn.
@@ -298,9 +300,8 @@ class FFClassifier(ClassifierMixin, Learner):
             old = self if self.warm_start and hasattr(self, "net_") else None
             X, y, weight = self._validate(X, y, sample_weight, reset=old is None)
             codes = self._encode(y, None if old is None else self.classes_)
-            weight = weight * self._class_weights(codes)
+            data = self._weigh(X, codes, weight, reset=old is None)
             held_out = self._held_out(X_val, y_val, X.dtype)
-            data = X, codes, weight
             if self.early_stopping and held_out is None:
                 data, held_out = self._split(*data)
             plan, network, draws = self._begin(*data, old)
@@ -332,9 +333,9 @@ class FFClassifier(ClassifierMixin, Learner):
             classes = self._all_classes(classes, old)
             X, y, weight = self._validate(X, y, sample_weight, reset=old is None)
             codes = self._encode(y, classes)
-            weight = weight * self._class_weights(codes)
-            plan, network, draws = self._begin(X, codes, weight, old, resume=True)
-            return self._train(plan, network, draws, (X, codes, weight), old=old, resume=True)
+            data = self._weigh(X, codes, weight, reset=False)
+            plan, network, draws = self._begin(*data, old, resume=True)
+            return self._train(plan, network, draws, data, old=old, resume=True)
 
     # Predicting ---------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 import copy
 import warnings
+from functools import partial
 
 import numpy as np
 import torch
@@ -17,7 +18,7 @@ from sklearn.utils.validation import _check_sample_weight, _num_samples, column_
 from skorch.callbacks import PrintLog
 
 from ._base import ONE_BATCH, BaseFF, continue_from, initialize
-from .core.callbacks import Decay, DivergenceGuard, FlatLoss, Validation
+from .core.callbacks import Decay, DivergenceGuard, FlatLoss, Validation, checked_callback
 from .core.engine import Rows
 from .core.forward_forward import label_scores
 from .exceptions import DivergenceError, InterruptedFitWarning
@@ -25,6 +26,8 @@ from .exceptions import DivergenceError, InterruptedFitWarning
 UPDATES = 1200  # of a fit whose max_iter is "auto"
 PREDICTION_BYTES = 2**23  # of one layer's candidates, in double precision; about what a cache holds
 CALIBRATION_ROWS = 5_000
+CALIBRATION_SCORES = 2**20  # with many classes, fewer rows serve
+PROBED_ROWS = 8  # scored after every epoch, to see that the weights are sound
 HISTORY = ("loss", "goodness_right", "goodness_wrong", "ranked_right")
 
 
@@ -42,7 +45,7 @@ class Learner(BaseFF):
                 raise ValueError(f"partial_fit does not support {name}; use fit, or another value.")
 
     def _validate(self, X, y, sample_weight, reset=True):
-        """Rows and labels checked, rows of weight zero left out."""
+        """Rows, labels and weights, checked."""
         double = self._double(_num_samples(X)) if reset else self._plan.dtype == "float64"
         X, y = validate_rows(self, X, y, reset=reset, dtype=np.float64 if double else np.float32)
         y = column_or_1d(y, warn=True)
@@ -54,24 +57,34 @@ class Learner(BaseFF):
             ensure_non_negative=True,
             allow_all_zero_weights=False,
         )
-        if (weight == 0).any():
-            X, y, weight = X[weight > 0], y[weight > 0], weight[weight > 0]
         return X, y, weight
+
+    def _weigh(self, X, codes, weight, reset):
+        """Rows that weigh something, by sample and class weights; the others are left out."""
+        X, codes, weight = heavy(X, codes, weight)
+        X, codes, weight = heavy(X, codes, weight * self._class_weights(codes))
+        if reset and len(np.unique(codes)) < 2:
+            self._refuse_one_class(codes)
+        return X, codes, weight
 
     def _encode(self, y, classes):
         """Labels as 0..K−1; `classes`, if given, are all that may occur."""
         encoder = LabelEncoder().fit(y if classes is None else classes)
         if classes is not None:
             _refuse_unseen(LabelEncoder().fit(y).classes_, encoder.classes_)
-        if len(encoder.classes_) < 2:
-            rows = "1 sample" if len(y) == 1 else f"{len(y)} samples"
-            raise ValueError(
-                f"FFClassifier needs rows of at least two classes, but {rows} of one class, "
-                f"{encoder.classes_.tolist()[0]!r}, are given; without a wrong label there is "
-                f"nothing to learn."
-            )
         self.classes_ = encoder.classes_
-        return encoder.transform(y)
+        codes = encoder.transform(y)
+        if len(self.classes_) < 2:
+            self._refuse_one_class(codes)
+        return codes
+
+    def _refuse_one_class(self, codes):
+        rows = "1 sample" if len(codes) == 1 else f"{len(codes)} samples"
+        raise ValueError(
+            f"FFClassifier needs rows of at least two classes with a weight above zero, but {rows} "
+            f"of one class, {self.classes_.tolist()[codes[0]]!r}, are given; without a wrong label "
+            f"there is nothing to learn."
+        )
 
     def _all_classes(self, classes, old):
         """The labels fixed by the first call of partial_fit."""
@@ -159,10 +172,9 @@ class Learner(BaseFF):
         """Train and keep the result; what diverges is kept at its last finite weights."""
         n_batches = -(-len(data[1]) // plan.batch_size)
         epochs = 1 if resume else self._epochs(n_batches)
-        callbacks = self._callbacks(plan, epochs * n_batches, held_out, resume)
+        callbacks = self._callbacks(plan, epochs * n_batches, data[0], held_out, resume)
         net = self._net(plan, network, draws, callbacks, epochs)
-        old = old if resume and old is not None and old._resumable else None
-        if old is not None and old._plan.optimizer == plan.optimizer:
+        if old is not None and old._resumable and old._plan.optimizer == plan.optimizer:
             resume_optimizer(net.optimizer_, old.net_.optimizer_)
         network.train()
         try:
@@ -188,9 +200,11 @@ class Learner(BaseFF):
         weight = torch.as_tensor(weight / weight.mean(), dtype=dtype).to(plan.device)
         return Rows(x, y, weight, network.scaler, dtype)
 
-    def _callbacks(self, plan, n_batches, held_out, resume):
+    def _callbacks(self, plan, n_batches, X, held_out, resume):
         """Ours first, then copies of the user's."""
-        ours = [("guard", DivergenceGuard())]
+        users = [clone(checked_callback(entry), safe=False) for entry in self.callbacks or ()]
+        probe = partial(network_scores, plan=plan, X=X[:PROBED_ROWS])
+        ours = [("guard", DivergenceGuard(probe))]
         if self.learning_rate != "constant" and not resume:
             ours.append(("decay", Decay(self.learning_rate, n_batches)))
         if held_out is not None:
@@ -199,8 +213,8 @@ class Learner(BaseFF):
         elif self.learning_rate == "constant" and not resume:
             ours.append(("flat", FlatLoss(self.tol, self.n_iter_no_change)))
         if self.verbose:
-            ours.append(("log", PrintLog(keys_ignored=["statistics", "layers"])))
-        return [*ours, *(clone(callback, safe=False) for callback in self.callbacks or ())]
+            ours.append(("log", PrintLog(keys_ignored=["statistics", "stage", "layers"])))
+        return [*ours, *users]
 
     def _keep(self, plan, net, data, epochs, old, resume):
         """The fitted attributes."""
@@ -216,7 +230,7 @@ class Learner(BaseFF):
         self._keep_history(net, len(plan.units), old)
         net.forget()
         self._plan, self.net_, self._resumable = plan, net, resume
-        self.scale_ = self._fit_scale(X, codes, weight)
+        self.scale_ = self._fit_scale(X, codes, weight, old)
 
     def _keep_history(self, net, n_layers, old):
         epochs = [row for row in net.history if "statistics" in row]
@@ -229,18 +243,27 @@ class Learner(BaseFF):
         self.loss_ = self.loss_curve_[-1] if self.loss_curve_ else np.nan
         scores = [row["valid_score"] for row in epochs if "valid_score" in row]
         self.validation_scores_ = scores or None
-        finite = [score for score in scores if not np.isnan(score)]
+        stage = [layer.index for layer in net.stage_]
+        last = [row.get("valid_score", np.nan) for row in epochs if row["stage"] == stage]
+        finite = [score for score in last if not np.isnan(score)]
         self.best_validation_score_ = max(finite) if finite else None
 
-    def _fit_scale(self, X, codes, weight):
-        """Maximum-likelihood scale of the scores, against targets smoothed as by Platt (1999)."""
-        some = slice(None, None, -(-len(codes) // CALIBRATION_ROWS))
-        scores = self._scores(X[some])
+    def _fit_scale(self, X, codes, weight, old=None):
+        """Maximum-likelihood scale of the scores, against targets smoothed as by Platt (1999).
+
+        What an `old` fit has found counts by the weight of the rows that it has seen: the mean of
+        the logarithms, so that a few rows do not move it far.
+        """
         K = len(self.classes_)
+        n_rows = max(1, min(CALIBRATION_ROWS, CALIBRATION_SCORES // K))
+        some = slice(None, None, -(-len(codes) // n_rows))
+        scores = self._scores(X[some])
         seen = self.class_count_[codes[some]][:, None]
         sure = (seen + 1) / (seen + 2)
         target = np.where(np.arange(K) == codes[some][:, None], sure, (1 - sure) / (K - 1))
-        return likeliest_scale(scores, target, weight[some])
+        scale = likeliest_scale(scores, target, weight[some])
+        new = weight.sum() / self.class_count_.sum()
+        return scale if old is None else float(old.scale_ ** (1 - new) * scale**new)
 
     def _scores(self, X):
         """Scores of validated rows for every class, part by part."""
@@ -274,13 +297,19 @@ class Learner(BaseFF):
 
 
 class Accuracy:
-    """Weighted share of held-out rows whose true label scores highest."""
+    """Weighted share of held-out rows whose true label scores highest.
+
+    A greedy layer that does not count itself serves one above that has not learned yet: prediction
+    cannot tell how well it does, so it is judged by its own goodness.
+    """
 
     def __init__(self, plan, X, codes, weight=None):
         self.plan, self.X, self.codes, self.weight = plan, X, codes, weight
 
     def __call__(self, network):
-        scores = network_scores(network, self.plan, self.X)
+        top = network.depth - 1
+        serves = top < max(self.plan.layers) and top not in self.plan.layers
+        scores = network_scores(network, self.plan, self.X, [top] if serves else None)
         return (
             float(np.average(scores.argmax(1) == self.codes, weights=self.weight))
             if np.isfinite(scores).all()
@@ -288,17 +317,24 @@ class Accuracy:
         )
 
 
-def network_scores(network, plan, X):
-    """Scores (rows, classes) of numpy or sparse rows, part by part so that memory is bounded."""
+def network_scores(network, plan, X, layers=None):
+    """Scores (rows, classes) of numpy or sparse rows, part by part so that memory is bounded.
+
+    By the goodness of `layers`, if given, or of the last that has learned, if none that counts has.
+    """
     network.eval()
-    width = max(plan.units) * (plan.n_classes if plan.prediction != "head" else 1)
+    if layers is None and network.depth <= min(plan.layers):
+        layers = [network.depth - 1]
+    rule = (plan.prediction, plan.layers) if layers is None else ("goodness", layers)
+    width = max(plan.units) * (plan.n_classes if rule[0] != "head" else 1)
     size = max(1, PREDICTION_BYTES // (8 * (width + plan.n_features)))
     rows = Rows(X, None, None, network.scaler, getattr(torch, plan.dtype))
-    parts = [
-        label_scores(network, rows.rows(slice(i, i + size)), plan.prediction, plan.layers)
-        for i in range(0, X.shape[0], size)
-    ]
-    return torch.cat(parts).cpu().numpy()
+    # Written in place: small results kept between large temporaries would fragment the heap.
+    scores = np.empty((X.shape[0], plan.n_classes), plan.dtype)
+    for i in range(0, X.shape[0], size):
+        part = slice(i, i + size)
+        scores[part] = label_scores(network, rows.rows(part), *rule).cpu()
+    return scores
 
 
 def resume_optimizer(optimizer, old):
@@ -330,7 +366,14 @@ def history_arrays(rows, n_layers):
     for epoch, row in enumerate(rows):
         for name, values in zip(HISTORY, row.get("statistics", []), strict=False):
             arrays[name][epoch, row["layers"]] = values
+    arrays["ranked_right"].clip(0, 1, out=arrays["ranked_right"])  # a sum of rounded weights
     return arrays
+
+
+def heavy(X, codes, weight):
+    """What of the rows weighs more than nothing."""
+    some = weight > 0
+    return (X, codes, weight) if some.all() else (X[some], codes[some], weight[some])
 
 
 def validate_rows(estimator, X, y="no_validation", *, reset, dtype):

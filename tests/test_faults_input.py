@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import torch
 from scipy import sparse
-from sklearn.datasets import load_iris, make_blobs
+from sklearn.datasets import load_digits, load_iris, make_blobs
 from sklearn.exceptions import DataConversionWarning
 
 from sklearn_ff import FFClassifier, FFMemoryError
@@ -264,3 +264,26 @@ def test_C9_names_of_the_classes_do_not_matter():
     turned = classifier(max_iter=400).fit(X, 2 - y).predict(X)
     straight = classifier(max_iter=400).fit(X, y).predict(X)
     assert np.mean(2 - turned == straight) > 0.95
+
+
+@pytest.mark.parametrize("negatives", ["uniform", "hard", "all"])
+@pytest.mark.parametrize("how", ["sample_weight", "class_weight"])
+@pytest.mark.parametrize("absent", [0, 7])
+def test_C10_a_class_that_weighs_nothing_stays_and_is_never_predicted(negatives, how, absent):
+    A, labels = load_digits(return_X_y=True)
+    seen = labels != absent
+    model = classifier(negatives=negatives, max_iter=10)
+    if how == "class_weight":
+        model.set_params(class_weight={absent: 0})
+    fitted = model.fit(A, labels, sample_weight=1.0 * seen if how == "sample_weight" else None)
+    assert fitted.classes_.tolist() == list(range(10))
+    assert fitted.class_count_[absent] == 0 and fitted.class_count_.sum() == seen.sum()
+    p = fitted.predict_proba(A)
+    assert p.shape == (len(A), 10) and np.isfinite(p).all()
+    assert fitted.score(A[seen], labels[seen]) > 0.9
+    assert not (fitted.predict(A) == absent).any()
+
+
+def test_C10_a_single_class_that_weighs_something_is_refused():
+    with pytest.raises(ValueError, match="two classes with a weight above zero"):
+        classifier(class_weight={0: 0, 1: 0}).fit(X, y)

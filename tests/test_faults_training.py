@@ -17,9 +17,11 @@ from sklearn.base import clone
 from sklearn.datasets import load_digits, load_iris, make_blobs
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.model_selection import cross_val_score
-from skorch.callbacks import Callback
+from skorch.callbacks import BatchScoring, Callback, EpochScoring, Freezer
 
 from sklearn_ff import DivergenceError, FFClassifier, InterruptedFitWarning
+from sklearn_ff._learning import Accuracy, history_arrays, network_scores
+from sklearn_ff.core.callbacks import DivergenceGuard
 
 X, y = load_iris(return_X_y=True)
 DIGITS, DIGIT = load_digits(return_X_y=True)
@@ -40,7 +42,9 @@ def same_weights(a, b):
 @pytest.mark.parametrize("rate", [1e6, 1e20])
 def test_D5_divergence_is_named_and_the_last_finite_weights_are_kept(rate):
     fitted = classifier(learning_rate_init=rate)
-    with pytest.raises(DivergenceError, match=r"layer 1 .* epoch \d+; .*learning_rate_init"):
+    with pytest.raises(
+        DivergenceError, match=r"(layer 1|scores) .* epoch \d+; .*learning_rate_init"
+    ):
         fitted.fit(X, y)
     assert all(np.isfinite(value).all() for value in weights(fitted).values())
     assert np.isfinite(fitted.predict_proba(X)).all()
@@ -410,3 +414,196 @@ def test_partial_fit_takes_up_changed_training_parameters(change):
 def test_partial_fit_with_class_weights_and_a_batch_without_the_class():
     model = classifier(class_weight={0: 2.0})
     assert model.partial_fit(X[y > 0], y[y > 0], classes=[0, 1, 2]).n_iter_ == 1
+
+
+@pytest.mark.parametrize("prediction", ["head", "hybrid"])
+@pytest.mark.parametrize("counted", ["skip_first", [0, 2]])
+def test_D6_a_greedy_layer_that_does_not_count_is_judged_by_its_own_goodness(prediction, counted):
+    fitted = classifier(
+        hidden_layer_sizes=(16, 16, 16),
+        schedule="greedy",
+        prediction=prediction,
+        prediction_layers=counted,
+        early_stopping=True,
+        n_iter_no_change=3,
+        overlay="every_layer",
+        max_iter=6,
+    ).fit(DIGITS[:600], DIGIT[:600])
+    scores = np.array(fitted.validation_scores_)
+    assert len(scores) == fitted.n_iter_
+    for layer in {0, 1} - set(fitted._plan.layers):
+        stage = scores[np.isfinite(fitted.history_["loss"][:, layer])]
+        assert len(np.unique(stage)) > 1
+
+
+def test_D6_the_best_score_is_that_of_the_weights_kept(monkeypatch):
+    scores = iter([0.9, 0.8, 0.7, 0.3, 0.5, 0.4, 0.2])
+    monkeypatch.setattr(Accuracy, "__call__", lambda self, network: next(scores))
+    params = {"schedule": "greedy", "early_stopping": True, "n_iter_no_change": 2}
+    fitted = classifier(hidden_layer_sizes=(8, 8), **params).fit(X, y)
+    assert fitted.validation_scores_ == [0.9, 0.8, 0.7, 0.3, 0.5, 0.4, 0.2]
+    assert fitted.best_validation_score_ == 0.5
+
+
+class StopThird(Callback):
+    def on_epoch_end(self, net, **kwargs):
+        if len(net.history) == 3:
+            raise KeyboardInterrupt
+
+
+def test_D6_the_best_weights_are_put_back_when_a_callback_stops_training(monkeypatch):
+    seen = []
+
+    def score(self, network):
+        seen.append(network.layers[0].bias.detach().clone())
+        return float(-len(seen))
+
+    monkeypatch.setattr(Accuracy, "__call__", score)
+    fitted = classifier(early_stopping=True, callbacks=[StopThird()]).fit(X, y)
+    assert fitted.n_iter_ == 3 and fitted.best_validation_score_ == -1
+    np.testing.assert_array_equal(weights(fitted)["layers.0.bias"], seen[0])
+
+
+@pytest.mark.parametrize(
+    "first, change",
+    [
+        ({"scaling": "standard"}, {"scaling": "shared"}),
+        ({"scaling": "auto"}, {"scaling": "none"}),
+        ({"precision": "float32"}, {"precision": "float64"}),
+        ({"precision": "auto"}, {"precision": "float32"}),
+        ({"precision": "float64"}, {"precision": "bfloat16"}),
+    ],
+)
+def test_D8_changed_scaling_or_precision_is_an_error(first, change):
+    warm = classifier(warm_start=True, **first).fit(X, y)
+    online = classifier(**first).partial_fit(X, y, classes=[0, 1, 2])
+    before = warm.predict_proba(X), online.predict_proba(X)
+    for call in (warm.set_params(**change).fit, online.set_params(**change).partial_fit):
+        with pytest.raises(ValueError, match=rf"architecture has changed .*{next(iter(change))}"):
+            call(X, y)
+    np.testing.assert_array_equal(warm.predict_proba(X), before[0])
+    np.testing.assert_array_equal(online.predict_proba(X), before[1])
+
+
+def test_D8_auto_keeps_what_the_first_fit_chose():
+    model = classifier(scaling="standard", precision="float32").partial_fit(X, y, classes=range(3))
+    model.set_params(scaling="auto", precision="auto").partial_fit(X, y)
+    assert (model.scaling_, model.precision_) == ("standard", "float32")
+    model.set_params(scaling="standard", precision="bfloat16").partial_fit(X, y)
+    assert model.precision_ == "bfloat16"
+    assert model.set_params(precision="auto").partial_fit(X, y).precision_ == "bfloat16"
+
+
+def test_partial_fit_with_few_rows_moves_the_scale_a_little():
+    model = classifier(learning_rate_init=1e-4)
+    for _ in range(3):
+        model.partial_fit(DIGITS, DIGIT, classes=range(10))
+    before = model.scale_
+    model.partial_fit(DIGITS[:2], [DIGIT[1], DIGIT[0]])
+    assert 0.95 < model.scale_ / before < 1.05
+    assert model.class_count_.sum() == 3 * len(DIGIT) + 2
+
+
+def test_partial_fit_goes_on_where_fit_ended():
+    model = classifier(warm_start=True).fit(X, y)
+    scale, history = model.scale_, model.history_
+    model.partial_fit(X[:50], y[:50])
+    np.testing.assert_array_equal(model.class_count_, [100, 50, 50])
+    assert model.n_iter_ == len(model.loss_curve_) == 21
+    np.testing.assert_array_equal(model.history_["loss"][:20], history["loss"])
+    assert 0.2 < model.scale_ / scale < 5
+    model.fit(X, y)  # tells of itself alone, as every fit
+    assert model.n_iter_ == 20 and model.class_count_.sum() == 150
+
+
+@pytest.mark.parametrize("scoring", [EpochScoring("accuracy"), BatchScoring("accuracy")])
+def test_scoring_callbacks_are_refused_with_what_to_use_instead(scoring):
+    for entry in (scoring, ("score", scoring)):
+        with pytest.raises(ValueError, match=r"Scoring.*X_val.*early_stopping"):
+            classifier(callbacks=[entry]).fit(X, y)
+
+
+@pytest.mark.parametrize("entry", ["a", 3, None, object, ("name", "a")])
+def test_what_is_no_callback_is_refused(entry):
+    with pytest.raises(ValueError) as error:
+        classifier(callbacks=[entry]).fit(X, y)
+    assert repr(entry) in str(error.value) and "skorch.callbacks.Callback" in str(error.value)
+
+
+def test_callbacks_may_be_pairs_with_names():
+    assert classifier(callbacks=[("stop", Stop())]).fit(X, y).n_iter_ == 1
+
+
+@pytest.mark.parametrize(
+    "pattern, message",
+    [("*", "every layer"), ("layers.0.bias", "the bias"), ("head.*", "softmax head")],
+)
+def test_frozen_weights_that_stop_the_training_are_refused(pattern, message):
+    model = classifier(negatives="hard", hidden_layer_sizes=(8, 8), callbacks=[Freezer(pattern)])
+    with pytest.raises(ValueError, match=message):
+        model.fit(X, y)
+
+
+def test_a_frozen_layer_stays_as_it_was():
+    model = classifier(hidden_layer_sizes=(8, 8), max_iter=1).partial_fit(X, y, classes=range(3))
+    before = weights(copy.deepcopy(model))
+    model.set_params(callbacks=[Freezer("layers.0.*")]).partial_fit(X, y)
+    for name in ("transform.weight", "bias"):
+        assert np.array_equal(weights(model)[f"layers.0.{name}"], before[f"layers.0.{name}"])
+        assert not np.array_equal(weights(model)[f"layers.1.{name}"], before[f"layers.1.{name}"])
+    assert np.isnan(model.history_["loss"][1, 0]) and np.isfinite(model.history_["loss"][1, 1])
+
+
+@pytest.mark.parametrize("params", [{}, {"prediction": "head"}, {"precision": "float32"}])
+@pytest.mark.parametrize("rate", [1e5, 1e8, 1e15])
+def test_D5_weights_of_huge_scores_are_not_kept(rate, params):
+    model = classifier(hidden_layer_sizes=(16, 16), normalization="none", **params)
+    model.partial_fit(X, y, classes=[0, 1, 2]).set_params(learning_rate_init=rate)
+    with pytest.raises(DivergenceError, match="learning_rate_init"):
+        for _ in range(5):
+            model.partial_fit(X, y)
+    assert np.abs(model._scores(X)).max() < DivergenceGuard.LIMIT
+    assert np.isfinite(model.predict_proba(1e6 * X)).all()
+
+
+def test_a_share_of_rows_is_between_zero_and_one():
+    rows = [{"statistics": [[1.0], [2.0], [3.0], [share]], "layers": [0]} for share in (1.1, -0.1)]
+    assert history_arrays(rows, 1)["ranked_right"].tolist() == [[1.0], [0.0]]
+
+
+def test_hybrid_prediction_with_an_untaught_head_is_repeatable():
+    model = classifier(prediction="hybrid", max_iter=5).fit(DIGITS, DIGIT)
+    with torch.no_grad():
+        for p in model.net_.module_.head.parameters():
+            p.zero_()
+    scores = model._scores(DIGITS)
+    goodness = network_scores(model.net_.module_, model._plan, DIGITS, model._plan.layers)
+    assert np.isfinite(scores).all()
+    # Five labels by their goodness; the others tie with the lowest of these, and none is above.
+    assert ((np.abs(scores - goodness) < 1e-5).sum(1) >= 5).all()
+    assert ((scores > scores.min(1, keepdims=True)).sum(1) == 4).all()
+    np.testing.assert_array_equal(scores, model._scores(DIGITS))
+    one_by_one = np.vstack([model._scores(DIGITS[i : i + 1]) for i in range(50)])
+    np.testing.assert_allclose(one_by_one, scores[:50], rtol=1e-4)
+
+
+MEMORY = """
+import resource, warnings
+import numpy as np
+from sklearn_ff import FFClassifier
+warnings.simplefilter("ignore")
+rng = np.random.default_rng(0)
+X, y = rng.normal(size=(160, 100)).astype(np.float32), np.arange(160) % 80
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+FFClassifier((8,), max_iter=1).fit(X, y % 3).predict(X)
+before = peak()
+m = FFClassifier((500, 500), negatives="all", precision="float32", batch_size=160, random_state=0)
+m.partial_fit(X, y, classes=np.arange(1000)).predict_proba(np.tile(X, (3, 1)))
+print(peak() - before)
+"""
+
+
+def test_C5_a_thousand_classes_take_less_than_600_megabytes():
+    done = run(MEMORY)
+    assert float(done.stdout) < 600, done.stderr

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import torch
-from skorch.callbacks import Callback
+from skorch.callbacks import BatchScoring, Callback, EpochScoring, PassthroughScoring
 from torch.optim.lr_scheduler import LambdaLR
 
 from ..exceptions import DivergenceError
@@ -16,6 +16,24 @@ class StopStage(Exception):
 
 class StopTraining(Exception):
     """A callback has asked for the end of the whole training."""
+
+
+def checked_callback(entry):
+    """An entry of `callbacks`, if training can run it: a callback, or a pair (name, callback)."""
+    callback = entry[1] if isinstance(entry, tuple) and len(entry) == 2 else entry
+    kind = callback if isinstance(callback, type) else type(callback)
+    if not issubclass(kind, Callback):
+        raise ValueError(
+            f"callbacks holds {entry!r}, which is no callback; give instances of "
+            f"skorch.callbacks.Callback, or pairs (name, instance)."
+        )
+    if issubclass(kind, (EpochScoring, BatchScoring, PassthroughScoring)):
+        raise ValueError(
+            f"callbacks holds a {kind.__name__}, which needs predictions of every batch, and a "
+            f"Forward-Forward step makes none; for a score after every epoch, give fit X_val and "
+            f"y_val, or set early_stopping=True."
+        )
+    return entry
 
 
 DECAY = {
@@ -59,10 +77,14 @@ class Snapshot:
 class DivergenceGuard(Callback):
     """Raise DivergenceError where an epoch leaves the finite numbers; keep the last finite weights.
 
-    `LIMIT` is far above the loss of any network that still learns.
+    `LIMIT` is far above the loss of any network that still learns, and above its scores. The losses
+    of an epoch are those before its last update, so `probe(network)` scores some rows after it.
     """
 
     LIMIT = 1e10
+
+    def __init__(self, probe):
+        self.probe = probe
 
     def on_train_begin(self, net, **kwargs):
         self.last_ = Snapshot(net.module_)
@@ -70,22 +92,34 @@ class DivergenceGuard(Callback):
 
     def on_epoch_end(self, net, **kwargs):
         losses = np.array(net.history[-1, "statistics"])[0]
-        if np.all(np.abs(losses) < self.LIMIT) and weights_are_finite(net.module_):
+        fault = self._fault(net, losses)
+        if fault is None:
             self.last_.take()
             self.loss_ = float(losses.mean())
             return
         self.last_.restore()
-        worst = int(np.argmax(np.where(np.isnan(losses), np.inf, np.abs(losses))))
-        raise DivergenceError(self._message(net, worst, losses[worst]))
+        raise DivergenceError(self._message(net, fault))
 
-    def _message(self, net, worst, loss):
+    def _fault(self, net, losses):
+        """What has left the numbers that a network can learn with, or None."""
+        worst = int(np.argmax(np.where(np.isnan(losses), np.inf, np.abs(losses))))
+        if not abs(losses[worst]) < self.LIMIT:
+            layer = net.history[-1, "layers"][worst] + 1
+            return f"the loss of layer {layer} was {losses[worst]:.4g}"
+        if not weights_are_finite(net.module_):
+            return "some weights were not finite"
+        highest = np.abs(self.probe(net.module_)).max()
+        if not highest < self.LIMIT:
+            return f"the scores of training rows reached {highest:.4g}"
+        return None
+
+    def _message(self, net, fault):
         before = "there was no finite loss before"
         if self.loss_ is not None:
             before = f"the last finite training loss was {self.loss_:.4g}"
         return (
-            f"Training diverged: the loss of layer {net.history[-1, 'layers'][worst] + 1} was "
-            f"{loss:.4g} in epoch {len(net.history)}; {before}. Lower learning_rate_init or scale "
-            f"the data. The weights of the last finite epoch are kept."
+            f"Training diverged: {fault} in epoch {len(net.history)}; {before}. Lower "
+            f"learning_rate_init or scale the data. The weights of the last finite epoch are kept."
         )
 
     def on_train_end(self, net, **kwargs):
@@ -99,8 +133,8 @@ def weights_are_finite(network):
 class Validation(Callback):
     """Score held-out rows after every epoch; with `patience`, stop a stage that gains no more.
 
-    The weights of the best epoch are put back at the end of every stage. A score that is not a
-    number counts as no gain.
+    The weights of the best epoch are put back at the end of every stage, also of one that is cut
+    short. A score that is not a number counts as no gain.
     """
 
     def __init__(self, score, patience=None, tol=0.0):
@@ -124,6 +158,9 @@ class Validation(Callback):
     def on_stage_end(self, net, rows):
         if self.best_ is not None:
             self.best_.restore()
+
+    def on_train_end(self, net, X=None, y=None, **kwargs):
+        self.on_stage_end(net, X)
 
 
 class FlatLoss(Callback):

@@ -13,9 +13,11 @@ from skorch.callbacks import EpochTimer
 from .callbacks import Decay, StopStage, StopTraining
 from .forward_forward import schedule_stages, step
 
-# Candidates of one layer that may live at once while training, in bytes; more are learned from in
-# several parts of the batch, whose gradients add up.
-CANDIDATE_BYTES = 2**27
+# What the candidates of one layer may take while training, in bytes; more are learned from in
+# several parts of the batch, whose gradients add up. A candidate takes LIVE_TENSORS of the layer's
+# width at the worst moment: pre-activation, activity, the normalised one below, and gradients.
+CANDIDATE_BYTES = 2**28
+LIVE_TENSORS = 5
 
 
 class Rows:
@@ -101,7 +103,7 @@ class FFNet(NeuralNet):
 
     def forget(self):
         """Let go of everything that refers to training rows."""
-        for name in ("interrupt_", "stage_"):
+        for name in ("interrupt_", "stage_", "learning_"):
             vars(self).pop(name, None)
         ours = Decay.__module__
         self.callbacks_ = [(n, c) for n, c in self.callbacks_ if type(c).__module__ != ours]
@@ -152,6 +154,7 @@ class FFNet(NeuralNet):
         if iterator is None:
             return
         self._set_training(training)
+        self.learning_ = not_frozen(self.stage_, self.module_.head)
         self._draw_once_an_epoch(iterator.rows)
         totals = 0.0
         for batch in iterator:
@@ -191,7 +194,8 @@ class FFNet(NeuralNet):
         wrong = getattr(net.negatives, "n_negatives", 1)
         candidates = net.n_classes if net.negatives.many else min(1 + wrong, net.n_classes)
         width = max(layer.n_units for layer in net.layers)
-        return max(1, CANDIDATE_BYTES // (candidates * width * x.element_size()))
+        needed = LIVE_TENSORS * candidates * width * x.element_size()
+        return max(1, CANDIDATE_BYTES // needed)
 
     def _update(self, module):
         """Let the optimizer see this layer's group alone, then drop its gradient."""
@@ -212,7 +216,8 @@ class FFNet(NeuralNet):
         self.history.record("train_loss", loss)
         self.history.record("train_loss_best", loss < self.lowest_loss_)
         self.lowest_loss_ = min(loss, self.lowest_loss_)
-        self.history.record("layers", [layer.index for layer in self.stage_])
+        self.history.record("stage", [layer.index for layer in self.stage_])
+        self.history.record("layers", [layer.index for layer in self.learning_])
         self.history.record("statistics", totals.tolist())
 
 
@@ -226,6 +231,29 @@ def statistics(loss, g, weight):
     ranked = (right > wrong.amax(2)).to(g.dtype)
     per_row = torch.stack([right, wrong.mean(2), ranked])
     return torch.cat([loss[None], per_row @ weight])
+
+
+def not_frozen(stage, head):
+    """The layers of a stage that learn: callbacks may freeze some, each as a whole, but not all."""
+    learning = [layer for layer in stage if layer.bias.requires_grad]
+    frozen = [layer for layer in stage if layer not in learning]
+    numbers = [layer.index + 1 for layer in stage]
+    if not learning:
+        raise ValueError(
+            f"A callback has frozen every layer that was to learn (layers {numbers}), and nothing "
+            f"is left to train; let it freeze fewer layers, or leave it out."
+        )
+    if any(p.requires_grad for layer in frozen for p in layer.parameters()):
+        raise ValueError(
+            "A callback has frozen the bias of a layer, but not all of its weights; freeze whole "
+            "layers, as with Freezer('layers.0.*')."
+        )
+    if head is not None and not any(p.requires_grad for p in head.parameters()):
+        raise ValueError(
+            "A callback has frozen the softmax head, which negatives or prediction rely on; let it "
+            "freeze layers only, as with Freezer('layers.0.*')."
+        )
+    return learning
 
 
 def learners(network):
