@@ -145,8 +145,9 @@ class BaseFF(BaseEstimator):
         if plan.head:
             width = sum(plan.units[index] for index in plan.layers)
             head = Readout().build(width, plan.n_classes)
+        overlay = None if plan.goodness.scores_classes else plan.overlay
         encoder = Encoder(
-            plan.overlay, plan.n_features, plan.n_classes, plan.strength, plan.input_normalization
+            overlay, plan.n_features, plan.n_classes, plan.strength, plan.input_normalization
         )
         network = Network(
             Scaler(**plan.scaler),
@@ -257,6 +258,8 @@ def initialize(network, generator):
         if layer.label_strength is not None:
             std = layer.transform.fan_in**-0.5
             torch.nn.init.normal_(layer.label_weight, std=std, generator=generator)
+        if hasattr(layer.goodness, "reset"):
+            layer.goodness.reset(generator)
 
 
 def owns_label_weights(plan, index):

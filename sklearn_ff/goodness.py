@@ -8,7 +8,8 @@ The contract. `score(h)` takes activities h of shape (..., units):
   candidates are the classes, and the layer is run once, with no label shown.
 
 A goodness that learns is a description: `build(n_units, n_classes)` returns a torch module, whose
-parameters the layer then owns. A callable `(h) -> scores` serves as a goodness of the first kind.
+parameters the layer then owns; if it has `reset(generator)`, that draws its first weights. A
+callable `(h) -> scores` serves as a goodness of the first kind.
 """
 
 import torch
@@ -17,7 +18,17 @@ from torch.autograd.function import once_differentiable
 
 from .parts import Family, Part, check_number, checked_shape
 
-__all__ = ["Goodness", "MeanActivation", "MeanSquare", "Readout", "SumSquare", "TopK", "goodness"]
+__all__ = [
+    "ClassGroups",
+    "Goodness",
+    "MeanActivation",
+    "MeanSquare",
+    "Prototypes",
+    "Readout",
+    "SumSquare",
+    "TopK",
+    "goodness",
+]
 
 
 class Goodness(Part):
@@ -100,27 +111,122 @@ class TopK(Goodness):
         return h.square().topk(k, dim=-1).values.mean(-1)
 
 
-@goodness.register("readout")
-class Readout(Goodness):
-    """g_c = v_c · h + b_c: a linear classifier inside the layer (Gong et al., 2025).
+@goodness.register("class_groups")
+class ClassGroups(Goodness):
+    """g_c = mean of h_j² over the units j of class c, each class having a group of its own.
 
-    One score per class in a single pass. The softmax head is a readout too: of the normalised
-    activities of several layers.
+    `of="square"` is the goodness of Papachristodoulou et al. (2024), `of="activation"`, the mean of
+    h_j itself, that of Sun et al. (2025). Groups differ by one unit at most.
     """
 
     scores_classes = True
 
+    def __init__(self, of="square"):
+        self.of = of
+
     def build(self, n_units, n_classes):
-        return LinearReadout(n_units, n_classes)
+        if n_units < n_classes:
+            raise ValueError(
+                f"goodness='class_groups' needs one unit per class, but a layer of {n_units} units "
+                f"has {n_classes} classes to tell apart; use wider hidden_layer_sizes."
+            )
+        return GroupMeans(n_units, n_classes, squared=self.of == "square")
+
+
+class GroupMeans(nn.Module):
+    """M h² or M h; row c of M averages the units of group c."""
+
+    def __init__(self, n_units, n_classes, squared):
+        super().__init__()
+        self.squared = squared
+        group = torch.arange(n_units) * n_classes // n_units
+        member = nn.functional.one_hot(group, n_classes).T.to(torch.get_default_dtype())
+        self.register_buffer("mean", member / member.sum(1, keepdim=True))
+
+    def forward(self, h):
+        return nn.functional.linear(h.square() if self.squared else h, self.mean)
+
+
+@goodness.register("readout")
+class Readout(Goodness):
+    """g_c = v_c · h + b_c: a linear classifier inside the layer (Gong et al., 2025).
+
+    `normalized` reads h at mean square 1; `learned=False` keeps V as drawn, so that only the layer
+    learns. The softmax head is a readout too: of the normalised activities of several layers.
+    """
+
+    scores_classes = True
+
+    def __init__(self, normalized=False, learned=True):
+        self.normalized = normalized
+        self.learned = learned
+
+    def build(self, n_units, n_classes):
+        kind = LinearReadout if self.learned else FixedReadout
+        return kind(n_units, n_classes, self.normalized)
 
 
 class LinearReadout(nn.Module):
     """V h + b, starting at zero. Activities of fewer units meet the first columns of V only."""
 
-    def __init__(self, n_units, n_classes):
+    def __init__(self, n_units, n_classes, normalized=False):
         super().__init__()
+        self.normalized = normalized
         self.weight = nn.Parameter(torch.zeros(n_classes, n_units))
         self.bias = nn.Parameter(torch.zeros(n_classes))
 
     def forward(self, h):
+        h = direction(h) * h.shape[-1] ** 0.5 if self.normalized else h
         return nn.functional.linear(h, self.weight[:, : h.shape[-1]], self.bias)
+
+
+class FixedReadout(nn.Module):
+    """V h with V drawn normal, of variance 1 / n_units, and never taught."""
+
+    def __init__(self, n_units, n_classes, normalized):
+        super().__init__()
+        self.normalized = normalized
+        self.register_buffer("weight", torch.zeros(n_classes, n_units))
+
+    def reset(self, generator):
+        self.weight.normal_(std=self.weight.shape[1] ** -0.5, generator=generator)
+
+    def forward(self, h):
+        h = direction(h) * h.shape[-1] ** 0.5 if self.normalized else h
+        return nn.functional.linear(h, self.weight)
+
+
+@goodness.register("prototypes")
+class Prototypes(Goodness):
+    """g_c = τ cos(h, p_c): closeness to a learned direction per class (Sarode et al., 2026).
+
+    `scale` τ makes up for cosines being small numbers.
+    """
+
+    scores_classes = True
+
+    def __init__(self, scale=50.0):
+        self.scale = scale
+
+    def build(self, n_units, n_classes):
+        return Cosines(n_units, n_classes, self.scale)
+
+
+class Cosines(nn.Module):
+    """τ h·p_c / |h||p_c|."""
+
+    def __init__(self, n_units, n_classes, scale):
+        super().__init__()
+        self.scale = scale
+        self.weight = nn.Parameter(torch.empty(n_classes, n_units))
+
+    def reset(self, generator):
+        nn.init.normal_(self.weight, generator=generator)
+
+    def forward(self, h):
+        return self.scale * nn.functional.linear(direction(h), direction(self.weight))
+
+
+def direction(h):
+    """h / |h|; zero where h is."""
+    return nn.functional.normalize(h, dim=-1, eps=1e-12)

@@ -4,7 +4,9 @@ The contract. `draw(y, n_classes, draws, belief)` takes the labels y of a batch 
 of random numbers and the head's logits (rows, n_classes) or None, and returns wrong labels,
 shape (rows, n_wrong). `needs_head` says that the belief is required, `redraw` when the labels are
 drawn: for every "batch", for all rows at the start of every "epoch", or "once" for a whole fit.
-A callable `(y, n_classes, draws) -> wrong labels` serves too.
+`candidates(x, draws, pool)` says which rows compete: each with itself, shown with several labels,
+unless `of_rows` says that they are a row and another one, as in `data_negatives`. A callable
+`(y, n_classes, draws) -> wrong labels` serves too.
 """
 
 import torch
@@ -17,6 +19,8 @@ __all__ = ["All", "Hard", "Negatives", "Permuted", "Uniform", "negatives"]
 class Negatives(Part):
     """Base of label negatives; see the module's docstring for the contract."""
 
+    of_rows = False
+    needs_pool = False
     needs_head = False
     never_true = True
     many = False
@@ -27,6 +31,10 @@ class Negatives(Part):
 
     def draw(self, y, n_classes, draws, belief=None):
         raise NotImplementedError
+
+    def candidates(self, x, draws, pool=None):
+        """The rows of the candidates: (rows, features), or (rows, candidates, features)."""
+        return x
 
 
 class FunctionNegatives(Negatives):

@@ -160,42 +160,34 @@ class Encoder(nn.Module):
 
     With a `normalization` of the input, encode(x, c) is scaled after the label is in. Its mean
     square, |base|² + 2 base·code[c] + |code[c]|² over the width, needs no second product either.
+    `overlay` is None where no label is shown.
     """
 
     def __init__(self, overlay, n_features, n_classes, strength, normalization):
         super().__init__()
-        self.overlay, self.normalization = overlay, normalization
+        self.shows_labels, self.normalization = overlay is not None, normalization
+        self.overlay = Overlay() if overlay is None else overlay
         self.n_classes, self.strength = n_classes, strength
-        code = overlay.code(n_features, n_classes)
+        code = self.overlay.code(n_features, n_classes)
         if code is not None:
             code = normalization.center(with_neutral(code * strength))
         self.register_buffer("code", code)
 
     def forward(self, x, layer):
-        """labels (None: no label shown) -> W·encode(x, labels) + b, (rows, candidates, units)."""
+        """The rows, (rows, features) or (rows, candidates, features), as `layer` sees them."""
+        x = x.unsqueeze(1) if x.dim() == 2 else x
         base = self.normalization.center(self.overlay.base(x, self.n_classes))
-        product = layer.transform(base).unsqueeze(1)
-        codes = None if layer.scores_classes else self._codes(layer)
-
-        def shown(labels):
-            a = product if labels is None else product + embedding(labels, codes)
-            factor = self.normalization.factor(self._mean_square(base, labels), base.shape[-1])
-            return a * factor + layer.bias
-
-        def shown_as_is(labels):
-            return product + (layer.bias if labels is None else embedding(labels, codes))
-
-        if not self.normalization.identity:
-            return shown
-        codes = None if codes is None else codes + layer.bias  # one sum for all rows
-        return shown_as_is
+        codes = self._codes(layer) if self.shows_labels else None
+        return Seen(self, base, layer.transform(base), codes, layer.bias)
 
     def _codes(self, layer):
         """W·code[c] for every label and the neutral one: small, and once for all rows."""
-        return layer.label_codes() if self.code is None else layer.transform(self.code)
+        codes = layer.label_codes() if self.code is None else layer.transform(self.code)
+        return codes + layer.bias if self.normalization.identity else codes
 
-    def _mean_square(self, base, labels):
-        square = base.square().sum(-1, keepdim=True)
+    def mean_square(self, base, labels):
+        """Of encode(x, labels): (rows, candidates, 1)."""
+        square = base.square().sum(-1)
         if labels is not None:
             square = square + self._label_square(base, labels)
         return (square / base.shape[-1]).unsqueeze(-1)
@@ -203,12 +195,30 @@ class Encoder(nn.Module):
     def _label_square(self, base, labels):
         """|code[c]|² + 2 base·code[c]; columns of the label's own add s², or s²/K if neutral."""
         if self.code is None:
-            own = self.strength**2
-            return torch.where(
-                labels < self.n_classes, base.new_tensor(own), base.new_tensor(own / self.n_classes)
-            )
-        dots = (base @ self.code.T).gather(1, labels)
-        return embedding(labels, self.code.square().sum(1, keepdim=True)).squeeze(-1) + 2 * dots
+            own = base.new_tensor(self.strength**2)
+            return torch.where(labels < self.n_classes, own, own / self.n_classes)
+        dots = (base @ self.code.T).expand(-1, labels.shape[1], -1)
+        dots = dots.gather(2, labels.unsqueeze(2)).squeeze(2)
+        return self.code.square().sum(1)[labels] + 2 * dots
+
+
+class Seen:
+    """labels (None: no label shown) -> W·encode(x, labels) + b, (rows, candidates, units)."""
+
+    def __init__(self, encoder, base, product, codes, bias):
+        self.encoder, self.base, self.product = encoder, base, product
+        self.codes, self.bias = codes, bias
+
+    def __call__(self, labels):
+        if self.encoder.normalization.identity:  # the codes hold the bias
+            return self.product + (self.bias if labels is None else embedding(labels, self.codes))
+        a = self.product if labels is None else self.product + embedding(labels, self.codes)
+        mean_square = self.encoder.mean_square(self.base, labels)
+        return a * self.encoder.normalization.factor(mean_square, self.base.shape[-1]) + self.bias
+
+    def real(self):
+        """The first candidate alone: the row itself, as prediction will see it."""
+        return Seen(self.encoder, self.base[:, :1], self.product[:, :1], self.codes, self.bias)
 
 
 def with_neutral(codes):

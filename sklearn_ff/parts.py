@@ -66,6 +66,9 @@ class Draws:
     def uniform(self, *shape):
         return torch.rand(shape, generator=self.generator, device=self.device, dtype=self.dtype)
 
+    def normal(self, *shape):
+        return torch.randn(shape, generator=self.generator, device=self.device, dtype=self.dtype)
+
     def permutation(self, n):
         return torch.randperm(n, generator=self.generator, device=self.device)
 

@@ -13,6 +13,7 @@ TABLE = [
     ["exceptions", "_version", "core"],
     ["parts"],
     ["overlays", "negatives", "goodness", "objectives", "layers", "scaling", "optimizers"],
+    ["data_negatives"],
     ["core.forward_forward"],
     ["core.callbacks"],
     ["core.engine"],

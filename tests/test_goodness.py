@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from sklearn_ff.goodness import TopK, goodness
+from sklearn_ff.goodness import ClassGroups, Prototypes, Readout, TopK, goodness
 from sklearn_ff.layers import normalizations
 from sklearn_ff.objectives import objectives
 
@@ -21,7 +21,7 @@ class AsLayer:
     index, n_units = 0, 4
 
 
-@pytest.mark.parametrize("name", sorted(set(goodness.names) - {"readout"}))
+@pytest.mark.parametrize("name", sorted(REFERENCES))
 @pytest.mark.parametrize("shape", [(5, 7), (6, 3, 40)])
 def test_goodness_matches_reference(name, shape):
     h = np.random.default_rng(0).normal(size=shape)
@@ -52,6 +52,45 @@ def test_readout_matches_reference(seen):
     np.testing.assert_allclose(module(torch.tensor(h)).detach(), expected, rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.parametrize("normalized", [False, True])
+def test_a_fixed_readout_is_drawn_once_and_never_taught(normalized):
+    part = Readout(normalized=normalized, learned=False)
+    module = part.build(6, K)
+    module.reset(torch.Generator().manual_seed(0))
+    assert module.weight.abs().min() > 0 and not list(module.parameters())
+    h, v = np.random.default_rng(3).normal(size=(5, 1, 6)), module.weight.numpy()
+    h_read = h / np.sqrt((h**2).mean(-1, keepdims=True)) if normalized else h
+    g = module.double()(torch.tensor(h))
+    np.testing.assert_allclose(g, h_read @ v.T, rtol=1e-5)
+
+
+@pytest.mark.parametrize("of", ["square", "activation"])
+@pytest.mark.parametrize("n_units", [K, 7, 12])
+def test_class_groups_average_every_unit_in_one_group(n_units, of):
+    h = np.random.default_rng(4).normal(size=(5, 1, n_units))
+    g = ClassGroups(of=of).build(n_units, K)(torch.tensor(h, dtype=torch.float32))
+    group = np.arange(n_units) * K // n_units
+    of_units = h**2 if of == "square" else h
+    expected = np.stack([of_units[..., group == c].mean(-1) for c in range(K)], -1)
+    np.testing.assert_allclose(g, expected, rtol=1e-5, atol=1e-6)
+    assert np.ptp(np.bincount(group, minlength=K)) <= 1
+
+
+def test_class_groups_need_a_unit_per_class():
+    with pytest.raises(ValueError, match=r"one unit per class.*wider hidden_layer_sizes"):
+        ClassGroups().build(K - 1, K)
+
+
+def test_prototypes_are_cosines_times_the_scale():
+    module = Prototypes(scale=7.0).build(6, K).double()
+    module.reset(torch.Generator().manual_seed(0))
+    h, p = np.random.default_rng(5).normal(size=(5, 1, 6)), module.weight.detach().numpy()
+    cosines = np.einsum("ruj,cj->ruc", h, p)
+    cosines /= np.linalg.norm(h, axis=-1)[..., None] * np.linalg.norm(p, axis=-1)
+    np.testing.assert_allclose(module(torch.tensor(h)).detach(), 7 * cosines, rtol=1e-9)
+    assert torch.isfinite(module(torch.zeros(1, 1, 6, dtype=torch.float64))).all()
+
+
 def test_a_callable_is_a_goodness():
     part = goodness.get(lambda h: h.abs().amax(-1))
     h = torch.tensor([[[1.0, -3.0], [2.0, 0.0]]])
@@ -71,9 +110,9 @@ def test_D1_gradients_agree_with_differences(name, objective, normalization):
     weights = []
     if part.scores_classes:
         scorer = scorer.double()
-        torch.nn.init.normal_(scorer.weight)
-        torch.nn.init.normal_(scorer.bias)
         weights = list(scorer.parameters())
+        for weight in weights:
+            torch.nn.init.normal_(weight)
     z = torch.randn(2, candidates, AsLayer.n_units, dtype=torch.float64, requires_grad=True)
     labels = torch.tensor([[1, 0, 2], [0, 2, 1]])
 

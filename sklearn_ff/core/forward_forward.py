@@ -1,12 +1,12 @@
 """The Forward-Forward algorithm (Hinton, 2022): a network that learns without backpropagation.
 
-Each layer turns its activities into scores of candidates, and a local objective makes it score the
-right candidate higher. Nothing flows back to the layer below.
+Each layer turns its activities into scores of candidates (a row shown with its own or a wrong
+label, or a row and a corrupted one) and a local objective makes it score the right candidate
+higher. Nothing flows back to the layer below.
 
 x scaled rows of features, y their labels; z a layer's input, W its weights, U[c] those of label c,
-b its bias; a = W z + U[c] + b; h = f(a) its activity, g its goodness. Shapes: labels and g (rows,
-candidates), the true label first; a and h (rows, candidates, units), with one candidate where a
-goodness scores classes and no label is shown.
+b its bias; a = W z + s U[c] + b; h = f(a) its activity, g its goodness. Shapes: labels and g (rows,
+candidates), the right one first in training; a and h (rows, candidates, units).
 """
 
 import copy
@@ -20,14 +20,14 @@ from ..overlays import with_neutral
 
 
 class Layer(nn.Module):
-    """h = f(W z + U[c] + b), judged by its own goodness and taught by its own objective."""
+    """h = f(W z + s U[c] + b), judged by its own goodness and taught by its own objective."""
 
     def __init__(self, index, transform, n_classes, parts, label_strength=None):
         super().__init__()
         self.index, self.transform, self.n_units = index, transform, transform.n_units
         self.activation, self.objective = copy.deepcopy(parts.activation.function), parts.objective
         self.normalization = parts.normalization
-        self.goodness = parts.goodness.build(self.n_units, n_classes)
+        self.goodness, self.learning = parts.goodness.build(self.n_units, n_classes), True
         self.scores_classes = parts.goodness.scores_classes
         self.dropout, self.peers = parts.dropout, Peers(self.n_units, parts.peer_normalization)
         self.bias = nn.Parameter(torch.zeros(self.n_units))
@@ -40,7 +40,7 @@ class Layer(nn.Module):
         return with_neutral(self.label_strength * self.label_weight)
 
     def forward(self, z, labels):
-        """W z + b + U[c]."""
+        """W z + b + s U[c]."""
         a, shows = self.transform(z, self.bias), self.label_strength is not None
         return a + embedding(labels, self.label_codes()) if shows and labels is not None else a
 
@@ -61,16 +61,16 @@ class Network(nn.Module):
         super().__init__()
         self.scaler, self.encoder, self.layers = scaler, encoder, nn.ModuleList(layers)
         self.head, self.head_layers, self.negatives = head, head_layers, negatives
-        self.n_classes, self.depth = n_classes, len(layers)  # depth: layers that learn or have
-        self.shows_labels = not layers[0].scores_classes
+        self.n_classes, self.depth = n_classes, len(layers)  # depth: layers reached by training
+        self.pool = None  # rows of another kind, for negatives that draw from such
 
     def see(self, x):
-        """labels -> W₁·encode(x, labels) + b₁: the large product, once per row for all labels."""
+        """A function labels -> W₁·encode(x, labels) + b₁: its large product is made here, once."""
         return self.encoder(x, self.layers[0])
 
     def activities(self, seen, labels, draws=None):
-        """Each layer with its a and h. Its graph ends where the next layer begins."""
-        labels, below, h = labels if self.shows_labels else None, None, None
+        """Each layer with its a and h; detached, so that no gradient reaches the layer below."""
+        labels, below, h = labels if self.encoder.shows_labels else None, None, None
         for layer in self.layers[: self.depth]:
             a = seen(labels) if below is None else layer(below.normalization(h.detach()), labels)
             h = layer.activate(a, draws)
@@ -78,11 +78,11 @@ class Network(nn.Module):
             below = layer
 
     @torch.no_grad()
-    def features(self, seen, rows, draws=None):
+    def features(self, seen, draws=None):
         """Normalised activities under the neutral label: what the softmax head reads."""
-        bias = self.layers[0].bias
-        neutral = torch.full((rows, 1), self.n_classes, device=bias.device)
-        read = [bias.new_empty(rows, 0)]
+        rows, device = len(seen.product), seen.product.device
+        neutral = torch.full((rows, 1), self.n_classes, device=device)
+        read = [seen.product.new_empty(rows, 0)]
         for layer, _, h in self.activities(seen, neutral, draws):
             if layer.index in self.head_layers:
                 read.append(layer.normalization(h).squeeze(1))
@@ -92,7 +92,8 @@ class Network(nn.Module):
         """Let only `layers` learn; those below serve them, those above do not exist yet."""
         self.depth = max(layer.index for layer in layers) + 1
         for layer in self.layers:
-            layer.requires_grad_(layer in layers)
+            layer.learning = layer in layers
+            layer.requires_grad_(layer.learning)
 
 
 def schedule_stages(net, schedule):
@@ -101,15 +102,15 @@ def schedule_stages(net, schedule):
 
 
 def step(net, x, y, weight, update, draws, wrong=None):
-    """Learn from one mini-batch. `update(module)` moves its weights along their gradient."""
-    seen = net.see(x)
-    belief = learn_head(net, seen, y, weight, update, draws) if net.head is not None else None
+    """Learn from one mini-batch. `update(module)` moves weights against their gradient, once."""
+    seen = net.see(net.negatives.candidates(x, draws, net.pool))
+    belief = learn_head(net, seen.real(), y, weight, update, draws) if net.head else None
     if wrong is None:
         wrong = net.negatives.draw(y, net.n_classes, draws, belief)
     labels = torch.cat([y[:, None], wrong], 1)
     record = []
     for layer, a, h in net.activities(seen, labels, draws):
-        if not layer.bias.requires_grad:  # an earlier stage has taught it
+        if not layer.learning:  # an earlier stage has taught it
             continue
         g = layer.scores(h, labels)
         loss = weight @ layer.objective.loss(g, layer)
@@ -121,7 +122,7 @@ def step(net, x, y, weight, update, draws, wrong=None):
 
 def learn_head(net, seen, y, weight, update, draws):
     """Teach the softmax head the labels; return its logits, for hard negatives."""
-    logits = net.head(net.features(seen, len(y), draws))
+    logits = net.head(net.features(seen, draws))
     (weight @ nn.functional.cross_entropy(logits, y, reduction="none")).backward()
     update(net.head)
     return logits.detach()
@@ -129,11 +130,11 @@ def learn_head(net, seen, y, weight, update, draws):
 
 @torch.no_grad()
 def label_scores(net, x, prediction, layers, shortlist=5):
-    """A score for every row and label, (rows, K): by goodness, by the head, or by both."""
+    """A score for every row and label, (rows, K); "hybrid": the head's best, by their goodness."""
     seen, every = net.see(x), torch.arange(net.n_classes, device=x.device).expand(len(x), -1)
     if prediction == "goodness":
         return goodness(net, seen, every, layers)
-    logits = net.head(net.features(seen, len(x)))
+    logits = net.head(net.features(seen))
     if prediction == "head":
         return logits
     likely = logits.topk(min(shortlist, net.n_classes), dim=1).indices
@@ -143,8 +144,7 @@ def label_scores(net, x, prediction, layers, shortlist=5):
 
 
 def goodness(net, seen, labels, layers):
-    """Σ over the counted layers of g; over the last one if none of them has learned yet."""
+    """Σ over the counted layers of g; that of the deepest reached if none of them is yet."""
     counted = [i for i in layers if i < net.depth] or [net.depth - 1]
-    return sum(
-        l.scores(h, labels) for l, _, h in net.activities(seen, labels) if l.index in counted
-    )
+    reached = net.activities(seen, labels)
+    return sum(layer.scores(h, labels) for layer, _, h in reached if layer.index in counted)
