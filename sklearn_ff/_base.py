@@ -12,10 +12,10 @@ from sklearn.utils import check_random_state
 
 from .core.engine import FFNet, learners
 from .core.forward_forward import Layer, Network
+from .data_negatives import negatives
 from .exceptions import DivergenceError, FFMemoryError
 from .goodness import Readout, goodness
 from .layers import Dense, activations, normalizations
-from .negatives import negatives
 from .objectives import objectives
 from .optimizers import optimizer_class
 from .overlays import Encoder, overlays
@@ -105,7 +105,10 @@ class BaseFF(BaseEstimator):
             plan.scaling = old.scaling if self.scaling == "auto" else self.scaling
             if self.precision == "auto":
                 plan.dtype, plan.low_precision = old.dtype, old.low_precision
-        if not plan.goodness.scores_classes:
+        plan.shows_labels = not plan.goodness.scores_classes and not plan.negatives.of_rows
+        if plan.negatives.of_rows:
+            self._check_data_negatives(plan)
+        if plan.shows_labels:
             plan.overlay.check_room(n_features, n_classes)
             if plan.overlay.overwrites and plan.input_normalization.centers:
                 raise ValueError(
@@ -113,6 +116,32 @@ class BaseFF(BaseEstimator):
                     f"with it the columns that overlay={self.overlay!r} has overwritten; use 'rms'."
                 )
         return plan
+
+    def _check_data_negatives(self, plan):
+        """Refuse what cannot be learned or predicted where layers see no labels."""
+        given = f"negatives={self.negatives!r}"
+        if plan.goodness.scores_classes:
+            raise ValueError(
+                f"goodness={self.goodness!r} scores the classes of one row, and {given} lets two "
+                f"rows compete, for which there is no right class; use another goodness, such as "
+                f"'mean_square', or negatives of labels, such as 'hard'."
+            )
+        if plan.negatives.needs_pool:
+            raise ValueError(
+                f"{given} draws wrong rows from a pool, which FFClassifier does not have; use "
+                f"negatives that corrupt the rows given, such as 'hybrid_mask'."
+            )
+        if self.prediction != "head":
+            raise ValueError(
+                f"layers that learn from the corrupted rows of {given} are never shown labels, so "
+                f"that only the head can predict; use prediction='head'."
+            )
+        skipped = set(range(max(plan.layers))) - set(plan.layers)
+        if self.early_stopping and self.schedule == "greedy" and skipped:
+            raise ValueError(
+                f"early_stopping cannot judge a greedy layer that neither {given} nor the head "
+                f"tells the labels of; use prediction_layers='all', or schedule='simultaneous'."
+            )
 
     def _double(self, n_rows):
         return self.precision == "float64" or (self.precision == "auto" and n_rows <= ONE_BATCH)
@@ -145,7 +174,7 @@ class BaseFF(BaseEstimator):
         if plan.head:
             width = sum(plan.units[index] for index in plan.layers)
             head = Readout().build(width, plan.n_classes)
-        overlay = None if plan.goodness.scores_classes else plan.overlay
+        overlay = plan.overlay if plan.shows_labels else None
         encoder = Encoder(
             overlay, plan.n_features, plan.n_classes, plan.strength, plan.input_normalization
         )
@@ -264,7 +293,7 @@ def initialize(network, generator):
 
 def owns_label_weights(plan, index):
     """Whether layer `index` has input columns of the label's own."""
-    where = "none" if plan.goodness.scores_classes else plan.overlay.label_layers
+    where = plan.overlay.label_layers if plan.shows_labels else "none"
     return where == "all" or (where == "first" and index == 0)
 
 

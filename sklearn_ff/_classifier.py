@@ -28,12 +28,14 @@ class FFClassifier(ClassifierMixin, Learner):
         Function of the pre-activation.
     overlay : {"append", "replace", "add", "every_layer"}, Overlay or callable, default="append"
         How a label is shown; see :mod:`sklearn_ff.overlays`.
-    negatives : {"auto", "uniform", "hard", "all", "permuted"}, Negatives or callable, \
-            default="auto"
+    negatives : {"auto", "uniform", "hard", "all", "permuted", "pair_sum", "hybrid_mask", \
+            "shuffle", "noise"}, Negatives or callable, default="auto"
         Which wrong labels a row competes with; see :mod:`sklearn_ff.negatives`. "auto" is "all" for
-        up to 256 rows and "hard" for more.
-    goodness : {"mean_square", "sum_square", "mean_activation", "top_k", "readout"}, Goodness or \
-            callable, default="mean_square"
+        up to 256 rows and "hard" for more. The last four are corrupted rows, see
+        :mod:`sklearn_ff.data_negatives`: layers then see no labels, and ``prediction="head"``
+        is needed.
+    goodness : {"mean_square", "sum_square", "mean_activation", "top_k", "readout", \
+            "class_groups", "prototypes"}, Goodness or callable, default="mean_square"
         What a layer scores; see :mod:`sklearn_ff.goodness`.
     objective : {"swish", "symba", "logistic", "margin", "softmax"}, Objective or callable, \
             default="swish"

@@ -300,7 +300,8 @@ class Accuracy:
     """Weighted share of held-out rows whose true label scores highest.
 
     A greedy layer that does not count itself serves one above that has not learned yet: prediction
-    cannot tell how well it does, so it is judged by its own goodness.
+    cannot tell how well it does, so it is judged by its own goodness; one that scores no labels is
+    not judged at all, and its score is not a number.
     """
 
     def __init__(self, plan, X, codes, weight=None):
@@ -309,6 +310,8 @@ class Accuracy:
     def __call__(self, network):
         top = network.depth - 1
         serves = top < max(self.plan.layers) and top not in self.plan.layers
+        if serves and not (self.plan.shows_labels or self.plan.goodness.scores_classes):
+            return np.nan
         scores = network_scores(network, self.plan, self.X, [top] if serves else None)
         return (
             float(np.average(scores.argmax(1) == self.codes, weights=self.weight))

@@ -9,6 +9,7 @@ from sklearn.datasets import load_digits, load_iris, make_blobs
 from sklearn.exceptions import DataConversionWarning
 
 from sklearn_ff import FFClassifier, FFMemoryError
+from sklearn_ff.data_negatives import OwnRows
 from sklearn_ff.negatives import All, Hard, Uniform
 from sklearn_ff.parts import Draws
 
@@ -287,3 +288,44 @@ def test_C10_a_class_that_weighs_nothing_stays_and_is_never_predicted(negatives,
 def test_C10_a_single_class_that_weighs_something_is_refused():
     with pytest.raises(ValueError, match="two classes with a weight above zero"):
         classifier(class_weight={0: 0, 1: 0}).fit(X, y)
+
+
+# Negatives that are rows ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "params, message",
+    [
+        ({}, "prediction='head'"),
+        ({"prediction": "hybrid"}, "prediction='head'"),
+        ({"prediction": "head", "goodness": "readout"}, "no right class; use another goodness"),
+        ({"prediction": "head", "negatives": OwnRows([[0.0] * 4])}, "a pool"),
+        (
+            {
+                "prediction": "head",
+                "hidden_layer_sizes": (8, 8),
+                "prediction_layers": "skip_first",
+                "schedule": "greedy",
+                "early_stopping": True,
+            },
+            "prediction_layers='all'",
+        ),
+    ],
+    ids=["goodness", "hybrid", "scores classes", "pool", "unjudged layer"],
+)
+def test_data_negatives_are_refused_where_they_cannot_serve(params, message):
+    X, y = load_iris(return_X_y=True)
+    with pytest.raises(ValueError, match=message):
+        FFClassifier(**{"max_iter": 2, "negatives": "shuffle", **params}).fit(X, y)
+
+
+def test_data_negatives_show_no_labels():
+    X, y = load_iris(return_X_y=True)
+    model = FFClassifier((8, 8), negatives="shuffle", prediction="head", overlay="every_layer")
+    model.set_params(random_state=0, schedule="greedy", prediction_layers="skip_first", max_iter=20)
+    model.fit(X, y, X_val=X, y_val=y)
+    assert model.score(X, y) > 0.6
+    assert not [name for name, _ in model.net_.module_.named_parameters() if "label" in name]
+    first, second = np.split(np.array(model.validation_scores_), 2)
+    assert np.isnan(first).all(), "no layer that the head reads has learned yet"
+    assert second[-1] == model.score(X, y)

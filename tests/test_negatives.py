@@ -10,6 +10,7 @@ from sklearn_ff.parts import Draws
 
 N = 100_000
 CLASSES = [2, 3, 10, 50]
+LABELS = [name for name in negatives.names if not negatives.get(name).of_rows]
 
 
 def draws(seed=0, dtype=torch.float32):
@@ -41,7 +42,7 @@ def test_C7_a_wrong_label_is_never_the_true_one_and_all_others_occur(name, K, dt
     assert torch.equal(seen, ~torch.eye(K, dtype=torch.bool))
 
 
-@pytest.mark.parametrize("name", sorted(negatives.names))
+@pytest.mark.parametrize("name", LABELS)
 def test_C7_the_same_seed_gives_the_same_draws(name):
     K, y = 10, labels(10, 1000)
     belief = mild_belief(K, 1000)
@@ -52,7 +53,7 @@ def test_C7_the_same_seed_gives_the_same_draws(name):
     assert torch.equal(first, other) == (name == "all")
 
 
-@pytest.mark.parametrize("name", sorted(negatives.names))
+@pytest.mark.parametrize("name", LABELS)
 def test_C7_drawing_leaves_labels_and_belief_as_they_were(name):
     K, y = 4, labels(4, 100)
     belief = mild_belief(K, 100)

@@ -155,6 +155,8 @@ class FFNet(NeuralNet):
             return
         self._set_training(training)
         self.learning_ = not_frozen(self.stage_, self.module_.head)
+        for layer in self.stage_:
+            layer.learning = layer in self.learning_
         self._draw_once_an_epoch(iterator.rows)
         totals = 0.0
         for batch in iterator:
