@@ -289,7 +289,8 @@ class FFClassifier(ClassifierMixin, Learner):
         y : array-like of shape (n_samples,)
             Their labels, of any kind.
         sample_weight : array-like of shape (n_samples,) or None, default=None
-            A weight of k counts as k copies of the row; rows of weight zero are left out.
+            A weight of k counts as k copies of the row; rows of weight zero are left out. Weights
+            of a mean below one are first brought to a mean of one.
         X_val, y_val : array-like or None, default=None
             Held-out rows and labels, scored after every epoch.
 
@@ -342,7 +343,7 @@ class FFClassifier(ClassifierMixin, Learner):
     # Predicting ---------------------------------------------------------------------------------
 
     def decision_function(self, X):
-        """Scaled scores of the classes.
+        """Log-probabilities of the classes, or the log-odds of two.
 
         Parameters
         ----------
@@ -352,10 +353,11 @@ class FFClassifier(ClassifierMixin, Learner):
         Returns
         -------
         scores : ndarray of shape (n_samples, n_classes), or (n_samples,) for two classes
-            Log-probabilities up to a constant per row; for two classes, the log-odds of the second.
+            As `predict_log_proba`, so that scores of different rows can be compared; for two
+            classes, the log-odds of the second.
         """
         scores = self._scaled_scores(X)
-        return scores[:, 1] - scores[:, 0] if scores.shape[1] == 2 else scores
+        return scores[:, 1] - scores[:, 0] if scores.shape[1] == 2 else log_softmax(scores, axis=1)
 
     def predict(self, X):
         """The label of the highest score.
@@ -370,8 +372,8 @@ class FFClassifier(ClassifierMixin, Learner):
         y : ndarray of shape (n_samples,)
             Labels, of the kind given to `fit`.
         """
-        scores = self._scaled_scores(X)
-        return self.classes_[scores.argmax(1)]
+        scores = self.decision_function(X)
+        return self.classes_[(scores > 0).astype(int) if scores.ndim == 1 else scores.argmax(1)]
 
     def predict_log_proba(self, X):
         """Logarithms of the classes' probabilities.

@@ -219,6 +219,7 @@ class Learner(BaseFF):
     def _keep(self, plan, net, data, epochs, old, resume):
         """The fitted attributes."""
         X, codes, weight = data
+        weight = weight * max(1.0, len(weight) / weight.sum())  # rows count as one at least
         net.module_.eval()
         net.module_.requires_grad_(True)
         counts = np.bincount(codes, weight, minlength=len(self.classes_))

@@ -123,13 +123,24 @@ def test_learning_curve(incremental):
 # Ensembles --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("method", ["isotonic", "temperature"])
+@pytest.mark.parametrize("method", ["isotonic", "temperature", "sigmoid"])
 def test_calibrated_classifier(method):
     labels = np.array(["x", "y", "z"])[y]
     model = CalibratedClassifierCV(classifier(), method=method, cv=3).fit(X, labels)
     assert len(model.calibrated_classifiers_) == 3 and model.classes_.tolist() == ["x", "y", "z"]
     check_probabilities(model.predict_proba(X))
     assert model.score(X, labels) > 0.85
+
+
+@pytest.mark.parametrize("kind", [2, 3])
+def test_decision_function_can_be_compared_between_rows(kind):
+    rows = y < kind
+    model = classifier().fit(X[rows], y[rows])
+    log_p, scores = model.predict_log_proba(X), model.decision_function(X)
+    expected = log_p[:, 1] - log_p[:, 0] if kind == 2 else log_p
+    np.testing.assert_allclose(scores, expected, rtol=1e-9, atol=1e-9)
+    chosen = scores > 0 if kind == 2 else scores.argmax(1)
+    np.testing.assert_array_equal(model.predict(X), chosen)
 
 
 def test_calibration_of_a_fitted_classifier_leaves_it_alone():

@@ -494,6 +494,27 @@ def test_D8_auto_keeps_what_the_first_fit_chose():
     assert model.set_params(precision="auto").partial_fit(X, y).precision_ == "bfloat16"
 
 
+@pytest.mark.parametrize("scale", [1 / 150, 1e-6])
+def test_small_weights_count_as_ones(scale):
+    plain, small = classifier().fit(X, y), classifier().fit(X, y, np.full(len(y), scale))
+    np.testing.assert_allclose(small.class_count_, plain.class_count_)
+    np.testing.assert_allclose(small.predict_proba(X), plain.predict_proba(X), atol=1e-4)
+
+
+def test_whole_weights_count_as_copies():
+    weight = 1 + np.arange(len(y)) % 3
+    weighted = classifier().fit(X, y, weight)
+    copies = classifier().fit(np.repeat(X, weight, axis=0), np.repeat(y, weight))
+    assert weighted.class_count_.tolist() == copies.class_count_.tolist()
+
+
+def test_small_weights_in_partial_fit_count_as_ones():
+    plain, small = (classifier().partial_fit(X, y, classes=range(3)) for _ in range(2))
+    plain.partial_fit(X, y)
+    small.partial_fit(X, y, sample_weight=np.full(len(y), 1e-3))
+    assert small.scale_ == pytest.approx(plain.scale_)
+
+
 def test_partial_fit_with_few_rows_moves_the_scale_a_little():
     model = classifier(learning_rate_init=1e-4)
     for _ in range(3):
