@@ -228,8 +228,8 @@ def test_flat_loss_begins_anew_with_every_stage():
 # DivergenceGuard --------------------------------------------------------------------------------
 
 
-def guarded():
-    net, guard = tiny_net(), DivergenceGuard()
+def guarded(probe=lambda network: np.zeros((2, 3))):
+    net, guard = tiny_net(), DivergenceGuard(probe)
     fill(net.module_, 1.0)
     guard.on_train_begin(net)
     return net, guard
@@ -280,6 +280,14 @@ def test_the_guard_looks_at_weights_where_losses_are_finite(value):
     net, guard = guarded()
     with pytest.raises(DivergenceError):
         end_guarded(net, guard, [1.0, 2.0, 3.0], value)
+    assert filled(net.module_, 1.0)
+
+
+@pytest.mark.parametrize("score", [2e10, -2e10, math.inf, math.nan])
+def test_the_guard_looks_at_the_scores_of_some_rows(score):
+    net, guard = guarded(lambda network: np.array([[1.0, score]]))
+    with pytest.raises(DivergenceError, match="the scores of training rows reached"):
+        end_guarded(net, guard, [1.0, 2.0, 3.0], 2.0)
     assert filled(net.module_, 1.0)
 
 
