@@ -126,24 +126,33 @@ def test_dropped_matches_reference():
 def test_peers_match_reference():
     rng = np.random.default_rng(4)
     peers, mean = Peers(5, rate=0.3).double(), np.full(5, 0.5)
-    for _ in range(3):
+    for size in (6, 2, 3):  # rows of a part
         a = rng.normal(size=(6, 2, 5))
         h = np.maximum(a, 0)
-        mean = 0.9 * mean + 0.1 * h[:, 0].mean(0)
+        w = rng.uniform(size=6)
         pull = 0.3 * (mean - mean.mean())
+        mean = 0.9 * mean + 0.1 * np.average(h[:, 0], axis=0, weights=w)
         t = torch.tensor(a, requires_grad=True)
-        penalty = peers(t, t.relu())
+        parts = zip(t.split(size), torch.tensor(w).split(size), strict=True)
+        penalty = sum(peers(part, part.relu(), weight) for part, weight in parts)
         penalty.backward()
-        np.testing.assert_allclose(penalty.item(), pull @ a[:, 0].mean(0), rtol=1e-12)
-        np.testing.assert_allclose(t.grad[:, 0], np.tile(pull / 6, (6, 1)), rtol=1e-12, atol=1e-12)
+        peers.end_batch()
+        np.testing.assert_allclose(peers.mean, mean, rtol=1e-12)
+        np.testing.assert_allclose(penalty.item(), pull @ (w @ a[:, 0]), rtol=1e-12, atol=1e-12)
+        np.testing.assert_allclose(t.grad[:, 0], np.outer(w, pull), rtol=1e-12, atol=1e-12)
         assert not t.grad[:, 1].any(), "wrong labels have no say"
-    assert Peers(5, rate=0.0)(t, t) == 0
+    peers.end_batch()
+    np.testing.assert_allclose(peers.mean, mean, rtol=1e-12, err_msg="no rows, no change")
+    assert Peers(5, rate=0.0)(t, t, None) == 0
 
 
 def test_peers_revive_a_dead_unit():
     a = torch.full((4, 1, 3), -1.0)
     a[..., 1:] = 1
     a.requires_grad_()
-    Peers(3, rate=1.0)(a, a.relu()).backward()
+    peers, weight = Peers(3, rate=1.0), torch.full((4,), 0.25)
+    peers(a, a.relu(), weight)
+    peers.end_batch()
+    peers(a, a.relu(), weight).backward()
     assert (a.grad[..., 0] < 0).all()
     assert (a.grad[..., 1:] > 0).all()

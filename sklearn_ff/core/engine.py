@@ -189,6 +189,8 @@ class FFNet(NeuralNet):
             drawn = None if wrong is None else wrong[part]
             record = step(self.module_, x[part], y[part], weight[part], update, self.draws, drawn)
             total = total + statistics(*map(torch.stack, zip(*record, strict=True)), weight[part])
+        for layer in self.module_.layers:
+            layer.peers.end_batch()
         return total
 
     def _part_size(self, x):

@@ -80,9 +80,8 @@ class Network(nn.Module):
     @torch.no_grad()
     def features(self, seen, draws=None):
         """Normalised activities under the neutral label: what the softmax head reads."""
-        rows, device = len(seen.product), seen.product.device
-        neutral = torch.full((rows, 1), self.n_classes, device=device)
-        read = [seen.product.new_empty(rows, 0)]
+        neutral = torch.full((len(seen.product), 1), self.n_classes, device=seen.product.device)
+        read = [seen.product.new_empty(len(neutral), 0)]
         for layer, _, h in self.activities(seen, neutral, draws):
             if layer.index in self.head_layers:
                 read.append(layer.normalization(h).squeeze(1))
@@ -114,7 +113,7 @@ def step(net, x, y, weight, update, draws, wrong=None):
             continue
         g = layer.scores(h, labels)
         loss = weight @ layer.objective.loss(g, layer)
-        (loss + layer.peers(a, h)).backward()
+        (loss + layer.peers(a, h, weight)).backward()
         update(layer)
         record.append((loss.detach(), g.detach()))
     return record
@@ -137,9 +136,10 @@ def label_scores(net, x, prediction, layers, shortlist=5):
     logits = net.head(net.features(seen))
     if prediction == "head":
         return logits
-    likely = logits.topk(min(shortlist, net.n_classes), dim=1).indices
+    likely = logits.argsort(dim=1, descending=True, stable=True)[:, :shortlist]
     g = goodness(net, seen, likely, layers)
-    rest = logits - logits.amax(1, keepdim=True) + g.amin(1, keepdim=True)
+    ceiling = g.amin(1, keepdim=True).nextafter(g.new_tensor(-torch.inf))
+    rest = logits - logits.amax(1, keepdim=True) + ceiling
     return rest.scatter(1, likely, g)  # labels off the shortlist rank below, in the head's order
 
 

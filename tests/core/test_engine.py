@@ -197,6 +197,7 @@ KINDS = [
     {"schedule": "greedy", "overlay": "every_layer"},
     {"input_normalization": "rms", "normalization": "layer_norm"},
     {"negatives": Uniform(n_negatives=2, redraw="epoch")},
+    {"peer_normalization": 0.3},
     {"negatives": Uniform(redraw="once"), "batch_size": 64},
 ]
 
@@ -207,7 +208,8 @@ def test_learning_in_parts_equals_learning_at_once(monkeypatch, params, part):
     params = {"max_iter": 2 if part == 1 else 5, **params}
     whole, sizes = fitted(**params), []
     candidates = 1 + getattr(params.get("negatives"), "n_negatives", 2)
-    monkeypatch.setattr(engine, "CANDIDATE_BYTES", part * candidates * 8 * 8)
+    per_row = engine.LIVE_TENSORS * candidates * 8 * 8
+    monkeypatch.setattr(engine, "CANDIDATE_BYTES", part * per_row)
     step = engine.step
 
     def noted(net, x, *args):

@@ -67,7 +67,7 @@ def test_D4_the_loss_of_a_layer_touches_this_layer_alone(overlay, k):
     for layer, a, h in net.activities(net.see(x), labels, draws):
         if layer.index == k:
             loss = weight @ layer.objective.loss(layer.scores(h, labels), layer)
-            (loss + layer.peers(a, h)).backward()
+            (loss + layer.peers(a, h, weight)).backward()
     for module in learners(net):
         assert all(touched(module)) if module is net.layers[k] else not any(touched(module))
 
@@ -249,6 +249,19 @@ def test_hybrid_ranks_labels_off_the_shortlist_below_it(shortlist):
     below = scores.gather(1, off)
     assert (below < scores.gather(1, on).amin(1, keepdim=True)).all()
     assert (below[:, 1:] < below[:, :-1]).all(), "in the head's order"
+
+
+def test_hybrid_breaks_ties_by_the_order_of_labels_and_keeps_the_shortlist_above():
+    net, _, plan = trained(prediction="hybrid")
+    with torch.no_grad():
+        for p in net.head.parameters():
+            p.zero_()
+    x = batch()[0]
+    g = label_scores(net, x, "goodness", plan.layers)
+    for shortlist in (1, 2):
+        scores = label_scores(net, x, "hybrid", plan.layers, shortlist)
+        assert torch.equal(scores[:, :shortlist], g[:, :shortlist])
+        assert (scores[:, shortlist:] < scores[:, :shortlist].amin(1, keepdim=True)).all()
 
 
 def test_hybrid_with_everything_shortlisted_is_goodness():
