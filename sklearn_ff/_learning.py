@@ -279,7 +279,8 @@ class Learner(BaseFF):
                 InterruptedFitWarning,
                 stacklevel=4,
             )
-        if flat is not None and not flat.flat_:
+        ended = net.interrupted_ or net.stopped_ or flat is None or flat.flat_
+        if not ended:
             warnings.warn(
                 f"The training loss still fell by more than tol={self.tol} after max_iter="
                 f"{self.max_iter_} epochs; increase max_iter.",

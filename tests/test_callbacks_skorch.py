@@ -2,6 +2,7 @@
 
 import copy
 import json
+import pickle
 import warnings
 
 import numpy as np
@@ -155,6 +156,18 @@ def test_checkpoint_monitors_held_out_rows(tmp_path):
     assert same(torch.load(tmp_path / "params.pt", weights_only=True), weights(model))
 
 
+@pytest.mark.parametrize("learning_rate", ["linear", "cosine", "constant"])
+def test_checkpoint_may_pickle_the_whole_net(tmp_path, learning_rate):
+    saving = Checkpoint(monitor="train_loss_best", f_pickle="net.pkl", dirname=tmp_path)
+    model = fit(saving, learning_rate=learning_rate, early_stopping=True)
+    with open(tmp_path / "net.pkl", "rb") as file:
+        net = pickle.load(file)
+    saved = torch.load(tmp_path / "params.pt", weights_only=True)
+    assert same(saved, net.module_.state_dict())
+    best = int(np.argmin(model.loss_curve_))
+    assert net.history[:, "train_loss"] == model.loss_curve_[: best + 1]
+
+
 def test_saved_weights_load_back(tmp_path):
     model = fit(TrainEndCheckpoint(dirname=tmp_path))
     trained, proba = weights(model), model.predict_proba(X)
@@ -180,6 +193,15 @@ def test_early_stopping_ends_training_and_leaves_a_fitted_estimator(schedule):
     proba = model.predict_proba(X)
     np.testing.assert_allclose(proba.sum(1), 1, rtol=1e-6)
     assert model.n_features_in_ == 4 and model.classes_.tolist() == [0, 1, 2]
+
+
+def test_a_stop_before_the_last_epoch_warns_of_no_loss_still_falling():
+    class StopAtTwo(Callback):
+        def on_epoch_end(self, net, **kwargs):
+            if len(net.history) == 2:
+                raise KeyboardInterrupt
+
+    assert fit(StopAtTwo(), learning_rate="constant", max_iter=30).n_iter_ == 2
 
 
 def test_early_stopping_lets_a_loss_that_falls_go_on():
@@ -286,9 +308,39 @@ def test_callbacks_are_told_in_the_order_given():
     assert order == ["first", "second"]
 
 
+class Ends(Callback):
+    def on_train_begin(self, net, **kwargs):
+        self.told_ = []
+
+    def on_epoch_end(self, net, **kwargs):
+        self.told_.append(len(net.history))
+
+
+class StopAtThree(Callback):
+    def on_epoch_end(self, net, **kwargs):
+        if len(net.history) == 3:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("schedule", ["simultaneous", "greedy"])
+@pytest.mark.parametrize("how", ["flat loss", "validation", "callback"])
+def test_callbacks_are_told_of_the_last_epoch_too(capsys, schedule, how):
+    ends, params = Ends(), {"schedule": schedule, "verbose": 1}
+    if how == "flat loss":
+        model = constant(ends, **params)
+    elif how == "validation":
+        model = fit(ends, early_stopping=True, tol=1e9, n_iter_no_change=2, max_iter=20, **params)
+    else:
+        model = fit(StopAtThree(), ends, max_iter=20, **params)
+        assert model.n_iter_ == 3
+    assert model.n_iter_ < 20
+    assert callback(model, "Ends").told_ == list(range(1, model.n_iter_ + 1))
+    assert len(capsys.readouterr().out.splitlines()) == 2 + model.n_iter_
+
+
 # History ----------------------------------------------------------------------------------------
 
-KEYS = {"batches", "epoch", "train_loss", "train_loss_best", "layers", "statistics", "dur"}
+KEYS = {"batches", "epoch", "train_loss", "train_loss_best", "stage", "layers", "statistics", "dur"}
 
 
 def test_history_of_the_net():

@@ -575,6 +575,16 @@ def test_a_frozen_layer_stays_as_it_was():
     assert np.isnan(model.history_["loss"][1, 0]) and np.isfinite(model.history_["loss"][1, 1])
 
 
+def test_frozen_layers_have_no_history():
+    params = {"hidden_layer_sizes": (8, 8, 8), "max_iter": 2}
+    model = classifier(callbacks=[Freezer("layers.0.*")], **params).fit(X, y)
+    for column in model.history_.values():
+        assert np.isnan(column[:, 0]).all() and np.isfinite(column[:, 1:]).all()
+    again = classifier(callbacks=[Freezer("layers.1.*")], **params).fit(X, y)
+    for column in again.history_.values():
+        assert np.isnan(column[:, 1]).all() and np.isfinite(column[:, [0, 2]]).all()
+
+
 @pytest.mark.parametrize("params", [{}, {"prediction": "head"}, {"precision": "float32"}])
 @pytest.mark.parametrize("rate", [1e5, 1e8, 1e15])
 def test_D5_weights_of_huge_scores_are_not_kept(rate, params):

@@ -36,10 +36,15 @@ def checked_callback(entry):
     return entry
 
 
-DECAY = {
-    "linear": lambda progress: 1 - progress,
-    "cosine": lambda progress: (1 + math.cos(math.pi * progress)) / 2,
-}
+def linear(progress):
+    return 1 - progress
+
+
+def cosine(progress):
+    return (1 + math.cos(math.pi * progress)) / 2
+
+
+DECAY = {"linear": linear, "cosine": cosine}
 
 
 class Decay(Callback):
@@ -51,10 +56,10 @@ class Decay(Callback):
     def on_stage_begin(self, net, rows):
         for group in net.optimizer_.param_groups:
             group["lr"] = group.pop("initial_lr", group["lr"])
-        decay = DECAY[self.kind]
-        self.schedule_ = LambdaLR(
-            net.optimizer_, lambda batch: decay(min(1.0, batch / self.n_batches))
-        )
+        self.schedule_ = LambdaLR(net.optimizer_, self.factor)
+
+    def factor(self, batch):
+        return DECAY[self.kind](min(1.0, batch / self.n_batches))
 
     def on_batch_end(self, net, **kwargs):
         self.schedule_.step()

@@ -112,7 +112,7 @@ class FFNet(NeuralNet):
     def train(self, rows):
         """Fit stage by stage; an interrupt keeps what is learned, if anything is."""
         self.n_updates_ = 0
-        self.interrupted_ = False
+        self.interrupted_ = self.stopped_ = False
         self.lowest_loss_ = np.inf
         with deferred_interrupt() as self.interrupt_:
             self.notify("on_train_begin", X=rows, y=None)
@@ -120,7 +120,7 @@ class FFNet(NeuralNet):
                 for stage in schedule_stages(self.module_, self.schedule):
                     self._train_stage(stage, rows)
             except StopTraining:
-                pass
+                self.stopped_ = True
             except KeyboardInterrupt:
                 if not self.n_updates_:
                     raise
@@ -141,13 +141,29 @@ class FFNet(NeuralNet):
             getattr(callback, name, lambda *_: None)(self, rows)
 
     def notify(self, method_name, **kwargs):
-        """As skorch's; a callback that raises KeyboardInterrupt, as skorch's do, means stop."""
-        try:
-            super().notify(method_name, **kwargs)
-        except KeyboardInterrupt as stop:
-            if self.interrupt_.is_set():  # pressed for the second time
-                raise
-            raise StopTraining from stop
+        """As skorch's, but who asks for an end is heeded when all callbacks have been told.
+
+        A callback that raises KeyboardInterrupt, as skorch's do, means the end of training.
+        """
+        getattr(self, method_name)(self, **kwargs)
+        end = None
+        for _, callback in self.callbacks_:
+            try:
+                getattr(callback, method_name)(self, **kwargs)
+            except StopStage as stop:
+                end = end or stop
+            except (KeyboardInterrupt, StopTraining):
+                if self.interrupt_.is_set():  # pressed for the second time
+                    raise
+                end = StopTraining()
+        if end is not None:
+            raise end
+
+    def __getstate__(self):
+        """Without what only a running training needs, and no pickle can hold."""
+        state = super().__getstate__()
+        passing = ("interrupt_", "stage_", "learning_")
+        return {name: value for name, value in state.items() if name not in passing}
 
     def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
         """One pass over the rows; what is measured stays on the device until its end."""
