@@ -1,6 +1,7 @@
 """scikit-learn compatible estimators that learn without backpropagation: Forward-Forward."""
 
 from ._classifier import FFClassifier
+from ._transformer import FFTransformer
 from ._version import __version__
 from .exceptions import DivergenceError, FFError, FFMemoryError, FFWarning, InterruptedFitWarning
 
@@ -9,6 +10,7 @@ __all__ = [
     "FFClassifier",
     "FFError",
     "FFMemoryError",
+    "FFTransformer",
     "FFWarning",
     "InterruptedFitWarning",
     "__version__",

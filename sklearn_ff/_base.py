@@ -83,9 +83,8 @@ class BaseFF(BaseEstimator):
         plan = SimpleNamespace(n_features=n_features, n_classes=n_classes)
         for name, family in FAMILIES.items():
             value = getattr(self, name)
-            if name == "negatives" and isinstance(value, str) and value == "auto":
-                value = "all" if n_rows <= ONE_BATCH else "hard"
-                value = value if old is None else clone(old.negatives)
+            if isinstance(value, str) and value == "auto" and name in self.AUTOMATIC:
+                value = self._automatic(name, n_rows) if old is None else clone(getattr(old, name))
             part = family.get(value)
             part.check()
             setattr(plan, name, part)
@@ -105,9 +104,9 @@ class BaseFF(BaseEstimator):
             plan.scaling = old.scaling if self.scaling == "auto" else self.scaling
             if self.precision == "auto":
                 plan.dtype, plan.low_precision = old.dtype, old.low_precision
-        plan.shows_labels = not plan.goodness.scores_classes and not plan.negatives.of_rows
-        if plan.negatives.of_rows:
-            self._check_data_negatives(plan)
+        self._check_data_negatives(plan)
+        labelled = plan.negatives.labelled and plan.n_classes > 1
+        plan.shows_labels = labelled and not plan.goodness.scores_classes
         if plan.shows_labels:
             plan.overlay.check_room(n_features, n_classes)
             if plan.overlay.overwrites and plan.input_normalization.centers:
@@ -119,6 +118,8 @@ class BaseFF(BaseEstimator):
 
     def _check_data_negatives(self, plan):
         """Refuse what cannot be learned or predicted where layers see no labels."""
+        if not plan.negatives.of_rows:
+            return
         given = f"negatives={self.negatives!r}"
         if plan.goodness.scores_classes:
             raise ValueError(
@@ -126,11 +127,8 @@ class BaseFF(BaseEstimator):
                 f"rows compete, for which there is no right class; use another goodness, such as "
                 f"'mean_square', or negatives of labels, such as 'hard'."
             )
-        if plan.negatives.needs_pool:
-            raise ValueError(
-                f"{given} draws wrong rows from a pool, which FFClassifier does not have; use "
-                f"negatives that corrupt the rows given, such as 'hybrid_mask'."
-            )
+        if plan.negatives.labelled or plan.n_classes == 1:
+            return
         if self.prediction != "head":
             raise ValueError(
                 f"layers that learn from the corrupted rows of {given} are never shown labels, so "
@@ -142,6 +140,13 @@ class BaseFF(BaseEstimator):
                 f"early_stopping cannot judge a greedy layer that neither {given} nor the head "
                 f"tells the labels of; use prediction_layers='all', or schedule='simultaneous'."
             )
+
+    AUTOMATIC = ("negatives",)
+
+    def _automatic(self, name, n_rows):
+        """What "auto" means for the part `name`."""
+        one_pass = goodness.get(self.goodness).scores_classes
+        return "all" if one_pass or n_rows <= ONE_BATCH else "hard"
 
     def _double(self, n_rows):
         return self.precision == "float64" or (self.precision == "auto" and n_rows <= ONE_BATCH)
@@ -212,7 +217,7 @@ class BaseFF(BaseEstimator):
 
     def _parameter_groups(self, plan):
         """Rate and weight decay of every layer, and of the head."""
-        rates = np.atleast_1d(self.learning_rate_init).astype(float)
+        rates = np.atleast_1d(self._rates()).astype(float)
         if not (rates > 0).all():
             raise ValueError(f"learning_rate_init={self.learning_rate_init!r} must be positive.")
         if len(rates) not in (1, len(plan.units)):
@@ -227,6 +232,9 @@ class BaseFF(BaseEstimator):
             rate = float(rates[-1] if rate is None else rate)
             groups.append({"lr": rate, "weight_decay": self.head_alpha})
         return groups
+
+    def _rates(self):
+        return self.learning_rate_init
 
     def _draws(self, plan):
         """One generator for initial weights, order of rows, negatives and dropout."""

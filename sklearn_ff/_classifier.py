@@ -1,17 +1,15 @@
 """FFClassifier: a scikit-learn classifier that learns by the Forward-Forward algorithm."""
 
-from contextlib import contextmanager
 from numbers import Integral, Real
 
 import numpy as np
-import torch
 from scipy.special import log_softmax
 from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from ._base import FAMILIES
-from ._learning import Learner, validate_rows
+from ._learning import Learner, torch_threads, validate_rows
 
 
 class FFClassifier(ClassifierMixin, Learner):
@@ -302,13 +300,14 @@ class FFClassifier(ClassifierMixin, Learner):
         with self._all_or_nothing(), torch_threads(self.n_threads):
             old = self if self.warm_start and hasattr(self, "net_") else None
             X, y, weight = self._validate(X, y, sample_weight, reset=old is None)
+            X, y, weight, pool = self._set_aside(X, y, weight)
             codes = self._encode(y, None if old is None else self.classes_)
             data = self._weigh(X, codes, weight, reset=old is None)
             held_out = self._held_out(X_val, y_val, X.dtype)
             if self.early_stopping and held_out is None:
                 data, held_out = self._split(*data)
             plan, network, draws = self._begin(*data, old)
-            return self._train(plan, network, draws, data, held_out)
+            return self._train(plan, network, draws, data, held_out, pool=pool)
 
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y, classes=None, sample_weight=None):
@@ -410,17 +409,3 @@ class FFClassifier(ClassifierMixin, Learner):
         X = validate_rows(self, X, reset=False, dtype=np.dtype(self._plan.dtype))
         with torch_threads(self.n_threads):
             return self._scores(X) * np.asarray(self.scale_, self._plan.dtype)
-
-
-@contextmanager
-def torch_threads(n_threads):
-    """So many threads for torch inside, as many as before outside."""
-    before = torch.get_num_threads()
-    if n_threads is None or n_threads == before:
-        yield
-        return
-    torch.set_num_threads(n_threads)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -2,6 +2,7 @@
 
 import copy
 import warnings
+from contextlib import contextmanager
 from functools import partial
 
 import numpy as np
@@ -21,6 +22,7 @@ from ._base import ONE_BATCH, BaseFF, continue_from, initialize
 from .core.callbacks import Decay, DivergenceGuard, FlatLoss, Validation, checked_callback
 from .core.engine import Rows
 from .core.forward_forward import label_scores
+from .data_negatives import HeldOutClasses, OwnRows
 from .exceptions import DivergenceError, InterruptedFitWarning
 
 UPDATES = 1200  # of a fit whose max_iter is "auto"
@@ -46,18 +48,30 @@ class Learner(BaseFF):
 
     def _validate(self, X, y, sample_weight, reset=True):
         """Rows, labels and weights, checked."""
-        double = self._double(_num_samples(X)) if reset else self._plan.dtype == "float64"
-        X, y = validate_rows(self, X, y, reset=reset, dtype=np.float64 if double else np.float32)
+        X, y = validate_rows(self, X, y, reset=reset, dtype=self._dtype(X, reset))
         y = column_or_1d(y, warn=True)
         check_classification_targets(y)
-        weight = _check_sample_weight(
-            sample_weight,
-            X,
-            dtype=np.float64,
-            ensure_non_negative=True,
-            allow_all_zero_weights=False,
-        )
-        return X, y, weight
+        return X, y, checked_weight(X, sample_weight)
+
+    def _dtype(self, X, reset):
+        double = self._double(_num_samples(X)) if reset else self._plan.dtype == "float64"
+        return np.float64 if double else np.float32
+
+    def _set_aside(self, X, y, weight):
+        """Rows to learn from, and rows of another kind where the negatives ask for such."""
+        part = self.negatives
+        if isinstance(part, OwnRows):
+            return X, y, weight, validate_rows(self, part.rows, reset=False, dtype=X.dtype)
+        if not isinstance(part, HeldOutClasses):
+            return X, y, weight, None
+        held_out = np.isin(y, np.asarray(part.classes))
+        if held_out.all() or not held_out.any():
+            raise ValueError(
+                f"negatives=HeldOutClasses({list(part.classes)!r}) hold out {held_out.sum()} of "
+                f"{len(y)} rows; name classes that occur, and leave others to learn from."
+            )
+        rest = ~held_out
+        return X[rest], y[rest], weight[rest], X[held_out]
 
     def _weigh(self, X, codes, weight, reset):
         """Rows that weigh something, by sample and class weights; the others are left out."""
@@ -150,7 +164,7 @@ class Learner(BaseFF):
 
     def _begin(self, X, codes, weight, old, resume=False):
         """A plan, and a network to train: new, or with the weights of the last fit."""
-        plan = self._resolve(X.shape[0], X.shape[1], len(self.classes_), old and old._plan)
+        plan = self._resolve(X.shape[0], X.shape[1], self._n_classes(), old and old._plan)
         plan.batch_size = self._batch_size(X.shape[0])
         if old is None:
             self._scale(plan, X, weight)
@@ -163,12 +177,15 @@ class Learner(BaseFF):
             continue_from(network, plan, old.net_, old._plan)
         return plan, network, draws
 
+    def _n_classes(self):
+        return len(self.classes_)
+
     def _batch_size(self, n_rows):
         if self.batch_size == "auto":
             return n_rows if n_rows <= ONE_BATCH else 128
         return min(int(self.batch_size), n_rows)
 
-    def _train(self, plan, network, draws, data, held_out=None, old=None, resume=False):
+    def _train(self, plan, network, draws, data, held_out=None, old=None, resume=False, pool=None):
         """Train and keep the result; what diverges is kept at its last finite weights."""
         n_batches = -(-len(data[1]) // plan.batch_size)
         epochs = 1 if resume else self._epochs(n_batches)
@@ -177,6 +194,9 @@ class Learner(BaseFF):
         if old is not None and old._resumable and old._plan.optimizer == plan.optimizer:
             resume_optimizer(net.optimizer_, old.net_.optimizer_)
         network.train()
+        if pool is not None:
+            dtype = getattr(torch, plan.dtype)
+            network.pool = Rows(pool, None, None, network.scaler, dtype).rows(slice(None))
         try:
             net.train(self._rows(plan, network, *data))
         except DivergenceError:
@@ -222,8 +242,7 @@ class Learner(BaseFF):
         weight = weight * max(1.0, len(weight) / weight.sum())  # rows count as one at least
         net.module_.eval()
         net.module_.requires_grad_(True)
-        counts = np.bincount(codes, weight, minlength=len(self.classes_))
-        self.class_count_ = counts if old is None else counts + old.class_count_
+        net.module_.pool = None
         for name in ("overlay", "negatives", "goodness", "objective", "batch_size", "scaling"):
             setattr(self, f"{name}_", getattr(plan, name))
         self.max_iter_, self.label_strength_ = epochs, plan.strength
@@ -231,6 +250,11 @@ class Learner(BaseFF):
         self._keep_history(net, len(plan.units), old)
         net.forget()
         self._plan, self.net_, self._resumable = plan, net, resume
+        self._keep_scale(X, codes, weight, old)
+
+    def _keep_scale(self, X, codes, weight, old):
+        counts = np.bincount(codes, weight, minlength=len(self.classes_))
+        self.class_count_ = counts if old is None else counts + old.class_count_
         self.scale_ = self._fit_scale(X, codes, weight, old)
 
     def _keep_history(self, net, n_layers, old):
@@ -332,14 +356,22 @@ def network_scores(network, plan, X, layers=None):
         layers = [network.depth - 1]
     rule = (plan.prediction, plan.layers) if layers is None else ("goodness", layers)
     width = max(plan.units) * (plan.n_classes if rule[0] != "head" else 1)
+    return by_parts(
+        network, plan, X, lambda x: label_scores(network, x, *rule), plan.n_classes, width
+    )
+
+
+@torch.no_grad()
+def by_parts(network, plan, X, function, n_out, width):
+    """A function of scaled rows, (rows, n_out), over parts of X whose temporaries fit a cache."""
     size = max(1, PREDICTION_BYTES // (8 * (width + plan.n_features)))
     rows = Rows(X, None, None, network.scaler, getattr(torch, plan.dtype))
     # Written in place: small results kept between large temporaries would fragment the heap.
-    scores = np.empty((X.shape[0], plan.n_classes), plan.dtype)
+    out = np.empty((X.shape[0], n_out), plan.dtype)
     for i in range(0, X.shape[0], size):
         part = slice(i, i + size)
-        scores[part] = label_scores(network, rows.rows(part), *rule).cpu()
-    return scores
+        out[part] = function(rows.rows(part)).cpu()
+    return out
 
 
 def resume_optimizer(optimizer, old):
@@ -394,9 +426,33 @@ def validate_rows(estimator, X, y="no_validation", *, reset, dtype):
     return checked
 
 
+def checked_weight(X, sample_weight):
+    return _check_sample_weight(
+        sample_weight,
+        X,
+        dtype=np.float64,
+        ensure_non_negative=True,
+        allow_all_zero_weights=False,
+    )
+
+
 def _refuse_unseen(labels, classes):
     unseen = np.setdiff1d(labels, classes)
     if len(unseen):
         raise ValueError(
             f"y contains labels that were not there at first: {unseen}; the classes are {classes}."
         )
+
+
+@contextmanager
+def torch_threads(n_threads):
+    """So many threads for torch inside, as many as before outside."""
+    before = torch.get_num_threads()
+    if n_threads is None or n_threads == before:
+        yield
+        return
+    torch.set_num_threads(n_threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -27,6 +27,7 @@ class DataNegatives(Negatives):
     """Base of data negatives; see the module's docstring for the contract."""
 
     of_rows = True
+    labelled = False  # whether candidates carry a label too, in a classifier
 
     def wrong_rows(self, x, draws, pool=None):
         raise NotImplementedError
@@ -121,8 +122,6 @@ class Noise(DataNegatives):
 class Pool(DataNegatives):
     """Wrong rows drawn from a pool that the fit supplies."""
 
-    needs_pool = True
-
     def wrong_rows(self, x, draws, pool=None):
         picked = (draws.uniform(len(x)) * len(pool)).long().clamp_(max=len(pool) - 1)
         return pool[picked]
@@ -142,8 +141,13 @@ class HeldOutClasses(Pool):
     with a random label of the other classes, and does not know the held-out ones.
     """
 
+    labelled = True
+
     def __init__(self, classes):
         self.classes = classes
+
+    def draw(self, y, n_classes, draws, belief=None):
+        return (draws.uniform(len(y), 1) * n_classes).long().clamp_(max=n_classes - 1)
 
 
 class Corruption(DataNegatives):

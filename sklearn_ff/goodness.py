@@ -35,6 +35,7 @@ class Goodness(Part):
     """Base of a goodness; see the module's docstring for the contract."""
 
     scores_classes = False
+    sharpness = 10.0  # of the objective: log-odds per unit of g, as held-out rows of MNIST ask for
 
     def build(self, n_units, n_classes):
         """What the layer calls on its activities; may hold parameters of its own."""
@@ -120,6 +121,7 @@ class ClassGroups(Goodness):
     """
 
     scores_classes = True
+    sharpness = 0.2
 
     def __init__(self, of="square"):
         self.of = of
@@ -156,6 +158,7 @@ class Readout(Goodness):
     """
 
     scores_classes = True
+    sharpness = 0.2
 
     def __init__(self, normalized=False, learned=True):
         self.normalized = normalized
@@ -204,6 +207,7 @@ class Prototypes(Goodness):
     """
 
     scores_classes = True
+    sharpness = 0.2
 
     def __init__(self, scale=50.0):
         self.scale = scale

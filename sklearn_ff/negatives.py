@@ -20,7 +20,7 @@ class Negatives(Part):
     """Base of label negatives; see the module's docstring for the contract."""
 
     of_rows = False
-    needs_pool = False
+    labelled = True
     needs_head = False
     never_true = True
     many = False

@@ -2,8 +2,9 @@
 
 The contract. `loss(scores, layer)` takes scores g of shape (rows, candidates), the right candidate
 in column 0, and returns one loss per row; the step weighs and averages them. `layer.index` and
-`layer.n_units` say which layer asks. `sharpness` is the factor that turns a difference of scores
-into log-odds. A callable `(scores) -> losses` serves too.
+`layer.n_units` say which layer asks. `sharpness` s is the factor that turns a difference of scores
+into log-odds; "auto" is what suits the layer's goodness. A callable `(scores) -> losses` serves
+too.
 
 In the formulas g⁺ is the score of the right candidate, g⁻ that of a wrong one, Δ = g⁺ − g⁻, and
 terms with g⁻ are averaged over the wrong candidates.
@@ -19,10 +20,15 @@ __all__ = ["Logistic", "Margin", "Objective", "Softmax", "Swish", "SymBa", "obje
 class Objective(Part):
     """Base of an objective; see the module's docstring for the contract."""
 
-    sharpness = 1.0
+    sharpness = "auto"
 
     def check(self):
-        check_number(self, "sharpness", above=0)
+        if self.sharpness != "auto":
+            check_number(self, "sharpness", above=0)
+
+    def factor(self, layer):
+        """s."""
+        return layer.sharpness if self.sharpness == "auto" else self.sharpness
 
     def loss(self, scores, layer):
         raise NotImplementedError
@@ -60,7 +66,7 @@ class Logistic(Objective):
     list with one of these per layer; `threshold_wrong`, if given, replaces it for g⁻.
     """
 
-    def __init__(self, threshold=1.0, sharpness=10.0, threshold_wrong=None):
+    def __init__(self, threshold=1.0, sharpness="auto", threshold_wrong=None):
         self.threshold = threshold
         self.sharpness = sharpness
         self.threshold_wrong = threshold_wrong
@@ -75,7 +81,7 @@ class Logistic(Objective):
         right = _threshold(self.threshold, layer)
         wrong = self.threshold_wrong
         wrong = right if wrong is None else _threshold(wrong, layer)
-        s = self.sharpness
+        s = self.factor(layer)
         return softplus(s * (right - scores[:, 0])) + softplus(s * (scores[:, 1:] - wrong)).mean(1)
 
 
@@ -105,22 +111,22 @@ def _threshold(value, layer):
 class SymBa(Objective):
     """softplus(−sΔ): no threshold, both candidates pull alike (Lee and Song, 2023)."""
 
-    def __init__(self, sharpness=10.0):
+    def __init__(self, sharpness="auto"):
         self.sharpness = sharpness
 
     def loss(self, scores, layer):
-        return softplus(-self.sharpness * _gap(scores)).mean(1)
+        return softplus(-self.factor(layer) * _gap(scores)).mean(1)
 
 
 @objectives.register("swish")
 class Swish(Objective):
     """x σ(x) with x = −sΔ: like SymBa, but hopeless rows stop pulling harder."""
 
-    def __init__(self, sharpness=10.0):
+    def __init__(self, sharpness="auto"):
         self.sharpness = sharpness
 
     def loss(self, scores, layer):
-        return silu(-self.sharpness * _gap(scores)).mean(1)
+        return silu(-self.factor(layer) * _gap(scores)).mean(1)
 
 
 @objectives.register("margin")
@@ -144,8 +150,8 @@ class Margin(Objective):
 class Softmax(Objective):
     """−log softmax(s g)⁺: the right candidate against all others at once."""
 
-    def __init__(self, sharpness=4.0):
+    def __init__(self, sharpness="auto"):
         self.sharpness = sharpness
 
     def loss(self, scores, layer):
-        return -(self.sharpness * scores).log_softmax(1)[:, 0]
+        return -(self.factor(layer) * scores).log_softmax(1)[:, 0]

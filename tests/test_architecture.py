@@ -19,7 +19,7 @@ TABLE = [
     ["core.engine"],
     ["_base"],
     ["_learning"],
-    ["_classifier"],
+    ["_classifier", "_transformer"],
     ["datasets"],
     [""],
 ]

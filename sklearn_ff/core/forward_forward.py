@@ -27,8 +27,9 @@ class Layer(nn.Module):
         self.index, self.transform, self.n_units = index, transform, transform.n_units
         self.activation, self.objective = copy.deepcopy(parts.activation.function), parts.objective
         self.normalization = parts.normalization
-        self.goodness, self.learning = parts.goodness.build(self.n_units, n_classes), True
-        self.scores_classes = parts.goodness.scores_classes
+        part, self.learning = parts.goodness, True
+        self.goodness = part.build(self.n_units, n_classes)
+        self.scores_classes, self.sharpness = part.scores_classes, part.sharpness
         self.dropout, self.peers = parts.dropout, Peers(self.n_units, parts.peer_normalization)
         self.bias = nn.Parameter(torch.zeros(self.n_units))
         self.label_strength = label_strength
@@ -78,14 +79,14 @@ class Network(nn.Module):
             below = layer
 
     @torch.no_grad()
-    def features(self, seen, draws=None):
+    def features(self, seen, draws=None, read=lambda layer, a, h: layer.normalization(h)):
         """Normalised activities under the neutral label: what the softmax head reads."""
         neutral = torch.full((len(seen.product), 1), self.n_classes, device=seen.product.device)
-        read = [seen.product.new_empty(len(neutral), 0)]
-        for layer, _, h in self.activities(seen, neutral, draws):
+        found = [seen.product.new_empty(len(neutral), 0)]
+        for layer, a, h in self.activities(seen, neutral, draws):
             if layer.index in self.head_layers:
-                read.append(layer.normalization(h).squeeze(1))
-        return torch.cat(read, 1)
+                found.append(read(layer, a, h).squeeze(1))
+        return torch.cat(found, 1)
 
     def learn(self, layers):
         """Let only `layers` learn; those below serve them, those above do not exist yet."""

@@ -1,0 +1,374 @@
+"""FFTransformer: features, and familiarity, learned by the Forward-Forward algorithm."""
+
+from numbers import Integral, Real
+
+import numpy as np
+import torch
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin, _fit_context
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted
+
+from ._base import FAMILIES
+from ._learning import (
+    Learner,
+    by_parts,
+    checked_weight,
+    heavy,
+    network_scores,
+    torch_threads,
+    validate_rows,
+)
+from .data_negatives import HeldOutClasses
+from .objectives import Logistic
+
+
+class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learner):
+    """Features of dense layers that learn without backpropagation, by default without labels.
+
+    Every layer learns by itself to tell rows from corrupted ones (Hinton, 2022); what it then makes
+    of a row are the features, and how strongly it responds, the row's familiarity.
+
+    Parameters
+    ----------
+    hidden_layer_sizes : int or sequence of int, default=(256,)
+        Number of units of every layer.
+    negatives : {"auto", "pair_sum", "hybrid_mask", "shuffle", "noise"}, Negatives or callable, \
+            default="auto"
+        What a row is told from; see :mod:`sklearn_ff.data_negatives`. "auto" is "pair_sum", which
+        needs no knowledge of the data; with `supervised=True` it is wrong labels, as FFClassifier
+        has them.
+    supervised : bool, default=False
+        Whether to learn from labels, as FFClassifier does, and transform under the neutral label.
+        Otherwise y is ignored, unless `negatives` are held-out classes.
+    activation, overlay, goodness, normalization, input_normalization, scaling, schedule, dropout, \
+            peer_normalization, optimizer, optimizer_params, learning_rate, alpha, batch_size, \
+            max_iter, shuffle, tol, n_iter_no_change, warm_start, callbacks, device, precision, \
+            n_threads, verbose, random_state
+        As for :class:`FFClassifier`.
+    objective : str, Objective or callable, default="auto"
+        How scores become a loss; see :mod:`sklearn_ff.objectives`. "auto" is "swish" with labels,
+        and without them "logistic" with a threshold of 4 for right rows and of 6 for wrong ones, so
+        that both pull until they are 2 apart (Chen et al., 2025).
+    learning_rate_init : float, sequence of float or "auto", default="auto"
+        Initial rate; "auto" is 5e-3 with labels and 1e-3 without.
+    output_layers : {"all", "skip_first"} or sequence of int, default="all"
+        Layers whose activities are the features, and whose goodness is the familiarity.
+    output : {"triangle", "activity"}, default="triangle"
+        "activity" is h, "triangle" is max(0, a − mean of a over the layer) of the pre-activation a,
+        sparser and mostly the better feature (Coates et al., 2011); both at mean square 1 per row.
+
+    Attributes
+    ----------
+    n_features_in_ : int
+        Number of features.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features, if X had any.
+    classes_ : ndarray of shape (n_classes,)
+        The labels, with `supervised=True`.
+    n_iter_ : int
+        Epochs run, over all layers if `schedule="greedy"`.
+    loss_ : float
+        Training loss of the last epoch, averaged over the layers.
+    loss_curve_ : list of float
+        That loss for every epoch.
+    history_ : dict of str to ndarray of shape (n_iter_, n_layers)
+        "loss", "goodness_right", "goodness_wrong", "ranked_right" (share of rows that score above
+        their wrong candidates); NaN where a layer did not learn.
+    negatives_, overlay_, goodness_, objective_, batch_size_, max_iter_, scaling_, precision_, \
+            label_strength_ : objects
+        What is in use.
+    net_ : skorch net
+        The trained torch network is ``net_.module_``.
+
+    See Also
+    --------
+    FFClassifier : Learns labels, and predicts them.
+    sklearn.neural_network.BernoulliRBM : Features of one layer, without labels.
+
+    References
+    ----------
+    Hinton, G. (2022). The Forward-Forward Algorithm: Some Preliminary Investigations.
+    arXiv:2212.13345.
+
+    Chen, X., Liu, D., Laydevant, J. and Grollier, J. (2025). Self-Contrastive Forward-Forward
+    algorithm. Nature Communications 16, 5978.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn_ff import FFTransformer
+    >>> X, _ = load_digits(return_X_y=True)
+    >>> FFTransformer(64, random_state=0).fit_transform(X).shape
+    (1797, 64)
+    """
+
+    prediction, early_stopping, class_weight = "goodness", False, None
+    head_learning_rate_init, head_alpha = None, 0.0
+
+    _parameter_constraints: dict = {
+        "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
+        **{name: [str, callable, family.base] for name, family in FAMILIES.items()},
+        "supervised": ["boolean"],
+        "output_layers": [StrOptions({"all", "skip_first"}), "array-like"],
+        "output": [StrOptions({"triangle", "activity"})],
+        "scaling": [StrOptions({"auto", "standard", "shared", "none"})],
+        "schedule": [StrOptions({"simultaneous", "greedy"})],
+        "dropout": [Interval(Real, 0, 1, closed="left")],
+        "peer_normalization": [Interval(Real, 0, None, closed="left")],
+        "optimizer": [str, type],
+        "optimizer_params": [dict, None],
+        "learning_rate": [StrOptions({"linear", "cosine", "constant"})],
+        "learning_rate_init": [
+            StrOptions({"auto"}),
+            Interval(Real, 0, None, closed="neither"),
+            "array-like",
+        ],
+        "alpha": [Interval(Real, 0, None, closed="left")],
+        "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+        "max_iter": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+        "shuffle": ["boolean"],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "warm_start": ["boolean"],
+        "callbacks": [list, tuple, None],
+        "device": [str],
+        "precision": [StrOptions({"auto", "float32", "float64", "bfloat16"})],
+        "n_threads": [Interval(Integral, 1, None, closed="left"), None],
+        "verbose": ["verbose"],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(
+        self,
+        hidden_layer_sizes=(256,),
+        *,
+        negatives="auto",
+        supervised=False,
+        activation="relu",
+        overlay="append",
+        goodness="mean_square",
+        objective="auto",
+        normalization="rms",
+        input_normalization="none",
+        output_layers="all",
+        output="triangle",
+        scaling="auto",
+        schedule="simultaneous",
+        dropout=0.0,
+        peer_normalization=0.0,
+        optimizer="adam",
+        optimizer_params=None,
+        learning_rate="linear",
+        learning_rate_init="auto",
+        alpha=0.0,
+        batch_size="auto",
+        max_iter="auto",
+        shuffle=True,
+        tol=1e-4,
+        n_iter_no_change=10,
+        warm_start=False,
+        callbacks=None,
+        device="auto",
+        precision="auto",
+        n_threads=None,
+        verbose=False,
+        random_state=None,
+    ):
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.negatives = negatives
+        self.supervised = supervised
+        self.activation = activation
+        self.overlay = overlay
+        self.goodness = goodness
+        self.objective = objective
+        self.normalization = normalization
+        self.input_normalization = input_normalization
+        self.output_layers = output_layers
+        self.output = output
+        self.scaling = scaling
+        self.schedule = schedule
+        self.dropout = dropout
+        self.peer_normalization = peer_normalization
+        self.optimizer = optimizer
+        self.optimizer_params = optimizer_params
+        self.learning_rate = learning_rate
+        self.learning_rate_init = learning_rate_init
+        self.alpha = alpha
+        self.batch_size = batch_size
+        self.max_iter = max_iter
+        self.shuffle = shuffle
+        self.tol = tol
+        self.n_iter_no_change = n_iter_no_change
+        self.warm_start = warm_start
+        self.callbacks = callbacks
+        self.device = device
+        self.precision = precision
+        self.n_threads = n_threads
+        self.verbose = verbose
+        self.random_state = random_state
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.target_tags.required = self.supervised
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+    # Learning -----------------------------------------------------------------------------------
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None, sample_weight=None):
+        """Learn from rows.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training rows.
+        y : array-like of shape (n_samples,) or None, default=None
+            Labels; needed with `supervised=True` or held-out classes, and otherwise ignored.
+        sample_weight : array-like of shape (n_samples,) or None, default=None
+            A weight of k counts as k copies of the row; rows of weight zero are left out.
+
+        Returns
+        -------
+        self : FFTransformer
+            The fitted estimator.
+        """
+        with self._all_or_nothing(), torch_threads(self.n_threads):
+            old = self if self.warm_start and hasattr(self, "net_") else None
+            return self._learn(X, y, sample_weight, old)
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y=None, classes=None, sample_weight=None):
+        """Learn from some more rows, once through, at a constant rate.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows; those of the first call also fix the scale of the columns.
+        y : array-like of shape (n_samples,) or None, default=None
+            Labels, as for `fit`.
+        classes : array-like of shape (n_classes,) or None, default=None
+            All labels that will ever come; with `supervised=True` required in the first call.
+        sample_weight : array-like of shape (n_samples,) or None, default=None
+            Weights of the rows.
+
+        Returns
+        -------
+        self : FFTransformer
+            The fitted estimator.
+        """
+        self._refuse_in_partial_fit()
+        with self._all_or_nothing(), torch_threads(self.n_threads):
+            old = self if hasattr(self, "net_") else None
+            return self._learn(X, y, sample_weight, old, classes, resume=True)
+
+    def _learn(self, X, y, sample_weight, old, classes=None, resume=False):
+        if self.supervised:
+            classes = self._known_classes(classes, old, resume)
+        X, y, weight = self._validate(X, y, sample_weight, reset=old is None)
+        X, y, weight, pool = self._set_aside(X, y, weight)
+        codes = self._encode(y, classes) if self.supervised else np.zeros(len(weight), int)
+        data = heavy(X, codes, weight)
+        plan, network, draws = self._begin(*data, old, resume)
+        return self._train(plan, network, draws, data, old=old, resume=resume, pool=pool)
+
+    def _known_classes(self, classes, old, resume):
+        if resume:
+            return self._all_classes(classes, old)
+        return None if old is None else self.classes_
+
+    # Features -----------------------------------------------------------------------------------
+
+    @property
+    def _n_features_out(self):
+        return sum(self._plan.units[index] for index in self._plan.layers)
+
+    def transform(self, X):
+        """Activities of the output layers, one after another, each row at mean square 1.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        features : ndarray of shape (n_samples, n_features_out)
+            In float32 if X is, otherwise in float64.
+        """
+        check_is_fitted(self)
+        dtype = np.float32 if getattr(X, "dtype", None) == np.float32 else np.float64
+        X, plan, network = self._checked(X), self._plan, self.net_.module_
+        read = OUTPUT[self.output]
+
+        def features(x):
+            return network.features(network.see(x), read=read)
+
+        with torch_threads(self.n_threads):
+            width = self._n_features_out
+            return by_parts(network.eval(), plan, X, features, width, width).astype(dtype)
+
+    def score_samples(self, X):
+        """How familiar each row looks: its goodness, summed over the output layers.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        familiarity : ndarray of shape (n_samples,)
+            Higher for rows like those learned from; with `supervised=True` that of the label that
+            fits best.
+        """
+        X = self._checked(X)
+        with torch_threads(self.n_threads):
+            return network_scores(self.net_.module_, self._plan, X).max(1)
+
+    def _checked(self, X):
+        check_is_fitted(self)
+        return validate_rows(self, X, reset=False, dtype=np.dtype(self._plan.dtype))
+
+    # What differs from learning labels ----------------------------------------------------------
+
+    AUTOMATIC = ("negatives", "objective")
+
+    @property
+    def prediction_layers(self):
+        return self.output_layers
+
+    def _automatic(self, name, n_rows):
+        if name == "objective":
+            return "swish" if self.supervised else Logistic(4.0, 1.0, 6.0)
+        return super()._automatic(name, n_rows) if self.supervised else "pair_sum"
+
+    def _rates(self):
+        if isinstance(self.learning_rate_init, str):
+            return 5e-3 if self.supervised else 1e-3
+        return self.learning_rate_init
+
+    def _validate(self, X, y, sample_weight, reset=True):
+        if self.supervised or isinstance(self.negatives, HeldOutClasses):
+            return super()._validate(X, y, sample_weight, reset)
+        X = validate_rows(self, X, reset=reset, dtype=self._dtype(X, reset))
+        if X.shape[0] < 2:
+            raise ValueError(
+                "FFTransformer tells every row from another one, but X has 1 sample; give at least "
+                "two."
+            )
+        return X, None, checked_weight(X, sample_weight)
+
+    def _n_classes(self):
+        return super()._n_classes() if self.supervised else 1
+
+    def _keep_scale(self, X, codes, weight, old):
+        """Familiarity is not a probability."""
+
+
+def _triangle(layer, a, h):
+    return layer.normalization(torch.relu(a - a.mean(-1, keepdim=True)))
+
+
+OUTPUT = {"triangle": _triangle, "activity": lambda layer, a, h: layer.normalization(h)}
