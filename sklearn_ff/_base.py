@@ -90,7 +90,6 @@ class BaseFF(BaseEstimator):
             setattr(plan, name, part)
         plan.units = checked_units(self.hidden_layer_sizes)
         plan.dropout, plan.peer_normalization = self.dropout, self.peer_normalization
-        plan.low_precision = self.precision == "bfloat16"
         plan.dtype = "float64" if self._double(n_rows) else "float32"
         plan.prediction = self.prediction
         plan.layers = counted_layers(self.prediction_layers, len(plan.units))
@@ -99,6 +98,7 @@ class BaseFF(BaseEstimator):
         plan.optimizer = (self.optimizer, self.optimizer_params)
         plan.groups = self._parameter_groups(plan)
         plan.device = pick_device(self.device)
+        plan.low_precision = self.precision == "bfloat16"
         if old is not None:  # what the first rows have fixed
             plan.scaler, plan.strength = old.scaler, old.strength
             plan.scaling = old.scaling if self.scaling == "auto" else self.scaling
@@ -160,6 +160,8 @@ class BaseFF(BaseEstimator):
             "shift": scaler.shift.numpy().copy(),
             "divisor": scaler.divisor.numpy().copy(),
         }
+        if self.precision == "auto" and plan.dtype == "float32" and plan.scaling == "shared":
+            plan.low_precision = multiplies_bfloat16(plan.device)
         strength = plan.overlay.strength
         plan.strength = float(rms) if strength == "auto" else float(strength)
 
@@ -350,6 +352,14 @@ def pick_device(device):
             f"device={device!r} is not available on this machine; use device='auto' or 'cpu'."
         )
     return str(device)
+
+
+def multiplies_bfloat16(device):
+    """Whether the device has instructions of its own for bfloat16 products."""
+    if torch.device(device).type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    able = getattr(torch.cpu, "get_capabilities", dict)()
+    return any(able.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))
 
 
 def check_memory(plan):

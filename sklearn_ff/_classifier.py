@@ -94,8 +94,10 @@ class FFClassifier(ClassifierMixin, Learner):
     device : str, default="auto"
         A torch device; "auto" is CUDA if there is one, and the CPU otherwise.
     precision : {"auto", "float32", "float64", "bfloat16"}, default="auto"
-        "auto" is double precision for up to 256 rows, and single for more. "bfloat16" multiplies
-        matrices in low precision, with single-precision weights and sums.
+        "bfloat16" multiplies matrices in low precision while training, with single-precision
+        weights and sums; prediction is in single precision. "auto" is double precision for up to
+        256 rows; for more, bfloat16 where columns are of one kind, as pixels are (`scaling_` is
+        "shared"), and the processor has instructions for it; and single precision otherwise.
     n_threads : int or None, default=None
         Threads of torch during fit and prediction; None leaves them as they are.
     verbose : bool or int, default=False

@@ -107,7 +107,10 @@ for _name in ("relu", "leaky_relu", "gelu", "tanh"):
 
 
 class Dense(nn.Module):
-    """W z + b; W starts normal with variance 1 / fan_in (Hinton's code, 2022)."""
+    """W z + b; W starts normal with variance 1 / fan_in (Hinton's code, 2022).
+
+    Low precision is for training alone: what a row scores must not depend on its company.
+    """
 
     def __init__(self, n_inputs, n_units, fan_in, low_precision=False):
         super().__init__()
@@ -118,7 +121,7 @@ class Dense(nn.Module):
         nn.init.normal_(self.weight, std=self.fan_in**-0.5, generator=generator)
 
     def forward(self, z, bias=None):
-        if not self.low_precision:
+        if not (self.low_precision and self.training):
             return F.linear(z, self.weight, bias)
         a = F.linear(z.bfloat16(), self.weight.bfloat16()).to(self.weight.dtype)
         return a if bias is None else a + bias
