@@ -11,13 +11,12 @@ from sklearn.utils.validation import check_is_fitted
 from ._base import FAMILIES
 from ._learning import (
     Learner,
-    by_parts,
     checked_weight,
     heavy,
-    network_scores,
     torch_threads,
     validate_rows,
 )
+from ._scoring import by_parts, network_scores
 from .data_negatives import HeldOutClasses
 from .objectives import Logistic
 

@@ -76,6 +76,12 @@ class HybridMask(DataNegatives):
         if self.image_shape is None:
             return blurred_bits(draws.uniform(len(x), 1, x.shape[1]), self.n_blurs).flatten(1)
         channels, height, width = self.image_shape
+        if channels * height * width != x.shape[1]:
+            raise ValueError(
+                f"HybridMask(image_shape={self.image_shape!r}) means "
+                f"{channels * height * width} pixels, but X has {x.shape[1]} columns; give "
+                f"(channels, height, width) of the images in X, or None for rows without a shape."
+            )
         mask = blurred_bits(draws.uniform(len(x), 1, height, width), self.n_blurs)
         return mask.expand(-1, channels, -1, -1).flatten(1)
 

@@ -17,7 +17,7 @@ TABLE = [
     ["core.forward_forward"],
     ["core.callbacks"],
     ["core.engine"],
-    ["_base"],
+    ["_base", "_scoring"],
     ["_learning"],
     ["_classifier", "_transformer"],
     ["datasets"],

@@ -20,7 +20,8 @@ from sklearn.model_selection import cross_val_score
 from skorch.callbacks import BatchScoring, Callback, EpochScoring, Freezer
 
 from sklearn_ff import DivergenceError, FFClassifier, InterruptedFitWarning
-from sklearn_ff._learning import Accuracy, history_arrays, network_scores
+from sklearn_ff._learning import history_arrays
+from sklearn_ff._scoring import Accuracy, network_scores
 from sklearn_ff.core.callbacks import DivergenceGuard
 
 X, y = load_iris(return_X_y=True)

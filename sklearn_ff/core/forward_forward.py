@@ -61,9 +61,8 @@ class Network(nn.Module):
     def __init__(self, scaler, encoder, layers, head, head_layers, negatives, n_classes):
         super().__init__()
         self.scaler, self.encoder, self.layers = scaler, encoder, nn.ModuleList(layers)
-        self.head, self.head_layers, self.negatives = head, head_layers, negatives
+        self.head, self.head_layers, self.negatives, self.pool = head, head_layers, negatives, None
         self.n_classes, self.depth = n_classes, len(layers)  # depth: layers reached by training
-        self.pool = None  # rows of another kind, for negatives that draw from such
 
     def see(self, x):
         """A function labels -> W₁·encode(x, labels) + b₁: its large product is made here, once."""

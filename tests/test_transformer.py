@@ -1,0 +1,176 @@
+"""FFTransformer: features, familiarity, what it is refused, and scikit-learn's company."""
+
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from scipy.sparse import csr_matrix
+from sklearn.base import clone
+from sklearn.compose import ColumnTransformer
+from sklearn.datasets import load_digits, load_iris
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import FeatureUnion, make_pipeline, make_union
+
+from sklearn_ff import FFClassifier, FFTransformer
+from sklearn_ff.data_negatives import Corruption, HeldOutClasses, HybridMask, OwnRows
+from sklearn_ff.negatives import negatives
+from sklearn_ff.parts import Draws
+
+IRIS = load_iris(return_X_y=True)
+DIGITS = [part[:600] for part in load_digits(return_X_y=True)]
+DATA_NEGATIVES = [name for name in negatives.names if negatives.get(name).of_rows]
+
+
+def small(**params):
+    return FFTransformer(
+        **{"hidden_layer_sizes": (20, 12), "max_iter": 5, "random_state": 0} | params
+    )
+
+
+@pytest.mark.parametrize("name", DATA_NEGATIVES)
+def test_every_data_negative_learns_to_tell_rows_from_wrong_ones(name):
+    fitted = small(hidden_layer_sizes=(60, 60), negatives=name, max_iter=100).fit(DIGITS[0])
+    assert (fitted.history_["ranked_right"][-1] > 0.6).all()
+    assert (fitted.history_["goodness_right"][-1] > fitted.history_["goodness_wrong"][-1]).all()
+
+
+@pytest.mark.parametrize("name", DATA_NEGATIVES)
+def test_wrong_rows_are_other_rows_of_the_same_shape(name):
+    draws = Draws(torch.Generator().manual_seed(0), "cpu")
+    x = draws.normal(40, 12)
+    wrong = negatives.get(name).wrong_rows(x, draws)
+    assert wrong.shape == x.shape and wrong.isfinite().all()
+    assert (wrong != x).any(1).all()
+
+
+def test_labels_are_ignored_even_when_continuous():
+    X, y = IRIS
+    expected = small().fit_transform(X)
+    np.testing.assert_array_equal(small().fit_transform(X, y), expected)
+    np.testing.assert_array_equal(small().fit_transform(X, X[:, 0] * 1.7), expected)
+
+
+def test_supervised_features_serve_a_linear_model_better_than_none():
+    X, y = DIGITS
+    learned = small(supervised=True, max_iter="auto").fit(X[:300], y[:300])
+    untaught = small(learning_rate_init=1e-12, max_iter=1).fit(X[:300])
+    scores = [
+        LogisticRegression(max_iter=500)
+        .fit(t.transform(X[:300]), y[:300])
+        .score(t.transform(X[300:]), y[300:])
+        for t in (learned, untaught)
+    ]
+    assert scores[0] > scores[1]
+    assert learned.classes_.tolist() == list(range(10))
+
+
+@pytest.mark.parametrize("output", ["triangle", "activity"])
+@pytest.mark.parametrize("layers, width", [("all", 32), ("skip_first", 12), ([0], 20), ([-1], 12)])
+def test_features_are_the_chosen_layers_at_mean_square_one(layers, width, output):
+    features = small(output_layers=layers, output=output).fit_transform(IRIS[0])
+    assert features.shape == (150, width) and (features >= 0).all()
+    if width < 32:
+        active = features.any(1)
+        np.testing.assert_allclose(np.square(features[active]).mean(1), 1, rtol=1e-3)
+
+
+def test_names_frames_and_dtypes():
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(IRIS[0], columns=list("abcd"))
+    fitted = small().set_output(transform="pandas").fit(frame)
+    out = fitted.transform(frame)
+    assert list(out.columns) == list(fitted.get_feature_names_out())
+    assert out.columns[0] == "fftransformer0" and out.shape == (150, 32)
+    assert fitted.feature_names_in_.tolist() == list("abcd")
+    for dtype in (np.float32, np.float64):
+        assert small().fit(IRIS[0]).transform(IRIS[0].astype(dtype)).dtype == dtype
+
+
+def test_partial_fit_goes_on_and_pickles():
+    X, y = DIGITS
+    fitted = small().partial_fit(X[:300])
+    before = fitted.transform(X[:5])
+    fitted = pickle.loads(pickle.dumps(fitted))
+    np.testing.assert_array_equal(fitted.transform(X[:5]), before)
+    fitted.partial_fit(X[300:])
+    assert fitted.n_iter_ == 2 and not np.array_equal(fitted.transform(X[:5]), before)
+    supervised = small(supervised=True).partial_fit(X[:300], y[:300], classes=range(10))
+    assert supervised.partial_fit(X[300:], y[300:]).n_iter_ == 2
+
+
+def test_familiar_rows_score_higher():
+    X, _ = DIGITS
+    rng = np.random.default_rng(0)
+    odd = rng.permuted(X[300:], axis=0)
+    fitted = small(hidden_layer_sizes=(100,), max_iter=100).fit(X[:300])
+    scores = np.r_[fitted.score_samples(X[300:]), fitted.score_samples(odd)]
+    assert scores.shape == (600,)
+    assert roc_auc_score(np.repeat([1, 0], 300), scores) > 0.7
+
+
+def test_sparse_rows_and_dense_rows_agree():
+    dense = small().fit(DIGITS[0])
+    sparse = small().fit(csr_matrix(DIGITS[0]))
+    np.testing.assert_allclose(
+        sparse.transform(csr_matrix(DIGITS[0])), dense.transform(DIGITS[0]), atol=1e-3
+    )
+
+
+def test_own_rows_callables_and_held_out_classes():
+    X, y = DIGITS
+    own = small(negatives=OwnRows(X[::-1] * 0.5)).fit(X)
+    assert own.history_["ranked_right"][-1].mean() > 0.5
+    called = small(negatives=Corruption(lambda x, draws: x.flip(1))).fit(X)
+    assert called.history_["ranked_right"][-1].mean() > 0.5
+    unseen = small(negatives=HeldOutClasses([5, 6, 7, 8, 9]), max_iter=60).fit(X, y)
+    familiar = unseen.score_samples(X)
+    assert roc_auc_score(y < 5, familiar) > 0.8
+
+
+def test_a_classifier_does_not_know_held_out_classes():
+    X, y = DIGITS
+    fitted = FFClassifier(
+        40, negatives=HeldOutClasses([7, 8, 9]), max_iter=60, prediction="head", random_state=0
+    ).fit(X, y)
+    assert fitted.classes_.tolist() == list(range(7))
+    assert fitted.score(X[y < 7], y[y < 7]) > 0.9
+
+
+REFUSED = {
+    "head": (FFClassifier(negatives="pair_sum"), "prediction='head'"),
+    "one pass": (FFTransformer(negatives="shuffle", goodness="class_groups"), "mean_square"),
+    "all held out": (FFTransformer(negatives=HeldOutClasses([0, 1, 2])), "leave others"),
+    "none held out": (FFTransformer(negatives=HeldOutClasses([7])), "classes that occur"),
+    "image": (FFTransformer(negatives=HybridMask((1, 3, 3))), "image_shape"),
+    "own rows": (FFTransformer(negatives=OwnRows(np.ones((3, 2)))), "features"),
+    "callable": (FFTransformer(negatives=Corruption(lambda x, draws: x[:1])), "one wrong row"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_refusals_are_one_sentence_with_a_remedy(name):
+    estimator, said = REFUSED[name]
+    with pytest.raises(ValueError, match=said) as caught:
+        estimator.set_params(max_iter=1).fit(*IRIS)
+    assert "\n" not in str(caught.value)
+
+
+def test_one_row_is_refused_by_its_number():
+    with pytest.raises(ValueError, match="1 sample"):
+        FFTransformer().fit(IRIS[0][:1])
+
+
+def test_a_step_of_pipelines_unions_and_grids():
+    X, y = IRIS
+    pipe = make_pipeline(small(), LogisticRegression(max_iter=300))
+    grid = {"fftransformer__output": ["triangle", "activity"]}
+    assert GridSearchCV(pipe, grid, cv=3).fit(X, y).best_score_ > 0.7
+    columns = ColumnTransformer([("ff", small(), [0, 1]), ("rest", "passthrough", [2, 3])])
+    assert columns.fit_transform(X).shape == (150, 34)
+    assert columns.get_feature_names_out()[0] == "ff__fftransformer0"
+    union = make_union(small(), small(supervised=True))
+    assert isinstance(union, FeatureUnion) and union.fit(X, y).transform(X).shape == (150, 64)
+    assert clone(pipe).get_params()["fftransformer__max_iter"] == 5
