@@ -49,7 +49,7 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learner):
         and without them "logistic" with a threshold of 4 for right rows and of 6 for wrong ones, so
         that both pull until they are 2 apart (Chen et al., 2025).
     learning_rate_init : float, sequence of float or "auto", default="auto"
-        Initial rate; "auto" is 5e-3 with labels and 1e-3 without.
+        Initial rate; "auto" is 5e-3 with labels and 3e-3 without.
     output_layers : {"all", "skip_first"} or sequence of int, default="all"
         Layers whose activities are the features, and whose goodness is the familiarity.
     output : {"triangle", "activity"}, default="triangle"
@@ -345,7 +345,7 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learner):
 
     def _rates(self):
         if isinstance(self.learning_rate_init, str):
-            return 5e-3 if self.supervised else 1e-3
+            return 5e-3 if self.supervised else 3e-3
         return self.learning_rate_init
 
     def _validate(self, X, y, sample_weight, reset=True):

@@ -18,7 +18,7 @@ REFERENCES = {
 
 
 class AsLayer:
-    index, n_units = 0, 4
+    index, n_units, sharpness = 0, 4, 10.0
 
 
 @pytest.mark.parametrize("name", sorted(REFERENCES))

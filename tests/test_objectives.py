@@ -9,7 +9,7 @@ from scipy.special import expit, logsumexp
 
 from sklearn_ff.objectives import Logistic, Margin, Softmax, Swish, SymBa, objectives
 
-LAYER = SimpleNamespace(index=0, n_units=6)
+LAYER = SimpleNamespace(index=0, n_units=6, sharpness=10.0)
 
 
 def softplus(x):
@@ -31,7 +31,7 @@ REFERENCES = {
     "symba": lambda g: softplus(-10 * gap(g)).mean(1),
     "swish": lambda g: swish(-10 * gap(g)).mean(1),
     "margin": lambda g: np.maximum(0, 1 - gap(g)).mean(1),
-    "softmax": lambda g: logsumexp(4 * g, axis=1) - 4 * g[:, 0],
+    "softmax": lambda g: logsumexp(10 * g, axis=1) - 10 * g[:, 0],
 }
 
 
@@ -74,7 +74,7 @@ def test_parameters_of_objectives_match_reference():
     ],
 )
 def test_logistic_thresholds_match_reference(threshold, theta):
-    g, layer = scores(), SimpleNamespace(index=1, n_units=6)
+    g, layer = scores(), SimpleNamespace(index=1, n_units=6, sharpness=10.0)
     loss = Logistic(threshold=threshold, sharpness=2.0).loss(torch.tensor(g), layer)
     close(loss, softplus(-2 * (g[:, 0] - theta)) + softplus(2 * (g[:, 1:] - theta)).mean(1))
 
@@ -88,7 +88,7 @@ def test_logistic_threshold_wrong_matches_reference(wrong, theta_wrong):
 
 
 def test_logistic_with_too_few_thresholds_is_refused():
-    layer = SimpleNamespace(index=2, n_units=6)
+    layer = SimpleNamespace(index=2, n_units=6, sharpness=10.0)
     with pytest.raises(ValueError, match=r"2 entries.*layer number 3.*one entry per layer"):
         Logistic(threshold=[1.0, 2.0]).loss(torch.zeros(1, 2), layer)
     with pytest.raises(ValueError, match="entries"):
@@ -135,5 +135,7 @@ def test_D3_from_an_even_start_the_right_candidate_is_raised_and_the_wrong_lower
 
 
 @pytest.mark.parametrize("name", objectives.names)
-def test_sharpness_is_a_positive_number(name):
-    assert objectives.get(name).sharpness > 0
+def test_sharpness_is_that_of_the_goodness_unless_given(name):
+    assert objectives.get(name).factor(LAYER) == LAYER.sharpness
+    if name != "margin":
+        assert objectives.get(name).set_params(sharpness=3).factor(LAYER) == 3
