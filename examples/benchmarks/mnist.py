@@ -1,6 +1,7 @@
 """Error of FFClassifier on MNIST or Fashion-MNIST, by goodness and by head, for three seeds.
 
     python examples/benchmarks/mnist.py --data mnist --folder FOLDER
+    python examples/benchmarks/mnist.py --set goodness=readout --folder FOLDER
 
 The last 10,000 rows of a fixed permutation of the training rows are held out and scored. Choose
 settings by these. Only `--test` learns from all training rows and reports the test rows.
@@ -34,6 +35,8 @@ def arguments():
     parser.add_argument("--folder", default=os.environ.get("SKLEARN_FF_DATA"))
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--units", type=int, nargs="+", default=[500, 500])
+    parser.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE", help="parameters")
     parser.add_argument("--output", help="file to append the results to")
     rows = parser.add_mutually_exclusive_group()
     rows.add_argument("--validate", action="store_true", help="score held-out rows (default)")
@@ -52,18 +55,27 @@ def split(X_train, y_train, X_test, y_test, test):
 
 def run(args, rows, seed):
     X, y, X_scored, y_scored = rows
-    clf = FFClassifier(hidden_layer_sizes=(500, 500), max_iter=args.epochs, random_state=seed)
+    clf = FFClassifier(hidden_layer_sizes=args.units, max_iter=args.epochs, random_state=seed)
+    clf.set_params(**settings(args))
     start = time.perf_counter()
     clf.fit(X, y)
     result = {**describe(args), "seed": seed, "fit_seconds": time.perf_counter() - start}
-    for rule in ("goodness", "head"):
+    rules = ("goodness", "head") if clf.net_.module_.head else ("goodness",)
+    for rule in rules:
         result[f"error_{rule}"], result[f"seconds_{rule}"] = error(clf, X_scored, y_scored, rule)
     return result
 
 
 def describe(args):
     rows = "test" if args.test else "held_out"
-    return {"benchmark": "mnist", "data": args.data, "rows": rows, "epochs": args.epochs}
+    what = {"benchmark": "mnist", "data": args.data, "rows": rows, "epochs": args.epochs}
+    return what | {"units": args.units, **settings(args)}
+
+
+def settings(args):
+    """NAME=VALUE as parameters, numbers as numbers."""
+    pairs = (pair.split("=", 1) for pair in args.set)
+    return {name: float(v) if v.replace(".", "", 1).isdigit() else v for name, v in pairs}
 
 
 def error(clf, X, y, rule):
@@ -88,6 +100,8 @@ def summary(args, runs):
     """Mean and standard deviation over the seeds."""
     result = {**describe(args), "seeds": args.seeds}
     for name in ("error_goodness", "error_head", "fit_seconds"):
+        if name not in runs[0]:
+            continue
         values = [r[name] for r in runs]
         result[f"{name}_mean"] = float(np.mean(values))
         result[f"{name}_std"] = float(np.std(values, ddof=1)) if len(values) > 1 else None

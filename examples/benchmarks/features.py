@@ -1,0 +1,133 @@
+"""Features without labels: LogisticRegression on what FFTransformer makes of MNIST, and others.
+
+    python examples/benchmarks/features.py --folder FOLDER --features pixels untaught pair_sum
+
+"pixels" are the rows themselves, "pca" their first principal components, "rbm" the hidden units of
+a BernoulliRBM, "untaught" a network of the same size as drawn; every other name is what
+FFTransformer learns with negatives of that name. Held-out training rows are scored, for choosing;
+`--test` learns from all training rows and scores the test rows. Familiarity (ROC AUC of MNIST
+against Fashion-MNIST, neither of them seen) is reported for the features that have one.
+"""
+
+import argparse
+import os
+import time
+
+import numpy as np
+from results import emit
+from sklearn.decomposition import PCA
+from sklearn.ensemble import IsolationForest
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
+from sklearn.neural_network import BernoulliRBM
+
+from sklearn_ff import FFTransformer
+from sklearn_ff.data_negatives import HybridMask
+from sklearn_ff.datasets import load_images
+
+HELD_OUT = 10_000
+
+
+def main():
+    args = arguments()
+    X, y, X_scored, y_scored = split(*load_images("mnist", args.folder), args)
+    strange = odd_rows(args)
+    for seed in args.seeds:
+        for name in args.features:
+            emit(run(args, name, seed, X, y, X_scored, y_scored, strange), args.output)
+    if args.baselines:
+        emit(familiarity_of_others(args, X, X_scored, strange), args.output)
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--folder", default=os.environ.get("SKLEARN_FF_DATA"))
+    parser.add_argument("--features", nargs="+", default=["pixels", "untaught", "pair_sum"])
+    parser.add_argument("--units", type=int, nargs="+", default=[2000, 2000])
+    parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--rows", type=int, default=60_000, help="rows to learn from, at most")
+    parser.add_argument("--c", type=float, default=0.1, help="of LogisticRegression")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--test", action="store_true", help="score the test rows")
+    parser.add_argument("--baselines", action="store_true", help="familiarity by other means too")
+    parser.add_argument("--output", help="file to append the results to")
+    return parser.parse_args()
+
+
+def split(X_train, y_train, X_test, y_test, args):
+    """Rows to learn from and rows to score; the test rows are touched only if `test`."""
+    if args.test:
+        return X_train[: args.rows], y_train[: args.rows], X_test, y_test
+    order = np.random.default_rng(0).permutation(len(y_train))
+    learn, hold = order[:-HELD_OUT][: args.rows], order[-HELD_OUT:]
+    return X_train[learn], y_train[learn], X_train[hold], y_train[hold]
+
+
+def odd_rows(args):
+    X_train, _, X_test, _ = load_images("fashion_mnist", args.folder)
+    return X_test if args.test else X_train[:HELD_OUT]
+
+
+def run(args, name, seed, X, y, X_scored, y_scored, strange):
+    start = time.perf_counter()
+    features = transformer(args, name, seed)
+    Z, Z_scored = (X, X_scored) if features is None else both(features, X, X_scored)
+    learned = time.perf_counter()
+    model = LogisticRegression(C=args.c, max_iter=200, tol=1e-3).fit(Z, y)
+    result = {
+        **describe(args),
+        "features": name,
+        "seed": seed,
+        "error": float(np.mean(model.predict(Z_scored) != y_scored)),
+        "error_train": float(np.mean(model.predict(Z) != y)),
+        "seconds_features": learned - start,
+        "seconds_model": time.perf_counter() - learned,
+    }
+    if hasattr(features, "score_samples") and name not in ("rbm", "pca"):
+        result["auc"] = auc(features.score_samples(X_scored), features.score_samples(strange))
+    return result
+
+
+def transformer(args, name, seed):
+    if name == "pixels":
+        return None
+    if name == "pca":
+        return PCA(200, whiten=True, random_state=seed)
+    if name == "rbm":
+        return BernoulliRBM(args.units[0], n_iter=args.epochs, random_state=seed)
+    params = {"hidden_layer_sizes": args.units, "max_iter": args.epochs, "random_state": seed}
+    if name == "untaught":
+        return FFTransformer(**params | {"max_iter": 1, "learning_rate_init": 1e-12})
+    negatives = HybridMask((1, 28, 28)) if name == "hybrid_mask" else name
+    return FFTransformer(**params, negatives=negatives)
+
+
+def both(features, X, X_scored):
+    return features.fit(X).transform(X), features.transform(X_scored)
+
+
+def describe(args):
+    rows = "test" if args.test else "held_out"
+    what = {"benchmark": "features", "rows": rows, "epochs": args.epochs, "units": args.units}
+    return what | {"C": args.c, "learned_from": args.rows}
+
+
+def auc(familiar, strange):
+    """ROC AUC of telling rows like those seen from others."""
+    kind = np.repeat([1, 0], [len(familiar), len(strange)])
+    return float(roc_auc_score(kind, np.r_[familiar, strange]))
+
+
+def familiarity_of_others(args, X, X_scored, strange):
+    """The same AUC by an IsolationForest, by minus the rows' norm and by minus their mean."""
+    forest = IsolationForest(random_state=0).fit(X)
+    scores = {
+        "isolation_forest": forest.score_samples,
+        "minus_norm": lambda rows: -np.linalg.norm(rows, axis=1),
+        "minus_mean": lambda rows: -rows.mean(1),
+    }
+    return describe(args) | {name: auc(f(X_scored), f(strange)) for name, f in scores.items()}
+
+
+if __name__ == "__main__":
+    main()
