@@ -1,0 +1,35 @@
+"""Use a goodness of your own: as a function, and as a part with a parameter to search.
+
+python examples/plot_own_goodness.py
+"""
+
+from sklearn.datasets import load_digits
+from sklearn.model_selection import GridSearchCV, train_test_split
+
+from sklearn_ff import FFClassifier
+from sklearn_ff.goodness import Goodness
+
+
+def mean_absolute(h):
+    """g = mean_j |h_j|: activities (..., units) become scores (...)."""
+    return h.abs().mean(-1)
+
+
+class Power(Goodness):
+    """g = mean_j |h_j|^p."""
+
+    def __init__(self, p=2.0):
+        self.p = p
+
+    def score(self, h):
+        return (h.abs() + 1e-6).pow(self.p).mean(-1)
+
+
+X_train, X_test, y_train, y_test = train_test_split(*load_digits(return_X_y=True), random_state=0)
+for name, goodness in {"mean square": "mean_square", "mean absolute": mean_absolute}.items():
+    clf = FFClassifier(goodness=goodness, max_iter=20, random_state=0).fit(X_train, y_train)
+    print(f"{name:14} accuracy {clf.score(X_test, y_test):.3f}")
+
+clf = FFClassifier(goodness=Power(), max_iter=10, random_state=0)
+search = GridSearchCV(clf, {"goodness__p": [1.5, 2.0, 3.0]}, cv=3).fit(X_train, y_train)
+print(f"The search prefers {search.best_params_} and reaches {search.score(X_test, y_test):.3f}.")
