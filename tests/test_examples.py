@@ -1,6 +1,7 @@
-"""The examples run as a user would run them."""
+"""The examples run as a user would run them, and so do the snippets of the documentation."""
 
 import os
+import re
 import runpy
 import subprocess
 import sys
@@ -8,8 +9,57 @@ from pathlib import Path
 
 import pytest
 
+from sklearn_ff import FFClassifier, FFTransformer, data_negatives
+from sklearn_ff._base import FAMILIES
+
 ROOT = Path(__file__).parents[1]
 SCRIPT = ROOT / "examples" / "plot_digits.py"
+GALLERY = {
+    "plot_features": (
+        ["--quick", "--max-iter", "1"],
+        ["raw pixels ", "PCA ", "FFTransformer ", "'output': 'triangle'", "is not ranked"],
+    ),
+    "plot_familiarity": (
+        ["--max-iter", "2"],
+        ["ROC AUC", "FFTransformer ", "IsolationForest ", "row length ", "noise: FFTransformer"],
+    ),
+    "plot_own_goodness": ([], ["mean absolute ", "'goodness__p': "]),
+    "plot_own_negatives": ([], ["look-alike accuracy 0.9", "shifted    accuracy 0.9"]),
+}
+
+
+def registered(axis):
+    """Names of the classes that have a name as parts."""
+    return {cls.__name__ for cls in FAMILIES[axis].registry.values()}
+
+
+AXES = {  # page: the names that it must tell of
+    "overlay": FAMILIES["overlay"].names,
+    "negatives": [
+        *FAMILIES["negatives"].names,
+        *sorted(set(data_negatives.__all__) - {"DataNegatives"} - registered("negatives")),
+    ],
+    "goodness": FAMILIES["goodness"].names,
+    "objective": FAMILIES["objective"].names,
+    "schedule": sorted(FFClassifier._parameter_constraints["schedule"][0].options),
+    "prediction": [
+        *sorted(FFClassifier._parameter_constraints["prediction"][0].options),
+        *sorted(FFTransformer._parameter_constraints["output"][0].options),
+    ],
+}
+
+
+def fenced(path):
+    """The python snippets of a page."""
+    return re.findall(r"^```python\n(.*?)^```", path.read_text(encoding="utf-8"), re.M | re.S)
+
+
+SNIPPETS = [
+    pytest.param(code, id=f"{path.name}-{number}")
+    for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    for number, code in enumerate(fenced(path))
+    if path.name != "README.md" or "load_digits" in code  # the others there go on from the first
+]
 
 
 def run(folder, *flags):
@@ -64,3 +114,69 @@ def test_goes_on_without_matplotlib(monkeypatch, capsys, tmp_path):
     draw = runpy.run_path(str(SCRIPT))["draw"]
     assert draw(tmp_path / "figure.png", None, None, None) is False
     assert capsys.readouterr().out.startswith("matplotlib is not installed")
+
+
+@pytest.mark.parametrize("name", GALLERY)
+def test_gallery(monkeypatch, capsys, tmp_path, name):
+    flags, words = GALLERY[name]
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", [name, *flags])
+    runpy.run_path(str(ROOT / "examples" / f"{name}.py"), run_name="__main__")
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert [word for word in words if word not in out] == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_every_example_is_run():
+    there = {path.stem for path in (ROOT / "examples").glob("*.py")}
+    assert there == {SCRIPT.stem, *GALLERY}
+
+
+@pytest.mark.parametrize("name", ["plot_own_goodness", "plot_own_negatives"])
+def test_own_parts_take_less_than_forty_lines(name):
+    lines = (ROOT / "examples" / f"{name}.py").read_text(encoding="utf-8").splitlines()
+    assert len(lines) < 40
+
+
+@pytest.mark.parametrize("name", ["plot_features", "plot_familiarity"])
+def test_help(monkeypatch, capsys, name):
+    monkeypatch.setattr(sys, "argv", [name, "--help"])
+    with pytest.raises(SystemExit) as stop:
+        runpy.run_path(str(ROOT / "examples" / f"{name}.py"), run_name="__main__")
+    assert stop.value.code == 0
+    assert "--max-iter" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("verdict", [(0.4, "fails"), (0.8, "loses to B"), (0.95, "beats B")])
+def test_familiarity_states_losses(verdict):
+    ours, words = verdict
+    page = runpy.run_path(str(ROOT / "examples" / "plot_familiarity.py"))
+    assert words in page["verdict"]("noise", ours, {"A": 0.6, "B": 0.9})
+    assert "alike" in page["verdict"]("noise", 0.9, {"A": 0.6, "B": 0.9})
+
+
+@pytest.mark.parametrize(("axis", "name"), [(a, name) for a in AXES for name in AXES[a]])
+def test_every_part_is_in_the_table_of_its_page(axis, name):
+    page = (ROOT / "docs" / f"{axis}.md").read_text(encoding="utf-8")
+    assert re.search(rf"^\| `{name}\b|^\| `transform`, `output=.{name}", page, re.M)
+
+
+@pytest.mark.parametrize("axis", ["overlay", "negatives", "goodness", "objective"])
+def test_every_part_is_in_the_readme(axis):
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    row = re.search(rf"^\| `{axis}` .*", readme, re.M).group()
+    assert [name for name in FAMILIES[axis].names if f"`{name}`" not in row] == []
+
+
+@pytest.mark.parametrize("page", AXES)
+def test_pages_are_linked(page):
+    assert f"](docs/{page}.md)" in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("code", SNIPPETS)
+def test_snippets_run(monkeypatch, capsys, code):
+    for family in FAMILIES.values():  # a snippet may register a part
+        monkeypatch.setattr(family, "registry", dict(family.registry))
+    exec(compile(code, "snippet", "exec"), {"__name__": "snippet"})
+    assert capsys.readouterr().err == ""
