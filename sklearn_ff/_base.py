@@ -92,7 +92,7 @@ class BaseFF(BaseEstimator):
         plan.dropout, plan.peer_normalization = self.dropout, self.peer_normalization
         plan.dtype = "float64" if self._double(n_rows) else "float32"
         plan.prediction = self.prediction
-        plan.layers = counted_layers(self.prediction_layers, len(plan.units))
+        plan.layers = counted_layers(self.prediction_layers, len(plan.units), self.LAYERS)
         plan.head = plan.negatives.needs_head or self.prediction in ("head", "hybrid")
         plan.schedule, plan.shuffle = self.schedule, self.shuffle
         plan.optimizer = (self.optimizer, self.optimizer_params)
@@ -142,6 +142,7 @@ class BaseFF(BaseEstimator):
             )
 
     AUTOMATIC = ("negatives",)
+    LAYERS = "prediction_layers"  # the parameter that names the layers that count
 
     def _automatic(self, name, n_rows):
         """What "auto" means for the part `name`."""
@@ -318,7 +319,7 @@ def checked_units(sizes):
     return units.tolist()
 
 
-def counted_layers(choice, n_layers):
+def counted_layers(choice, n_layers, parameter="prediction_layers"):
     """Indices of the layers that count: "all", "skip_first", or the indices themselves."""
     if isinstance(choice, str):
         return list(range(1 if choice == "skip_first" and n_layers > 1 else 0, n_layers))
@@ -326,7 +327,7 @@ def counted_layers(choice, n_layers):
     whole = given.ndim == 1 and len(given) and given.dtype.kind in "iu"
     if not whole or given.min() < -n_layers or given.max() >= n_layers:
         raise ValueError(
-            f"prediction_layers={choice!r} names no layer, or one that is not there; the "
+            f"{parameter}={choice!r} names no layer, or one that is not there; the "
             f"{n_layers} layers are 0 to {n_layers - 1}."
         )
     return sorted({int(i) % n_layers for i in given})

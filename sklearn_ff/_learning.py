@@ -61,6 +61,10 @@ class Learner(BaseFF):
             return X, y, weight, validate_rows(self, part.rows, reset=False, dtype=X.dtype)
         if not isinstance(part, HeldOutClasses):
             return X, y, weight, None
+        if y is None:
+            raise ValueError(
+                f"negatives={part!r} tell rows apart by their labels, but y is missing; pass y."
+            )
         held_out = np.isin(y, np.asarray(part.classes))
         if held_out.all() or not held_out.any():
             raise ValueError(
@@ -69,6 +73,10 @@ class Learner(BaseFF):
             )
         rest = ~held_out
         return X[rest], y[rest], weight[rest], X[held_out]
+
+    def _not_held_out(self, classes):
+        held_out = isinstance(self.negatives, HeldOutClasses)
+        return np.setdiff1d(classes, self.negatives.classes) if held_out else classes
 
     def _weigh(self, X, codes, weight, reset):
         """Rows that weigh something, by sample and class weights; the others are left out."""

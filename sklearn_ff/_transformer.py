@@ -11,8 +11,6 @@ from sklearn.utils.validation import check_is_fitted
 from ._base import FAMILIES
 from ._learning import (
     Learner,
-    checked_weight,
-    heavy,
     torch_threads,
     validate_rows,
 )
@@ -216,7 +214,7 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learner):
     # Learning -----------------------------------------------------------------------------------
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None, sample_weight=None):
+    def fit(self, X, y=None):
         """Learn from rows.
 
         Parameters
@@ -225,8 +223,6 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learner):
             Training rows.
         y : array-like of shape (n_samples,) or None, default=None
             Labels; needed with `supervised=True` or held-out classes, and otherwise ignored.
-        sample_weight : array-like of shape (n_samples,) or None, default=None
-            A weight of k counts as k copies of the row; rows of weight zero are left out.
 
         Returns
         -------
@@ -235,10 +231,10 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learner):
         """
         with self._all_or_nothing(), torch_threads(self.n_threads):
             old = self if self.warm_start and hasattr(self, "net_") else None
-            return self._learn(X, y, sample_weight, old)
+            return self._learn(X, y, old)
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X, y=None, classes=None, sample_weight=None):
+    def partial_fit(self, X, y=None, classes=None):
         """Learn from some more rows, once through, at a constant rate.
 
         Parameters
@@ -249,8 +245,6 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learner):
             Labels, as for `fit`.
         classes : array-like of shape (n_classes,) or None, default=None
             All labels that will ever come; with `supervised=True` required in the first call.
-        sample_weight : array-like of shape (n_samples,) or None, default=None
-            Weights of the rows.
 
         Returns
         -------
@@ -260,15 +254,15 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learner):
         self._refuse_in_partial_fit()
         with self._all_or_nothing(), torch_threads(self.n_threads):
             old = self if hasattr(self, "net_") else None
-            return self._learn(X, y, sample_weight, old, classes, resume=True)
+            return self._learn(X, y, old, classes, resume=True)
 
-    def _learn(self, X, y, sample_weight, old, classes=None, resume=False):
+    def _learn(self, X, y, old, classes=None, resume=False):
         if self.supervised:
             classes = self._known_classes(classes, old, resume)
-        X, y, weight = self._validate(X, y, sample_weight, reset=old is None)
+        X, y, weight = self._validate(X, y, None, reset=old is None)
         X, y, weight, pool = self._set_aside(X, y, weight)
         codes = self._encode(y, classes) if self.supervised else np.zeros(len(weight), int)
-        data = heavy(X, codes, weight)
+        data = X, codes, weight
         plan, network, draws = self._begin(*data, old, resume)
         return self._train(plan, network, draws, data, old=old, resume=resume, pool=pool)
 
@@ -333,6 +327,7 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learner):
     # What differs from learning labels ----------------------------------------------------------
 
     AUTOMATIC = ("negatives", "objective")
+    LAYERS = "output_layers"
 
     @property
     def prediction_layers(self):
@@ -349,7 +344,7 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learner):
         return self.learning_rate_init
 
     def _validate(self, X, y, sample_weight, reset=True):
-        if self.supervised or isinstance(self.negatives, HeldOutClasses):
+        if self.supervised or (y is not None and isinstance(self.negatives, HeldOutClasses)):
             return super()._validate(X, y, sample_weight, reset)
         X = validate_rows(self, X, reset=reset, dtype=self._dtype(X, reset))
         if X.shape[0] < 2:
@@ -357,7 +352,16 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learner):
                 "FFTransformer tells every row from another one, but X has 1 sample; give at least "
                 "two."
             )
-        return X, None, checked_weight(X, sample_weight)
+        return X, None, np.ones(X.shape[0])
+
+    def _resolve(self, n_rows, n_features, n_classes, old=None):
+        plan = super()._resolve(n_rows, n_features, n_classes, old)
+        if not (self.supervised or plan.negatives.of_rows):
+            raise ValueError(
+                f"negatives={self.negatives!r} are wrong labels, but without supervised=True no "
+                f"labels are learned; set it, or use negatives of rows such as 'pair_sum'."
+            )
+        return plan
 
     def _n_classes(self):
         return super()._n_classes() if self.supervised else 1

@@ -9,7 +9,7 @@ rows serves too, as `Corruption(function)`; so do rows of your own, as `OwnRows(
 import torch
 
 from .negatives import Negatives, negatives
-from .parts import checked_shape
+from .parts import check_number, checked_shape
 
 __all__ = [
     "Corruption",
@@ -68,6 +68,10 @@ class HybridMask(DataNegatives):
         self.image_shape = image_shape
         self.n_blurs = n_blurs
 
+    def check(self):
+        super().check()
+        check_number(self, "n_blurs", at_least=0, whole=True)
+
     def wrong_rows(self, x, draws, pool=None):
         mask = self._mask(x, draws)
         return torch.where(mask, x, x[others(len(x), draws)])
@@ -107,6 +111,10 @@ class Shuffle(DataNegatives):
     def __init__(self, share=1.0):
         self.share = share
 
+    def check(self):
+        super().check()
+        check_number(self, "share", above=0)
+
     def wrong_rows(self, x, draws, pool=None):
         shuffled = x.gather(0, draws.uniform(*x.shape).argsort(0))
         if self.share >= 1:
@@ -120,6 +128,10 @@ class Noise(DataNegatives):
 
     def __init__(self, scale=1.0):
         self.scale = scale
+
+    def check(self):
+        super().check()
+        check_number(self, "scale", above=0)
 
     def wrong_rows(self, x, draws, pool=None):
         return x + self.scale * draws.normal(*x.shape)

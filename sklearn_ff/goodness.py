@@ -16,7 +16,7 @@ import torch
 from torch import nn
 from torch.autograd.function import once_differentiable
 
-from .parts import Family, Part, check_number, checked_shape
+from .parts import Family, Part, check_choice, check_number, checked_shape
 
 __all__ = [
     "ClassGroups",
@@ -126,6 +126,9 @@ class ClassGroups(Goodness):
     def __init__(self, of="square"):
         self.of = of
 
+    def check(self):
+        check_choice(self, "of", ("square", "activation"))
+
     def build(self, n_units, n_classes):
         if n_units < n_classes:
             raise ValueError(
@@ -211,6 +214,9 @@ class Prototypes(Goodness):
 
     def __init__(self, scale=50.0):
         self.scale = scale
+
+    def check(self):
+        check_number(self, "scale", above=0)
 
     def build(self, n_units, n_classes):
         return Cosines(n_units, n_classes, self.scale)

@@ -48,7 +48,13 @@ class FunctionNegatives(Negatives):
     def draw(self, y, n_classes, draws, belief=None):
         wrong = self.function(y, n_classes, draws)
         shape = (len(y), *wrong.shape[1:2]) if wrong.ndim == 2 else (len(y), 1)
-        return checked_shape(wrong, shape, "negatives", "wrong labels of shape (rows, n_wrong)")
+        checked_shape(wrong, shape, "negatives", "wrong labels of shape (rows, n_wrong)")
+        if wrong.min() < 0 or wrong.max() >= n_classes:
+            raise ValueError(
+                f"the callable given as negatives returned labels from {wrong.min()} to "
+                f"{wrong.max()}; they must be 0 to {n_classes - 1}."
+            )
+        return wrong
 
 
 negatives = Family(

@@ -6,14 +6,19 @@ import pytest
 from sklearn.utils import estimator_checks
 from sklearn.utils.estimator_checks import check_estimator
 
-from sklearn_ff import FFClassifier
+from sklearn_ff import FFClassifier, FFTransformer
+
+ESTIMATORS = [FFClassifier(max_iter=100), FFTransformer(max_iter=20)]
 
 
+@pytest.mark.parametrize("estimator", ESTIMATORS, ids=["FFClassifier", "FFTransformer"])
 @pytest.mark.filterwarnings("ignore")
-def test_check_estimator_passes_without_failure_skip_or_exception():
-    results = check_estimator(FFClassifier(max_iter=100), on_fail=None, on_skip=None)
+def test_check_estimator_passes_without_failure_skip_or_exception(estimator):
+    results = check_estimator(estimator, on_fail=None, on_skip=None)
     not_passed = {r["check_name"]: r["exception"] for r in results if r["status"] != "passed"}
     assert not not_passed
+    if isinstance(estimator, FFTransformer):
+        return
     names = {r["check_name"] for r in results}
     assert "check_sample_weight_equivalence_on_dense_data" in names
     assert "check_sample_weight_equivalence_on_sparse_data" in names

@@ -15,7 +15,15 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import FeatureUnion, make_pipeline, make_union
 
 from sklearn_ff import FFClassifier, FFTransformer
-from sklearn_ff.data_negatives import Corruption, HeldOutClasses, HybridMask, OwnRows
+from sklearn_ff.data_negatives import (
+    Corruption,
+    HeldOutClasses,
+    HybridMask,
+    Noise,
+    OwnRows,
+    Shuffle,
+)
+from sklearn_ff.goodness import ClassGroups
 from sklearn_ff.negatives import negatives
 from sklearn_ff.parts import Draws
 
@@ -146,6 +154,13 @@ REFUSED = {
     "all held out": (FFTransformer(negatives=HeldOutClasses([0, 1, 2])), "leave others"),
     "none held out": (FFTransformer(negatives=HeldOutClasses([7])), "classes that occur"),
     "image": (FFTransformer(negatives=HybridMask((1, 3, 3))), "image_shape"),
+    "no labels": (FFTransformer(negatives="hard"), "supervised=True"),
+    "group": (FFClassifier(goodness=ClassGroups("cube")), "one of"),
+    "share": (FFTransformer(negatives=Shuffle(-3)), "above 0"),
+    "blurs": (FFTransformer(negatives=HybridMask(n_blurs=-1)), "at least 0"),
+    "scale": (FFTransformer(negatives=Noise("a")), "finite number"),
+    "layers": (FFTransformer(output_layers=[5]), "output_layers"),
+    "label K": (FFClassifier(negatives=lambda y, K, draws: y * 0 + K), "must be 0 to 2"),
     "own rows": (FFTransformer(negatives=OwnRows(np.ones((3, 2)))), "features"),
     "callable": (FFTransformer(negatives=Corruption(lambda x, draws: x[:1])), "one wrong row"),
 }
@@ -157,6 +172,19 @@ def test_refusals_are_one_sentence_with_a_remedy(name):
     with pytest.raises(ValueError, match=said) as caught:
         estimator.set_params(max_iter=1).fit(*IRIS)
     assert "\n" not in str(caught.value)
+
+
+def test_held_out_classes_need_labels():
+    with pytest.raises(ValueError, match="y is missing"):
+        FFTransformer(negatives=HeldOutClasses([2])).fit(IRIS[0])
+
+
+def test_partial_fit_knows_pools():
+    X, y = DIGITS
+    fitted = FFClassifier(20, negatives=HeldOutClasses([9]), random_state=0)
+    assert fitted.partial_fit(X, y, classes=range(10)).classes_.tolist() == list(range(9))
+    own = FFClassifier(20, negatives=OwnRows(X), prediction="head", random_state=0)
+    assert own.partial_fit(X, y, classes=range(10)).predict(X).shape == (600,)
 
 
 def test_one_row_is_refused_by_its_number():
