@@ -9,7 +9,6 @@ from sklearn.datasets import load_digits, load_iris, make_blobs
 from sklearn.exceptions import DataConversionWarning
 
 from sklearn_ff import FFClassifier, FFMemoryError
-from sklearn_ff.data_negatives import OwnRows
 from sklearn_ff.negatives import All, Hard, Uniform
 from sklearn_ff.parts import Draws
 
@@ -299,7 +298,6 @@ def test_C10_a_single_class_that_weighs_something_is_refused():
         ({}, "prediction='head'"),
         ({"prediction": "hybrid"}, "prediction='head'"),
         ({"prediction": "head", "goodness": "readout"}, "no right class; use another goodness"),
-        ({"prediction": "head", "negatives": OwnRows([[0.0] * 4])}, "a pool"),
         (
             {
                 "prediction": "head",
@@ -311,7 +309,7 @@ def test_C10_a_single_class_that_weighs_something_is_refused():
             "prediction_layers='all'",
         ),
     ],
-    ids=["goodness", "hybrid", "scores classes", "pool", "unjudged layer"],
+    ids=["goodness", "hybrid", "scores classes", "unjudged layer"],
 )
 def test_data_negatives_are_refused_where_they_cannot_serve(params, message):
     X, y = load_iris(return_X_y=True)

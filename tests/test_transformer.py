@@ -160,7 +160,7 @@ REFUSED = {
     "blurs": (FFTransformer(negatives=HybridMask(n_blurs=-1)), "at least 0"),
     "scale": (FFTransformer(negatives=Noise("a")), "finite number"),
     "layers": (FFTransformer(output_layers=[5]), "output_layers"),
-    "label K": (FFClassifier(negatives=lambda y, K, draws: y * 0 + K), "must be 0 to 2"),
+    "label K": (FFClassifier(negatives=lambda y, K, draws: y[:, None] * 0 + K), "must be 0 to 2"),
     "own rows": (FFTransformer(negatives=OwnRows(np.ones((3, 2)))), "features"),
     "callable": (FFTransformer(negatives=Corruption(lambda x, draws: x[:1])), "one wrong row"),
 }
