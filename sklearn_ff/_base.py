@@ -33,6 +33,7 @@ FAMILIES = {
 }
 # Parts that fix what the weights mean; a warm start must find them unchanged.
 ARCHITECTURE = ("activation", "overlay", "goodness", "normalization", "input_normalization")
+LARGE_LAYER = 100_000  # weights from which low precision is worth its conversions
 ONE_BATCH = 256  # up to so many rows are one batch, in double precision
 
 
@@ -161,8 +162,10 @@ class BaseFF(BaseEstimator):
             "shift": scaler.shift.numpy().copy(),
             "divisor": scaler.divisor.numpy().copy(),
         }
-        if self.precision == "auto" and plan.dtype == "float32" and plan.scaling == "shared":
-            plan.low_precision = multiplies_bfloat16(plan.device)
+        sizes = [plan.n_features, *plan.units]
+        large = max(i * o for i, o in pairwise(sizes)) >= LARGE_LAYER
+        if self.precision == "auto" and large and plan.dtype == "float32":
+            plan.low_precision = plan.scaling == "shared" and multiplies_bfloat16(plan.device)
         strength = plan.overlay.strength
         plan.strength = float(rms) if strength == "auto" else float(strength)
 

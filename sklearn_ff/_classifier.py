@@ -96,8 +96,9 @@ class FFClassifier(ClassifierMixin, Learner):
     precision : {"auto", "float32", "float64", "bfloat16"}, default="auto"
         "bfloat16" multiplies matrices in low precision while training, with single-precision
         weights and sums; prediction is in single precision. "auto" is double precision for up to
-        256 rows; for more, bfloat16 where columns are of one kind, as pixels are (`scaling_` is
-        "shared"), and the processor has instructions for it; and single precision otherwise.
+        256 rows; for more, bfloat16 where a layer has 100,000 weights or more, columns are of one
+        kind, as pixels are (`scaling_` is "shared"), and the processor has instructions for it; and
+        single precision otherwise.
     n_threads : int or None, default=None
         Threads of torch during fit and prediction; None leaves them as they are.
     verbose : bool or int, default=False

@@ -1,0 +1,44 @@
+"""Which precision "auto" comes to, and that low precision is for training alone."""
+
+import numpy as np
+import pytest
+
+from sklearn_ff import FFClassifier, _base
+
+rng = np.random.default_rng(0)
+X, y = rng.uniform(size=(300, 250)), rng.integers(0, 3, 300)
+
+
+def fitted(X=X, **params):
+    params = {"hidden_layer_sizes": (400,), "max_iter": 1, "random_state": 0} | params
+    return FFClassifier(**params).fit(X, y[: len(X)])
+
+
+@pytest.mark.parametrize(
+    "params, able, expected",
+    [
+        ({}, True, "bfloat16"),
+        ({}, False, "float32"),
+        ({"scaling": "standard"}, True, "float32"),
+        ({"hidden_layer_sizes": (399,)}, True, "float32"),
+        ({"X": X[:256]}, True, "float64"),
+        ({"precision": "float32"}, True, "float32"),
+    ],
+)
+def test_auto_precision(monkeypatch, params, able, expected):
+    monkeypatch.setattr(_base, "multiplies_bfloat16", lambda device: able)
+    assert fitted(**params).precision_ == expected
+
+
+def test_the_processor_is_asked():
+    assert _base.multiplies_bfloat16("cpu") in (True, False)
+
+
+def test_low_precision_does_not_reach_prediction():
+    model = fitted(precision="bfloat16")
+    together, alone = model.decision_function(X), model.decision_function(X[7:8])
+    np.testing.assert_allclose(together[7:8], alone, rtol=1e-4, atol=1e-4)
+    double = FFClassifier(**model.get_params() | {"precision": "float64"}).fit(X, y)
+    double.net_.module_.load_state_dict(model.net_.module_.state_dict())
+    double.scale_ = model.scale_
+    np.testing.assert_allclose(together, double.decision_function(X), rtol=1e-3, atol=1e-4)
