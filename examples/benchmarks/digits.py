@@ -24,6 +24,9 @@ from sklearn_ff import FFClassifier
 MODELS = {
     "ff": lambda seed: FFClassifier(random_state=seed),
     "ff_greedy": lambda seed: FFClassifier(schedule="greedy", random_state=seed),
+    "ff_greedy_two_layers": lambda seed: FFClassifier(
+        (256, 256), schedule="greedy", random_state=seed
+    ),
     "mlp": lambda seed: MLPClassifier(random_state=seed),
     "svc": lambda seed: SVC(),
 }
