@@ -412,6 +412,8 @@ def continue_from(network, plan, old_net, old_plan):
         changed.append("scaling")
     if plan.dtype != old_plan.dtype:
         changed.append("precision")
+    if (plan.shows_labels, plan.n_classes) != (old_plan.shows_labels, old_plan.n_classes):
+        changed.append("negatives or supervised (with or without labels)")
     if plan.head != old_plan.head or plan.layers != old_plan.layers:
         changed.append("prediction, prediction_layers or negatives (with or without a head)")
     if changed:

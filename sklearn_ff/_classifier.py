@@ -338,7 +338,7 @@ class FFClassifier(ClassifierMixin, Learner):
             classes = self._all_classes(classes, old)
             X, y, weight = self._validate(X, y, sample_weight, reset=old is None)
             X, y, weight, pool = self._set_aside(X, y, weight)
-            codes = self._encode(y, self._not_held_out(classes))
+            codes = self._encode(y, classes)
             data = self._weigh(X, codes, weight, reset=False)
             plan, network, draws = self._begin(*data, old, resume=True)
             return self._train(plan, network, draws, data, old=old, resume=True, pool=pool)

@@ -72,7 +72,7 @@ class Learner(BaseFF):
                 f"{len(y)} rows; name classes that occur, and leave others to learn from."
             )
         rest = ~held_out
-        return X[rest], y[rest], weight[rest], X[held_out]
+        return X[rest], y[rest], weight[rest], X[held_out & (weight > 0)]
 
     def _not_held_out(self, classes):
         held_out = isinstance(self.negatives, HeldOutClasses)
@@ -110,8 +110,9 @@ class Learner(BaseFF):
         if old is None:
             if classes is None:
                 raise ValueError("classes must be passed on the first call to partial_fit.")
-            return np.unique(np.asarray(classes))
-        if classes is not None and not np.array_equal(np.unique(classes), self.classes_):
+            return self._not_held_out(np.unique(np.asarray(classes)))
+        known = None if classes is None else self._not_held_out(np.unique(np.asarray(classes)))
+        if known is not None and not np.array_equal(known, self.classes_):
             raise ValueError(
                 f"classes={classes!r} is not the same as on the last call to partial_fit, was: "
                 f"{self.classes_!r}."

@@ -44,15 +44,15 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learner):
         As for :class:`FFClassifier`.
     objective : str, Objective or callable, default="auto"
         How scores become a loss; see :mod:`sklearn_ff.objectives`. "auto" is "swish" with labels,
-        and without them "logistic" with a threshold of 4 for right rows and of 6 for wrong ones, so
-        that both pull until they are 2 apart (Chen et al., 2025).
+        and without them "logistic" with a threshold of 4 for right rows and of 6 for wrong ones, as
+        Chen et al. (2025) have them for images of digits.
     learning_rate_init : float, sequence of float or "auto", default="auto"
         Initial rate; "auto" is 5e-3 with labels and 3e-3 without.
     output_layers : {"all", "skip_first"} or sequence of int, default="all"
         Layers whose activities are the features, and whose goodness is the familiarity.
     output : {"triangle", "activity"}, default="triangle"
         "activity" is h, "triangle" is max(0, a − mean of a over the layer) of the pre-activation a,
-        sparser and mostly the better feature (Coates et al., 2011); both at mean square 1 per row.
+        sparser and mostly the better feature (Coates et al., 2011); both by `normalization`.
 
     Attributes
     ----------
@@ -121,7 +121,7 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learner):
             "array-like",
         ],
         "alpha": [Interval(Real, 0, None, closed="left")],
-        "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+        "batch_size": [StrOptions({"auto"}), Interval(Integral, 2, None, closed="left")],
         "max_iter": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         "shuffle": ["boolean"],
         "tol": [Interval(Real, 0, None, closed="left")],
@@ -259,6 +259,8 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learner):
     def _learn(self, X, y, old, classes=None, resume=False):
         if self.supervised:
             classes = self._known_classes(classes, old, resume)
+        elif old is None:
+            vars(self).pop("classes_", None)
         X, y, weight = self._validate(X, y, None, reset=old is None)
         X, y, weight, pool = self._set_aside(X, y, weight)
         codes = self._encode(y, classes) if self.supervised else np.zeros(len(weight), int)
@@ -269,7 +271,7 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learner):
     def _known_classes(self, classes, old, resume):
         if resume:
             return self._all_classes(classes, old)
-        return None if old is None else self.classes_
+        return None if old is None else getattr(self, "classes_", None)
 
     # Features -----------------------------------------------------------------------------------
 
@@ -278,7 +280,7 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learner):
         return sum(self._plan.units[index] for index in self._plan.layers)
 
     def transform(self, X):
-        """Activities of the output layers, one after another, each row at mean square 1.
+        """Activities of the output layers, one after another, normalised as between layers.
 
         Parameters
         ----------
@@ -299,8 +301,9 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learner):
             return network.features(network.see(x), read=read)
 
         with torch_threads(self.n_threads):
-            width = self._n_features_out
-            return by_parts(network.eval(), plan, X, features, width, width).astype(dtype)
+            width = max(plan.units)
+            found = by_parts(network.eval(), plan, X, features, self._n_features_out, width)
+            return found.astype(dtype, copy=False)
 
     def score_samples(self, X):
         """How familiar each row looks: its goodness, summed over the output layers.

@@ -156,7 +156,9 @@ class HeldOutClasses(Pool):
     """Rows of the given `classes`: what is to be told from all else (rmwkwok, 2023).
 
     FFTransformer learns from the other rows, and sees these as wrong ones. FFClassifier shows them
-    with a random label of the other classes, and does not know the held-out ones.
+    with a random label of the other classes, and does not know the held-out ones. Since right and
+    wrong rows differ by more than their labels, layers need not read the label, so that predicting
+    by goodness can be little better than chance: use prediction="head".
     """
 
     labelled = True
@@ -175,4 +177,6 @@ class Corruption(DataNegatives):
         self.function = function
 
     def wrong_rows(self, x, draws, pool=None):
-        return checked_shape(self.function(x, draws), x.shape, "negatives", "one wrong row per row")
+        return checked_shape(
+            self.function(x.clone(), draws), x.shape, "negatives", "one wrong row per row"
+        )

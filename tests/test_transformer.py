@@ -183,8 +183,29 @@ def test_partial_fit_knows_pools():
     X, y = DIGITS
     fitted = FFClassifier(20, negatives=HeldOutClasses([9]), random_state=0)
     assert fitted.partial_fit(X, y, classes=range(10)).classes_.tolist() == list(range(9))
+    assert fitted.partial_fit(X, y, classes=range(10)).n_iter_ == 2
     own = FFClassifier(20, negatives=OwnRows(X), prediction="head", random_state=0)
     assert own.partial_fit(X, y, classes=range(10)).predict(X).shape == (600,)
+
+
+def test_learning_with_and_without_labels_is_not_mixed():
+    X, y = DIGITS
+    params = {"negatives": "pair_sum", "objective": "swish", "overlay": "every_layer"}
+    fitted = small(warm_start=True, **params).fit(X)
+    assert not hasattr(fitted, "classes_")
+    with pytest.raises(ValueError, match="architecture has changed"):
+        fitted.set_params(supervised=True, negatives="uniform").fit(X, y)
+
+
+def test_a_callable_cannot_change_the_training_rows():
+    rows = []
+
+    def spoil(x, draws):
+        rows.append(x.clone())
+        return x.add_(1)
+
+    small(negatives=Corruption(spoil), batch_size=600, max_iter=2).fit(DIGITS[0])
+    assert torch.equal(rows[0], rows[1])
 
 
 def test_one_row_is_refused_by_its_number():
