@@ -316,8 +316,9 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learner):
         Returns
         -------
         familiarity : ndarray of shape (n_samples,)
-            Higher for rows like those learned from; with `supervised=True` that of the label that
-            fits best.
+            Higher for rows like those learned from, as long as they are of a like size: goodness
+            grows with the length of a row, unless `input_normalization` is "rms" or "unit". With
+            `supervised=True` that of the label that fits best.
         """
         X = self._checked(X)
         with torch_threads(self.n_threads):

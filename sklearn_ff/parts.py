@@ -123,7 +123,8 @@ class Family:
                 f"{name}={value.__name__} is a class; pass an instance of it: "
                 f"{name}={value.__name__}(...)."
             )
-        allowed = f"one of {self.names} or a {self.base.__name__} object"
+        article = "an" if self.base.__name__[0] in "AEIOU" else "a"
+        allowed = f"one of {self.names} or {article} {self.base.__name__} object"
         if self.wrap is not None:
             allowed += f" or a callable {self.signature}"
         return f"{name}={value!r} is not known; {name} must be {allowed}."
