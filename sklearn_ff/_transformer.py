@@ -359,13 +359,27 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learner):
         return X, None, np.ones(X.shape[0])
 
     def _resolve(self, n_rows, n_features, n_classes, old=None):
-        plan = super()._resolve(n_rows, n_features, n_classes, old)
-        if not (self.supervised or plan.negatives.of_rows):
+        given = f"negatives={self.negatives!r}"
+        part = None if self.negatives == "auto" else FAMILIES["negatives"].get(self.negatives)
+        if part is not None and not (self.supervised or part.of_rows):
             raise ValueError(
-                f"negatives={self.negatives!r} are wrong labels, but without supervised=True no "
-                f"labels are learned; set it, or use negatives of rows such as 'pair_sum'."
+                f"{given} are wrong labels, but without supervised=True no labels are learned; set "
+                f"it, or use negatives of rows such as 'pair_sum'."
             )
-        return plan
+        if part is not None and self.supervised and not part.labelled:
+            raise ValueError(
+                f"{given} tell rows apart without their labels, but supervised=True asks to learn "
+                f"these; use supervised=False, or negatives of labels such as 'hard'."
+            )
+        if part is None and not self.supervised and self._one_pass():
+            raise ValueError(
+                f"goodness={self.goodness!r} scores classes, and without supervised=True there are "
+                f"none; set it, or use a goodness with one score per row such as 'mean_square'."
+            )
+        return super()._resolve(n_rows, n_features, n_classes, old)
+
+    def _one_pass(self):
+        return FAMILIES["goodness"].get(self.goodness).scores_classes
 
     def _n_classes(self):
         return super()._n_classes() if self.supervised else 1

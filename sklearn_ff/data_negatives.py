@@ -114,6 +114,8 @@ class Shuffle(DataNegatives):
     def check(self):
         super().check()
         check_number(self, "share", above=0)
+        if self.share > 1:
+            raise ValueError(f"Shuffle(share={self.share!r}) must be a share of at most 1.")
 
     def wrong_rows(self, x, draws, pool=None):
         shuffled = x.gather(0, draws.uniform(*x.shape).argsort(0))
