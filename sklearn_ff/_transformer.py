@@ -266,6 +266,7 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learner):
         codes = self._encode(y, classes) if self.supervised else np.zeros(len(weight), int)
         data = X, codes, weight
         plan, network, draws = self._begin(*data, old, resume)
+        old = old if resume else None  # a warm start begins a history of its own
         return self._train(plan, network, draws, data, old=old, resume=resume, pool=pool)
 
     def _known_classes(self, classes, old, resume):

@@ -200,6 +200,13 @@ def test_learning_with_and_without_labels_is_not_mixed():
         fitted.set_params(supervised=True, negatives="uniform").fit(X, y)
 
 
+def test_a_warm_start_goes_on_with_the_weights_and_begins_a_history():
+    fitted = small(warm_start=True).fit(DIGITS[0])
+    before = fitted.history_["loss"][0]
+    assert fitted.fit(DIGITS[0]).n_iter_ == 5
+    assert (fitted.history_["loss"][0] < before).all()
+
+
 def test_a_callable_cannot_change_the_training_rows():
     rows = []
 
