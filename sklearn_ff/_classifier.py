@@ -1,6 +1,6 @@
 """FFClassifier: a scikit-learn classifier that learns by the Forward-Forward algorithm."""
 
-from numbers import Integral, Real
+from numbers import Real
 
 import numpy as np
 from scipy.special import log_softmax
@@ -8,8 +8,8 @@ from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from ._base import FAMILIES
-from ._learning import Learner, torch_threads, validate_rows
+from ._learning import Learner, validate_rows
+from ._machine import torch_threads
 
 
 class FFClassifier(ClassifierMixin, Learner):
@@ -163,36 +163,14 @@ class FFClassifier(ClassifierMixin, Learner):
     """
 
     _parameter_constraints: dict = {
-        "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
-        **{name: [str, callable, family.base] for name, family in FAMILIES.items()},
-        "scaling": [StrOptions({"auto", "standard", "shared", "none"})],
-        "schedule": [StrOptions({"simultaneous", "greedy"})],
+        **Learner._parameter_constraints,
         "prediction": [StrOptions({"goodness", "head", "hybrid"})],
         "prediction_layers": [StrOptions({"all", "skip_first"}), "array-like"],
-        "dropout": [Interval(Real, 0, 1, closed="left")],
-        "peer_normalization": [Interval(Real, 0, None, closed="left")],
-        "optimizer": [str, type],
-        "optimizer_params": [dict, None],
-        "learning_rate": [StrOptions({"linear", "cosine", "constant"})],
-        "learning_rate_init": [Interval(Real, 0, None, closed="neither"), "array-like"],
         "head_learning_rate_init": [Interval(Real, 0, None, closed="neither"), None],
-        "alpha": [Interval(Real, 0, None, closed="left")],
         "head_alpha": [Interval(Real, 0, None, closed="left")],
-        "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
-        "max_iter": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
-        "shuffle": ["boolean"],
-        "tol": [Interval(Real, 0, None, closed="left")],
-        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
         "early_stopping": ["boolean"],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-        "warm_start": ["boolean"],
         "class_weight": [dict, StrOptions({"balanced"}), None],
-        "callbacks": [list, tuple, None],
-        "device": [str],
-        "precision": [StrOptions({"auto", "float32", "float64", "bfloat16"})],
-        "n_threads": [Interval(Integral, 1, None, closed="left"), None],
-        "verbose": ["verbose"],
-        "random_state": ["random_state"],
     }
 
     def __init__(

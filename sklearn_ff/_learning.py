@@ -2,8 +2,8 @@
 
 import copy
 import warnings
-from contextlib import contextmanager
 from functools import partial
+from numbers import Integral, Real
 
 import numpy as np
 import torch
@@ -12,11 +12,12 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import LabelEncoder
 from sklearn.utils import compute_class_weight
+from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, _num_samples, column_or_1d, validate_data
 from skorch.callbacks import PrintLog
 
-from ._base import ONE_BATCH, BaseFF, continue_from, initialize
+from ._base import FAMILIES, ONE_BATCH, BaseFF, continue_from, initialize
 from ._scoring import Accuracy, likeliest_scale, network_scores
 from .core.callbacks import Decay, DivergenceGuard, FlatLoss, Validation, checked_callback
 from .core.engine import Rows
@@ -32,6 +33,32 @@ HISTORY = ("loss", "goodness_right", "goodness_wrong", "ranked_right")
 
 class Learner(BaseFF):
     """The private steps of learning, in the order in which `fit` takes them."""
+
+    _parameter_constraints: dict = {
+        "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
+        **{name: [str, callable, family.base] for name, family in FAMILIES.items()},
+        "scaling": [StrOptions({"auto", "standard", "shared", "none"})],
+        "schedule": [StrOptions({"simultaneous", "greedy"})],
+        "dropout": [Interval(Real, 0, 1, closed="left")],
+        "peer_normalization": [Interval(Real, 0, None, closed="left")],
+        "optimizer": [str, type],
+        "optimizer_params": [dict, None],
+        "learning_rate": [StrOptions({"linear", "cosine", "constant"})],
+        "learning_rate_init": [Interval(Real, 0, None, closed="neither"), "array-like"],
+        "alpha": [Interval(Real, 0, None, closed="left")],
+        "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+        "max_iter": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+        "shuffle": ["boolean"],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "warm_start": ["boolean"],
+        "callbacks": [list, tuple, None],
+        "device": [str],
+        "precision": [StrOptions({"auto", "float32", "float64", "bfloat16"})],
+        "n_threads": [Interval(Integral, 1, None, closed="left"), None],
+        "verbose": ["verbose"],
+        "random_state": ["random_state"],
+    }
 
     def _refuse_in_partial_fit(self):
         refused = {
@@ -381,17 +408,3 @@ def _refuse_unseen(labels, classes):
         raise ValueError(
             f"y contains labels that were not there at first: {unseen}; the classes are {classes}."
         )
-
-
-@contextmanager
-def torch_threads(n_threads):
-    """So many threads for torch inside, as many as before outside."""
-    before = torch.get_num_threads()
-    if n_threads is None or n_threads == before:
-        yield
-        return
-    torch.set_num_threads(n_threads)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -1,6 +1,6 @@
 """FFTransformer: features, and familiarity, learned by the Forward-Forward algorithm."""
 
-from numbers import Integral, Real
+from numbers import Integral
 
 import numpy as np
 import torch
@@ -11,9 +11,9 @@ from sklearn.utils.validation import check_is_fitted
 from ._base import FAMILIES
 from ._learning import (
     Learner,
-    torch_threads,
     validate_rows,
 )
+from ._machine import torch_threads
 from ._scoring import by_parts, network_scores
 from .data_negatives import HeldOutClasses
 from .objectives import Logistic
@@ -103,36 +103,15 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learner):
     head_learning_rate_init, head_alpha = None, 0.0
 
     _parameter_constraints: dict = {
-        "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
-        **{name: [str, callable, family.base] for name, family in FAMILIES.items()},
+        **Learner._parameter_constraints,
         "supervised": ["boolean"],
         "output_layers": [StrOptions({"all", "skip_first"}), "array-like"],
         "output": [StrOptions({"triangle", "activity"})],
-        "scaling": [StrOptions({"auto", "standard", "shared", "none"})],
-        "schedule": [StrOptions({"simultaneous", "greedy"})],
-        "dropout": [Interval(Real, 0, 1, closed="left")],
-        "peer_normalization": [Interval(Real, 0, None, closed="left")],
-        "optimizer": [str, type],
-        "optimizer_params": [dict, None],
-        "learning_rate": [StrOptions({"linear", "cosine", "constant"})],
         "learning_rate_init": [
             StrOptions({"auto"}),
-            Interval(Real, 0, None, closed="neither"),
-            "array-like",
+            *Learner._parameter_constraints["learning_rate_init"],
         ],
-        "alpha": [Interval(Real, 0, None, closed="left")],
         "batch_size": [StrOptions({"auto"}), Interval(Integral, 2, None, closed="left")],
-        "max_iter": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
-        "shuffle": ["boolean"],
-        "tol": [Interval(Real, 0, None, closed="left")],
-        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
-        "warm_start": ["boolean"],
-        "callbacks": [list, tuple, None],
-        "device": [str],
-        "precision": [StrOptions({"auto", "float32", "float64", "bfloat16"})],
-        "n_threads": [Interval(Integral, 1, None, closed="left"), None],
-        "verbose": ["verbose"],
-        "random_state": ["random_state"],
     }
 
     def __init__(

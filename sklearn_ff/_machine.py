@@ -1,0 +1,68 @@
+"""What the machine has: devices, low precision, memory, threads."""
+
+import os
+from contextlib import contextmanager
+from itertools import pairwise
+
+import numpy as np
+import torch
+
+from .exceptions import FFMemoryError
+
+
+def torch_has(device):
+    kind = torch.device(device).type
+    return kind in ("cpu", "meta") or (
+        getattr(torch, kind, None) is not None and getattr(torch, kind).is_available()
+    )
+
+
+def pick_device(device):
+    """The torch device that `device` means; "auto" prefers CUDA."""
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        there = torch_has(device)
+    except RuntimeError:
+        there = False
+    if not there:
+        raise ValueError(
+            f"device={device!r} is not available on this machine; use device='auto' or 'cpu'."
+        )
+    return str(device)
+
+
+def multiplies_bfloat16(device):
+    """Whether the device has instructions of its own for bfloat16 products."""
+    if torch.device(device).type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    able = getattr(torch.cpu, "get_capabilities", dict)()
+    return any(able.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))
+
+
+def check_memory(plan):
+    """Raise before allocating where weights and optimizer state exceed the machine's memory."""
+    sizes = [plan.n_features, *plan.units]
+    weights = sum((i + plan.n_classes) * o for i, o in pairwise(sizes))
+    needed = 4 * weights * np.dtype(plan.dtype).itemsize  # weights, gradient, two moments
+    available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if needed > available:
+        raise FFMemoryError(
+            f"A network of {weights:,} weights needs about {needed / 2**30:.1f} GiB to train, more "
+            f"than the {available / 2**30:.1f} GiB of this machine; use fewer features or smaller "
+            f"hidden_layer_sizes."
+        )
+
+
+@contextmanager
+def torch_threads(n_threads):
+    """So many threads for torch inside, as many as before outside."""
+    before = torch.get_num_threads()
+    if n_threads is None or n_threads == before:
+        yield
+        return
+    torch.set_num_threads(n_threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
