@@ -131,7 +131,7 @@ class FFClassifier(ClassifierMixin, Learner):
         scores above the wrong ones); NaN where a layer did not learn.
     scale_ : float
         Factor that turns scores into log-probabilities.
-    negatives_, overlay_, goodness_, objective_ : objects
+    negatives_, overlay_, goodness_, objective_, input_normalization_ : objects
         The parts in use.
     batch_size_, max_iter_, scaling_, precision_, label_strength_ : int or str or float
         What "auto" came to.

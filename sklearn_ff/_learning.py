@@ -20,7 +20,7 @@ from skorch.callbacks import PrintLog
 from ._base import FAMILIES, ONE_BATCH, BaseFF, continue_from, initialize
 from ._scoring import Accuracy, likeliest_scale, network_scores
 from .core.callbacks import Decay, DivergenceGuard, FlatLoss, Validation, checked_callback
-from .core.engine import Rows
+from .core.engine import Rows, n_parts
 from .data_negatives import HeldOutClasses, OwnRows
 from .exceptions import DivergenceError, InterruptedFitWarning
 
@@ -28,6 +28,11 @@ UPDATES = 1200  # of a fit whose max_iter is "auto"
 CALIBRATION_ROWS = 5_000
 CALIBRATION_SCORES = 2**20  # with many classes, fewer rows serve
 PROBED_ROWS = 8  # scored after every epoch, to see that the weights are sound
+# What "auto" or a name came to, told by attributes.
+KEPT = (
+    *("overlay", "negatives", "goodness", "objective", "input_normalization"),
+    *("batch_size", "scaling"),
+)
 HISTORY = ("loss", "goodness_right", "goodness_wrong", "ranked_right")
 
 
@@ -85,7 +90,8 @@ class Learner(BaseFF):
         """Rows to learn from, and rows of another kind where the negatives ask for such."""
         part = self.negatives
         if isinstance(part, OwnRows):
-            return X, y, weight, validate_rows(self, part.rows, reset=False, dtype=X.dtype)
+            rows = validate_rows(self, part.rows, reset=False, dtype=X.dtype)
+            return X, y, weight, (rows, np.ones(rows.shape[0]))
         if not isinstance(part, HeldOutClasses):
             return X, y, weight, None
         if y is None:
@@ -99,7 +105,7 @@ class Learner(BaseFF):
                 f"{len(y)} rows; name classes that occur, and leave others to learn from."
             )
         rest = ~held_out
-        return X[rest], y[rest], weight[rest], X[held_out & (weight > 0)]
+        return X[rest], y[rest], weight[rest], (X[held_out], weight[held_out])
 
     def _not_held_out(self, classes):
         held_out = isinstance(self.negatives, HeldOutClasses)
@@ -117,6 +123,11 @@ class Learner(BaseFF):
         """Labels as 0..K−1; `classes`, if given, are all that may occur."""
         encoder = LabelEncoder().fit(y if classes is None else classes)
         if classes is not None:
+            if len(self._not_held_out(classes)) < len(classes):
+                raise ValueError(
+                    f"negatives={self.negatives!r} hold out classes that the last fit has learned; "
+                    f"set warm_start=False, or make a new estimator."
+                )
             _refuse_unseen(LabelEncoder().fit(y).classes_, encoder.classes_)
         self.classes_ = encoder.classes_
         codes = encoder.transform(y)
@@ -168,7 +179,9 @@ class Learner(BaseFF):
         if X_val is None or y_val is None:
             raise ValueError("X_val and y_val go together; one of them is missing.")
         X_val, y_val = validate_rows(self, X_val, y_val, reset=False, dtype=dtype)
-        return X_val, LabelEncoder().fit(self.classes_).transform(column_or_1d(y_val))
+        y_val = column_or_1d(y_val)
+        _refuse_unseen(y_val, self.classes_, "y_val")
+        return X_val, LabelEncoder().fit(self.classes_).transform(y_val)
 
     def _split(self, X, codes, weight):
         """Rows to learn from, and a share of them held out, by class if every class can be cut."""
@@ -220,7 +233,7 @@ class Learner(BaseFF):
 
     def _train(self, plan, network, draws, data, held_out=None, old=None, resume=False, pool=None):
         """Train and keep the result; what diverges is kept at its last finite weights."""
-        n_batches = -(-len(data[1]) // plan.batch_size)
+        n_batches = n_parts(len(data[1]), plan.batch_size)
         epochs = 1 if resume else self._epochs(n_batches)
         callbacks = self._callbacks(plan, epochs * n_batches, data[0], held_out, resume)
         net = self._net(plan, network, draws, callbacks, epochs)
@@ -228,8 +241,7 @@ class Learner(BaseFF):
             resume_optimizer(net.optimizer_, old.net_.optimizer_)
         network.train()
         if pool is not None:
-            dtype = getattr(torch, plan.dtype)
-            network.pool = Rows(pool, None, None, network.scaler, dtype).rows(slice(None))
+            network.pool = self._pool(plan, network, *pool)
         try:
             net.train(self._rows(plan, network, *data))
         except DivergenceError:
@@ -239,6 +251,15 @@ class Learner(BaseFF):
         self._keep(plan, net, data, epochs, old, resume)
         self._warn(net, dict(c for c in callbacks if isinstance(c, tuple)).get("flat"))
         return self
+
+    def _pool(self, plan, network, X, weight):
+        """Rows that wrong ones are drawn from, as the negatives want them."""
+        if not weight.any():
+            raise ValueError(f"negatives={self.negatives!r} hold out rows of weight zero only.")
+        X, _, weight = heavy(X, weight, weight)
+        cumulative = torch.tensor(weight.cumsum() / weight.sum(), dtype=getattr(torch, plan.dtype))
+        rows = Rows(X, None, None, network.scaler, cumulative.dtype).rows(slice(None))
+        return rows, cumulative.to(rows.device)
 
     def _epochs(self, n_batches):
         if self.max_iter == "auto":
@@ -276,7 +297,7 @@ class Learner(BaseFF):
         net.module_.eval()
         net.module_.requires_grad_(True)
         net.module_.pool = None
-        for name in ("overlay", "negatives", "goodness", "objective", "batch_size", "scaling"):
+        for name in KEPT:
             setattr(self, f"{name}_", getattr(plan, name))
         self.max_iter_, self.label_strength_ = epochs, plan.strength
         self.precision_ = "bfloat16" if plan.low_precision else plan.dtype
@@ -402,9 +423,10 @@ def checked_weight(X, sample_weight):
     )
 
 
-def _refuse_unseen(labels, classes):
+def _refuse_unseen(labels, classes, name="y"):
     unseen = np.setdiff1d(labels, classes)
     if len(unseen):
         raise ValueError(
-            f"y contains labels that were not there at first: {unseen}; the classes are {classes}."
+            f"{name} contains labels that were not there at first: {unseen}; the classes are "
+            f"{classes}."
         )

@@ -16,7 +16,7 @@ from ._learning import (
 from ._machine import torch_threads
 from ._scoring import by_parts, network_scores
 from .data_negatives import HeldOutClasses
-from .objectives import Logistic
+from .objectives import SymBa
 
 
 class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learner):
@@ -37,15 +37,17 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learner):
     supervised : bool, default=False
         Whether to learn from labels, as FFClassifier does, and transform under the neutral label.
         Otherwise y is ignored, unless `negatives` are held-out classes.
-    activation, overlay, goodness, normalization, input_normalization, scaling, schedule, dropout, \
-            peer_normalization, optimizer, optimizer_params, learning_rate, alpha, batch_size, \
+    activation, overlay, goodness, normalization, scaling, schedule, dropout, peer_normalization, \
+            optimizer, optimizer_params, learning_rate, alpha, batch_size, \
             max_iter, shuffle, tol, n_iter_no_change, warm_start, callbacks, device, precision, \
             n_threads, verbose, random_state
         As for :class:`FFClassifier`.
     objective : str, Objective or callable, default="auto"
         How scores become a loss; see :mod:`sklearn_ff.objectives`. "auto" is "swish" with labels,
-        and without them "logistic" with a threshold of 4 for right rows and of 6 for wrong ones, as
-        Chen et al. (2025) have them for images of digits.
+        and without them "symba" of sharpness 1.
+    input_normalization : str or Normalization, default="auto"
+        What is done to a row before the first layer sees it; "auto" is "none" with labels, and
+        without them "rms", so that layers cannot tell rows by their length.
     learning_rate_init : float, sequence of float or "auto", default="auto"
         Initial rate; "auto" is 5e-3 with labels and 3e-3 without.
     output_layers : {"all", "skip_first"} or sequence of int, default="all"
@@ -71,8 +73,8 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learner):
     history_ : dict of str to ndarray of shape (n_iter_, n_layers)
         "loss", "goodness_right", "goodness_wrong", "ranked_right" (share of rows that score above
         their wrong candidates); NaN where a layer did not learn.
-    negatives_, overlay_, goodness_, objective_, batch_size_, max_iter_, scaling_, precision_, \
-            label_strength_ : objects
+    negatives_, overlay_, goodness_, objective_, input_normalization_, batch_size_, max_iter_, \
+            scaling_, precision_, label_strength_ : objects
         What is in use.
     net_ : skorch net
         The trained torch network is ``net_.module_``.
@@ -125,7 +127,7 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learner):
         goodness="mean_square",
         objective="auto",
         normalization="rms",
-        input_normalization="none",
+        input_normalization="auto",
         output_layers="all",
         output="triangle",
         scaling="auto",
@@ -296,9 +298,9 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learner):
         Returns
         -------
         familiarity : ndarray of shape (n_samples,)
-            Higher for rows like those learned from, as long as they are of a like size: goodness
-            grows with the length of a row, unless `input_normalization` is "rms" or "unit". With
-            `supervised=True` that of the label that fits best.
+            Higher for rows like those learned from. With ``input_normalization="none"`` goodness
+            grows with the length of a row, too. With `supervised=True` that of the label that fits
+            best.
         """
         X = self._checked(X)
         with torch_threads(self.n_threads):
@@ -310,7 +312,7 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learner):
 
     # What differs from learning labels ----------------------------------------------------------
 
-    AUTOMATIC = ("negatives", "objective")
+    AUTOMATIC = ("negatives", "objective", "input_normalization")
     LAYERS = "output_layers"
 
     @property
@@ -319,7 +321,9 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learner):
 
     def _automatic(self, name, n_rows):
         if name == "objective":
-            return "swish" if self.supervised else Logistic(4.0, 1.0, 6.0)
+            return "swish" if self.supervised else SymBa(1.0)
+        if name == "input_normalization":
+            return "none" if self.supervised else "rms"
         return super()._automatic(name, n_rows) if self.supervised else "pair_sum"
 
     def _rates(self):

@@ -6,10 +6,12 @@ rows of the same shape. Row i and wrong row i are the two candidates. A callable
 rows serves too, as `Corruption(function)`; so do rows of your own, as `OwnRows(rows)`.
 """
 
+import math
+
 import torch
 
 from .negatives import Negatives, negatives
-from .parts import check_number, checked_shape
+from .parts import check_number, checked_shape, is_number
 
 __all__ = [
     "Corruption",
@@ -31,6 +33,9 @@ class DataNegatives(Negatives):
 
     def wrong_rows(self, x, draws, pool=None):
         raise NotImplementedError
+
+    def n_candidates(self, n_classes):
+        return 2
 
     def candidates(self, x, draws, pool=None):
         return torch.stack([x, self.wrong_rows(x, draws, pool)], 1)
@@ -61,7 +66,8 @@ class HybridMask(DataNegatives):
 
     The mask m is random bits, blurred by (1/4, 1/2, 1/4) `n_blurs` times along every axis of
     `image_shape` (channels, height, width), and cut at 1/2. Without a shape, columns are taken as
-    a line, neighbours next to each other.
+    a line, neighbours next to each other. The mask's highest place is x and its lowest x' in any
+    case, so that a hybrid is never one of the two rows.
     """
 
     def __init__(self, image_shape=None, n_blurs=6):
@@ -71,34 +77,49 @@ class HybridMask(DataNegatives):
     def check(self):
         super().check()
         check_number(self, "n_blurs", at_least=0, whole=True)
+        if self.image_shape is not None and not is_image_shape(self.image_shape):
+            raise ValueError(
+                f"HybridMask(image_shape={self.image_shape!r}) is no shape of an image; give "
+                f"(channels, height, width), such as (1, 28, 28), or None for rows without a shape."
+            )
 
     def wrong_rows(self, x, draws, pool=None):
         mask = self._mask(x, draws)
         return torch.where(mask, x, x[others(len(x), draws)])
 
     def _mask(self, x, draws):
-        if self.image_shape is None:
-            return blurred_bits(draws.uniform(len(x), 1, x.shape[1]), self.n_blurs).flatten(1)
-        channels, height, width = self.image_shape
-        if channels * height * width != x.shape[1]:
+        channels, *size = self.image_shape or (1, x.shape[1])
+        if channels * math.prod(size) != x.shape[1]:
             raise ValueError(
                 f"HybridMask(image_shape={self.image_shape!r}) means "
-                f"{channels * height * width} pixels, but X has {x.shape[1]} columns; give "
+                f"{channels * math.prod(size)} pixels, but X has {x.shape[1]} columns; give "
                 f"(channels, height, width) of the images in X, or None for rows without a shape."
             )
-        mask = blurred_bits(draws.uniform(len(x), 1, height, width), self.n_blurs)
-        return mask.expand(-1, channels, -1, -1).flatten(1)
+        mask = cut(blurred_bits(draws.uniform(len(x), *size), self.n_blurs).flatten(1))
+        return mask.repeat(1, channels)
+
+
+def is_image_shape(shape):
+    """Whether this is (channels, height, width)."""
+    three = isinstance(shape, (tuple, list)) and len(shape) == 3
+    return three and all(is_number(n, whole=True) and n > 0 for n in shape)
 
 
 def blurred_bits(u, n_blurs):
-    """Random bits u > 1/2, blurred along every axis but the first two, and cut at 1/2."""
-    bits = (u > 0.5).to(u.dtype)
+    """Random bits u > 1/2, blurred along every axis but the first; u decides between ties."""
+    bits = (u > 0.5) + 1e-4 * (u - 0.5)
     for _ in range(n_blurs):
-        for axis in range(2, bits.dim()):
+        for axis in range(1, bits.dim()):
             lower = bits.narrow(axis, 0, 1), bits.narrow(axis, 0, bits.shape[axis] - 1)
             upper = bits.narrow(axis, 1, bits.shape[axis] - 1), bits.narrow(axis, -1, 1)
             bits = bits / 2 + (torch.cat(lower, axis) + torch.cat(upper, axis)) / 4
-    return bits > 0.5
+    return bits
+
+
+def cut(field):
+    """field > 1/2, but true at its highest place and false at its lowest."""
+    high, low = field.argmax(1, keepdim=True), field.argmin(1, keepdim=True)
+    return (field > 0.5).scatter(1, high, True).scatter(1, low, False)
 
 
 @negatives.register("shuffle")
@@ -140,11 +161,15 @@ class Noise(DataNegatives):
 
 
 class Pool(DataNegatives):
-    """Wrong rows drawn from a pool that the fit supplies."""
+    """Wrong rows drawn from a pool that the fit supplies, in proportion to their weights.
+
+    The pool is (rows, cumulative): its rows, and the sums of their weights up to each, the last 1.
+    """
 
     def wrong_rows(self, x, draws, pool=None):
-        picked = (draws.uniform(len(x)) * len(pool)).long().clamp_(max=len(pool) - 1)
-        return pool[picked]
+        rows, cumulative = pool
+        picked = torch.searchsorted(cumulative, draws.uniform(len(x)), right=True)
+        return rows[picked.clamp_(max=len(rows) - 1)]
 
 
 class OwnRows(Pool):

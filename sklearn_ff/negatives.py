@@ -23,7 +23,6 @@ class Negatives(Part):
     labelled = True
     needs_head = False
     never_true = True
-    many = False
     redraw = "batch"
 
     def check(self):
@@ -31,6 +30,10 @@ class Negatives(Part):
 
     def draw(self, y, n_classes, draws, belief=None):
         raise NotImplementedError
+
+    def n_candidates(self, n_classes):
+        """How many candidates a row has, the right one counted; bounds memory."""
+        return min(1 + getattr(self, "n_negatives", 1), n_classes)
 
     def candidates(self, x, draws, pool=None):
         """The rows of the candidates: (rows, features), or (rows, candidates, features)."""
@@ -47,8 +50,14 @@ class FunctionNegatives(Negatives):
 
     def draw(self, y, n_classes, draws, belief=None):
         wrong = self.function(y, n_classes, draws)
-        shape = (len(y), *wrong.shape[1:2]) if wrong.ndim == 2 else (len(y), 1)
-        checked_shape(wrong, shape, "negatives", "wrong labels of shape (rows, n_wrong)")
+        n_wrong = wrong.shape[1] if getattr(wrong, "ndim", 0) == 2 else 1
+        meaning = "wrong labels of shape (rows, n_wrong)"
+        checked_shape(wrong, (len(y), max(1, n_wrong)), "negatives", meaning)
+        if wrong.dtype != y.dtype:
+            raise ValueError(
+                f"the callable given as negatives returned labels of {wrong.dtype}; they must be "
+                f"of {y.dtype}, as those it was given."
+            )
         if wrong.min() < 0 or wrong.max() >= n_classes:
             raise ValueError(
                 f"the callable given as negatives returned labels from {wrong.min()} to "
@@ -117,7 +126,8 @@ class Hard(Negatives):
 class All(Negatives):
     """Every wrong label, for every row: no chance at all, at a cost of n_classes candidates."""
 
-    many = True
+    def n_candidates(self, n_classes):
+        return n_classes
 
     def draw(self, y, n_classes, draws, belief=None):
         others = torch.arange(1, n_classes, device=y.device)

@@ -74,7 +74,12 @@ class Draws:
 
 
 def checked_shape(result, shape, parameter, meaning):
-    """What a user's callable returned, if it has the shape that its contract states."""
+    """What a user's callable returned, if it is a tensor of the shape that its contract states."""
+    if not isinstance(result, torch.Tensor):
+        raise ValueError(
+            f"the callable given as {parameter} must return {meaning}, as a torch tensor, but it "
+            f"returned {type(result).__name__}."
+        )
     if tuple(result.shape) != tuple(shape):
         raise ValueError(
             f"the callable given as {parameter} must return {meaning}: shape {tuple(shape)} was "

@@ -639,3 +639,22 @@ print(peak() - before)
 def test_C5_a_thousand_classes_take_less_than_600_megabytes():
     done = run(MEMORY)
     assert float(done.stdout) < 600, done.stderr
+
+
+def test_a_layer_that_a_callback_freezes_is_not_taught_under_greedy_either():
+    frozen = Freezer("layers.1.*")
+    greedy = classifier(hidden_layer_sizes=(8, 8), schedule="greedy", callbacks=[frozen])
+    with pytest.raises(ValueError, match=r"frozen every layer .* \(layers \[2\]\)"):
+        greedy.fit(X, y)
+
+
+def test_F2_a_callback_that_ends_training_before_it_began_leaves_nothing_fitted():
+    class Impatient(Callback):
+        def on_train_begin(self, net, **kwargs):
+            raise KeyboardInterrupt
+
+    impatient = classifier(callbacks=[Impatient()])
+    with pytest.raises(KeyboardInterrupt, match="before it began"):
+        impatient.fit(X, y)
+    with pytest.raises(NotFittedError):
+        impatient.predict(X)

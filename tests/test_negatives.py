@@ -142,6 +142,9 @@ def test_a_callable_is_negatives():
 
 def test_facts_of_the_parts():
     assert {n for n in negatives.names if negatives.get(n).needs_head} == {"hard"}
-    assert {n for n in negatives.names if negatives.get(n).many} == {"all"}
+    K = 10
+    many = {"all": K, "hard": 2, "permuted": 2, "uniform": 2}
+    assert {n: negatives.get(n).n_candidates(K) for n in many} == many
+    assert Hard(n_negatives=3).n_candidates(K) == 4 and Hard(n_negatives=99).n_candidates(K) == K
     assert {n for n in negatives.names if not negatives.get(n).never_true} == {"permuted"}
     assert {negatives.get(n).redraw for n in negatives.names} <= {"batch", "epoch", "once"}

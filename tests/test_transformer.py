@@ -55,6 +55,59 @@ def test_wrong_rows_are_other_rows_of_the_same_shape(name):
     assert (wrong != x).any(1).float().mean() > 0.8, "a mask may be all of one row"
 
 
+@pytest.mark.parametrize("name", ["pair_sum", "hybrid_mask", "shuffle"])
+@pytest.mark.parametrize("n_rows", [257, 513])
+def test_B8_no_row_is_left_to_compete_with_itself(name, n_rows):
+    sizes = []
+
+    class Noted(type(negatives.get(name))):
+        def wrong_rows(self, x, draws, pool=None):
+            sizes.append(len(x))
+            return super().wrong_rows(x, draws, pool)
+
+    small(negatives=Noted(), batch_size=256, max_iter=1).fit(DIGITS[0][:n_rows])
+    assert min(sizes) >= 2 and sum(sizes) == n_rows
+
+
+@pytest.mark.parametrize("n_blurs", [0, 6])
+@pytest.mark.parametrize("shape", [None, (1, 2, 2), (2, 1, 2)])
+def test_a_hybrid_is_never_one_of_its_rows(shape, n_blurs):
+    draws = Draws(torch.Generator().manual_seed(0), "cpu")
+    x = torch.arange(1000.0)[:, None].expand(-1, 4)
+    wrong = HybridMask(shape, n_blurs).wrong_rows(x, draws)
+    assert (wrong.amin(1) != wrong.amax(1)).all(), "every hybrid has pixels of two rows"
+
+
+def test_held_out_rows_are_drawn_by_their_weight():
+    pool = torch.tensor([[0.0], [1.0], [2.0]]), torch.tensor([0.0, 0.25, 1.0])
+    draws = Draws(torch.Generator().manual_seed(0), "cpu")
+    drawn = HeldOutClasses([1]).wrong_rows(torch.zeros(4000, 1), draws, pool)
+    share = torch.bincount(drawn.flatten().long(), minlength=3) / 4000
+    torch.testing.assert_close(share, torch.tensor([0.0, 0.25, 0.75]), atol=0.03, rtol=0)
+
+
+def test_weights_of_held_out_rows_count():
+    X, y = DIGITS
+    weight = np.where(y == 9, 0.0, 1.0)
+    part = HeldOutClasses([9])
+    with pytest.raises(ValueError, match="of weight zero only"):
+        FFClassifier(8, negatives=part, max_iter=1, prediction="head").fit(X, y, weight)
+
+
+def test_a_warm_start_does_not_forget_a_class():
+    X, y = DIGITS
+    fitted = FFClassifier(8, negatives="uniform", max_iter=1, warm_start=True).fit(X, y)
+    with pytest.raises(ValueError, match="that the last fit has learned"):
+        fitted.set_params(negatives=HeldOutClasses([9])).fit(X, y)
+
+
+def test_labels_to_validate_by_are_those_learned():
+    X, y = DIGITS
+    part = FFClassifier(8, negatives=HeldOutClasses([9]), max_iter=1, prediction="head")
+    with pytest.raises(ValueError, match="y_val contains labels"):
+        part.fit(X, y, X_val=X, y_val=y)
+
+
 def test_labels_are_ignored_even_when_continuous():
     X, y = IRIS
     expected = small().fit_transform(X)
@@ -154,6 +207,12 @@ REFUSED = {
     "all held out": (FFTransformer(negatives=HeldOutClasses([0, 1, 2])), "leave others"),
     "none held out": (FFTransformer(negatives=HeldOutClasses([7])), "classes that occur"),
     "image": (FFTransformer(negatives=HybridMask((1, 3, 3))), "image_shape"),
+    "no shape": (FFTransformer(negatives=HybridMask((1, "a", 3))), "no shape of an image"),
+    "two sides": (FFTransformer(negatives=HybridMask((2, 2))), "no shape of an image"),
+    "an array": (FFTransformer(negatives=Corruption(lambda x, draws: x.numpy())), "torch tensor"),
+    "a list": (FFClassifier(negatives=lambda y, K, draws: y.tolist()), "torch tensor"),
+    "floats": (FFClassifier(negatives=lambda y, K, draws: y[:, None] * 1.0), "of torch.int64"),
+    "none": (FFClassifier(negatives=lambda y, K, draws: y[:, None][:, :0]), r"\(150, 1\) was"),
     "no labels": (FFTransformer(negatives="hard"), "supervised=True"),
     "no rows": (FFTransformer(negatives="pair_sum", supervised=True), "supervised=False"),
     "no classes": (FFTransformer(goodness="readout"), "supervised=True"),

@@ -3,6 +3,7 @@
 import signal
 import threading
 from contextlib import contextmanager, suppress
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -11,7 +12,7 @@ from skorch import NeuralNet
 from skorch.callbacks import EpochTimer
 
 from .callbacks import Decay, StopStage, StopTraining
-from .forward_forward import schedule_stages, step
+from .forward_forward import step
 
 # What the candidates of one layer may take while training, in bytes; more are learned from in
 # several parts of the batch, whose gradients add up. A candidate takes LIVE_TENSORS of the layer's
@@ -49,6 +50,17 @@ class Rows:
         return self.scaler.scale_(rows)
 
 
+def n_parts(n, size):
+    """How many parts of `size` make n rows; a single row left over joins the last of them."""
+    return max(1, -(-n // size) - (size > 1 and n % size == 1))
+
+
+def parts(n, size):
+    """Slices of n rows. None holds one row alone, which would have no other to compete with."""
+    ends = [i * size for i in range(1, n_parts(n, size))]
+    return [slice(start, end) for start, end in pairwise([0, *ends, n])]
+
+
 class Batches:
     """Slices of the rows by a permuted index; all rows as they lie if one batch holds them."""
 
@@ -56,19 +68,16 @@ class Batches:
         self.rows, self.batch_size, self.shuffle, self.draws = rows, batch_size, shuffle, draws
 
     def __len__(self):
-        return -(-len(self.rows) // self.batch_size)
+        return n_parts(len(self.rows), self.batch_size)
 
     def __iter__(self):
         n = len(self.rows)
-        if n <= self.batch_size:
+        if len(self) == 1:
             yield self.rows.batch()
             return
-        if not self.shuffle:
-            for start in range(0, n, self.batch_size):
-                yield self.rows.batch(slice(start, start + self.batch_size))
-            return
-        for index in self.draws.permutation(n).split(self.batch_size):
-            yield self.rows.batch(index)
+        order = self.draws.permutation(n) if self.shuffle else None
+        for part in parts(n, self.batch_size):
+            yield self.rows.batch(part if order is None else order[part])
 
 
 class FFNet(NeuralNet):
@@ -115,11 +124,13 @@ class FFNet(NeuralNet):
         self.interrupted_ = self.stopped_ = False
         self.lowest_loss_ = np.inf
         with deferred_interrupt() as self.interrupt_:
-            self.notify("on_train_begin", X=rows, y=None)
             try:
+                self.notify("on_train_begin", X=rows, y=None)
                 for stage in schedule_stages(self.module_, self.schedule):
                     self._train_stage(stage, rows)
             except StopTraining:
+                if not self.n_updates_:
+                    raise KeyboardInterrupt("a callback has ended it before it began") from None
                 self.stopped_ = True
             except KeyboardInterrupt:
                 if not self.n_updates_:
@@ -197,11 +208,10 @@ class FFNet(NeuralNet):
     def train_step(self, batch, **fit_params):
         """The page's step, over parts of the batch if its candidates are many."""
         x, y, weight, wrong = batch
-        weight, size = weight / len(y), self._part_size(x)
+        weight = weight / len(y)
         total = 0.0
-        for start in range(0, len(y), size):
-            part = slice(start, start + size)
-            update = self._update if start + size >= len(y) else lambda module: None
+        for part in parts(len(y), self._part_size(x)):
+            update = self._update if part.stop == len(y) else lambda module: None
             drawn = None if wrong is None else wrong[part]
             record = step(self.module_, x[part], y[part], weight[part], update, self.draws, drawn)
             total = total + statistics(*map(torch.stack, zip(*record, strict=True)), weight[part])
@@ -211,11 +221,10 @@ class FFNet(NeuralNet):
 
     def _part_size(self, x):
         net = self.module_
-        wrong = getattr(net.negatives, "n_negatives", 1)
-        candidates = net.n_classes if net.negatives.many else min(1 + wrong, net.n_classes)
+        candidates = net.negatives.n_candidates(net.n_classes)
         width = max(layer.n_units for layer in net.layers)
         needed = LIVE_TENSORS * candidates * width * x.element_size()
-        return max(1, CANDIDATE_BYTES // needed)
+        return max(2 if net.negatives.of_rows else 1, CANDIDATE_BYTES // needed)
 
     def _update(self, module):
         """Let the optimizer see this layer's group alone, then drop its gradient."""
@@ -251,6 +260,11 @@ def statistics(loss, g, weight):
     ranked = (right > wrong.amax(2)).to(g.dtype)
     per_row = torch.stack([right, wrong.mean(2), ranked])
     return torch.cat([loss[None], per_row @ weight])
+
+
+def schedule_stages(net, schedule):
+    """Which layers learn together: all from every batch, or each in its turn, bottom up."""
+    return [[layer] for layer in net.layers] if schedule == "greedy" else [list(net.layers)]
 
 
 def not_frozen(stage, head):

@@ -49,6 +49,10 @@ class Layer(nn.Module):
         """h = f(a); in training some units are dropped, the same for all candidates of a row."""
         return dropped(self.activation(a), self.dropout, draws)
 
+    def gradients(self):
+        """Where autograd listens: to a layer that learns, unless it is off altogether."""
+        return torch.set_grad_enabled(self.learning and torch.is_grad_enabled())
+
     def scores(self, h, labels):
         """g of the candidates: of each shown label, or of each class, picked by label."""
         g = self.goodness(h)
@@ -66,16 +70,18 @@ class Network(nn.Module):
 
     def see(self, x):
         """A function labels -> W₁·encode(x, labels) + b₁: its large product is made here, once."""
-        return self.encoder(x, self.layers[0])
+        with self.layers[0].gradients():
+            return self.encoder(x, self.layers[0])
 
     def activities(self, seen, labels, draws=None):
         """Each layer with its a and h; detached, so that no gradient reaches the layer below."""
-        labels, below, h = labels if self.encoder.shows_labels else None, None, None
+        labels, z = labels if self.encoder.shows_labels else None, None
         for layer in self.layers[: self.depth]:
-            a = seen(labels) if below is None else layer(below.normalization(h.detach()), labels)
-            h = layer.activate(a, draws)
+            with layer.gradients():
+                a = seen(labels) if z is None else layer(z, labels)
+                h = layer.activate(a, draws)
             yield layer, a, h
-            below = layer
+            z = layer.normalization(h.detach())
 
     @torch.no_grad()
     def features(self, seen, draws=None, read=lambda layer, a, h: layer.normalization(h)):
@@ -92,12 +98,6 @@ class Network(nn.Module):
         self.depth = max(layer.index for layer in layers) + 1
         for layer in self.layers:
             layer.learning = layer in layers
-            layer.requires_grad_(layer.learning)
-
-
-def schedule_stages(net, schedule):
-    """Which layers learn together: all from every batch, or each in its turn, bottom up."""
-    return [[layer] for layer in net.layers] if schedule == "greedy" else [list(net.layers)]
 
 
 def step(net, x, y, weight, update, draws, wrong=None):

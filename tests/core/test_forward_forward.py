@@ -10,8 +10,8 @@ import torch
 from sklearn_ff import FFClassifier
 from sklearn_ff._base import initialize
 from sklearn_ff.core import forward_forward as page
-from sklearn_ff.core.engine import learners
-from sklearn_ff.core.forward_forward import label_scores, schedule_stages, step
+from sklearn_ff.core.engine import learners, schedule_stages
+from sklearn_ff.core.forward_forward import label_scores, step
 from sklearn_ff.overlays import Append
 
 D, K, ROWS = 7, 4, 24
