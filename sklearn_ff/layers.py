@@ -92,17 +92,19 @@ class NoNorm(Normalization):
 
 
 class Activation(Part):
-    """A function of the pre-activation, by name or as given."""
+    """A function of the pre-activation; `in_place`, if given, is the same and overwrites it."""
 
-    def __init__(self, function):
+    def __init__(self, function, in_place=None):
         self.function = function
+        self.in_place = in_place
 
     def __call__(self, a):
         return self.function(a)
 
 
 activations = Family("activation", Activation, Activation, "(tensor) -> tensor")
-for _name in ("relu", "leaky_relu", "gelu", "tanh"):
+activations.register("relu")(partial(Activation, F.relu, torch.relu_))
+for _name in ("leaky_relu", "gelu", "tanh"):
     activations.register(_name)(partial(Activation, getattr(F, _name)))
 
 

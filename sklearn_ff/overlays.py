@@ -218,7 +218,11 @@ class Seen:
 
     def real(self):
         """The first candidate alone: the row itself, as prediction will see it."""
-        return Seen(self.encoder, self.base[:, :1], self.product[:, :1], self.codes, self.bias)
+        return self[:, :1]
+
+    def __getitem__(self, part):
+        """Some of the rows, or of their candidates."""
+        return Seen(self.encoder, self.base[part], self.product[part], self.codes, self.bias)
 
 
 def with_neutral(codes):

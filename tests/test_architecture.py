@@ -14,6 +14,7 @@ TABLE = [
     ["parts"],
     ["overlays", "negatives", "goodness", "objectives", "layers", "scaling", "optimizers"],
     ["data_negatives"],
+    ["core.head"],
     ["core.forward_forward"],
     ["core.callbacks"],
     ["core.engine"],

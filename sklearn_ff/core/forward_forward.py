@@ -17,6 +17,7 @@ from torch.nn.functional import embedding
 
 from ..layers import Peers, dropped
 from ..overlays import with_neutral
+from .head import learn_head
 
 
 class Layer(nn.Module):
@@ -31,6 +32,7 @@ class Layer(nn.Module):
         self.goodness = part.build(self.n_units, n_classes)
         self.scores_classes, self.sharpness = part.scores_classes, part.sharpness
         self.dropout, self.peers = parts.dropout, Peers(self.n_units, parts.peer_normalization)
+        self.in_place = None if parts.peer_normalization else parts.activation.in_place
         self.bias = nn.Parameter(torch.zeros(self.n_units))
         self.label_strength = label_strength
         if label_strength is not None:
@@ -47,7 +49,8 @@ class Layer(nn.Module):
 
     def activate(self, a, draws=None):
         """h = f(a); in training some units are dropped, the same for all candidates of a row."""
-        return dropped(self.activation(a), self.dropout, draws)
+        function = self.in_place if self.training and self.in_place else self.activation
+        return dropped(function(a), self.dropout, draws)
 
     def gradients(self):
         """Where autograd listens: to a layer that learns, unless it is off altogether."""
@@ -75,13 +78,14 @@ class Network(nn.Module):
 
     def activities(self, seen, labels, draws=None):
         """Each layer with its a and h; detached, so that no gradient reaches the layer below."""
-        labels, z = labels if self.encoder.shows_labels else None, None
+        labels, below, h = labels if self.encoder.shows_labels else None, None, None
         for layer in self.layers[: self.depth]:
+            z = below and below.normalization(h.detach())
             with layer.gradients():
-                a = seen(labels) if z is None else layer(z, labels)
+                a = layer(z, labels) if below else seen(labels)
                 h = layer.activate(a, draws)
             yield layer, a, h
-            z = layer.normalization(h.detach())
+            below = layer
 
     @torch.no_grad()
     def features(self, seen, draws=None, read=lambda layer, a, h: layer.normalization(h)):
@@ -117,14 +121,6 @@ def step(net, x, y, weight, update, draws, wrong=None):
         update(layer)
         record.append((loss.detach(), g.detach()))
     return record
-
-
-def learn_head(net, seen, y, weight, update, draws):
-    """Teach the softmax head the labels; return its logits, for hard negatives."""
-    logits = net.head(net.features(seen, draws))
-    (weight @ nn.functional.cross_entropy(logits, y, reduction="none")).backward()
-    update(net.head)
-    return logits.detach()
 
 
 @torch.no_grad()
