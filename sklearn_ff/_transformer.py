@@ -16,7 +16,7 @@ from ._learning import (
 from ._machine import torch_threads
 from ._scoring import by_parts, network_scores
 from .data_negatives import HeldOutClasses
-from .objectives import SymBa
+from .objectives import Logistic
 
 
 class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learner):
@@ -44,17 +44,18 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learner):
         As for :class:`FFClassifier`.
     objective : str, Objective or callable, default="auto"
         How scores become a loss; see :mod:`sklearn_ff.objectives`. "auto" is "swish" with labels,
-        and without them "symba" of sharpness 1.
+        and without them "logistic" with a threshold of 4 for right rows and of 6 for wrong ones, as
+        Chen et al. (2025) have them for images of digits.
     input_normalization : str or Normalization, default="auto"
         What is done to a row before the first layer sees it; "auto" is "none" with labels, and
         without them "rms", so that layers cannot tell rows by their length.
     learning_rate_init : float, sequence of float or "auto", default="auto"
-        Initial rate; "auto" is 5e-3 with labels and 3e-3 without.
+        Initial rate; "auto" is 5e-3 with labels and 2e-3 without.
     output_layers : {"all", "skip_first"} or sequence of int, default="all"
         Layers whose activities are the features, and whose goodness is the familiarity.
-    output : {"triangle", "activity"}, default="triangle"
+    output : {"activity", "triangle"}, default="activity"
         "activity" is h, "triangle" is max(0, a − mean of a over the layer) of the pre-activation a,
-        sparser and mostly the better feature (Coates et al., 2011); both by `normalization`.
+        which is sparser (Coates et al., 2011; Chen et al., 2025); both by `normalization`.
 
     Attributes
     ----------
@@ -129,7 +130,7 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learner):
         normalization="rms",
         input_normalization="auto",
         output_layers="all",
-        output="triangle",
+        output="activity",
         scaling="auto",
         schedule="simultaneous",
         dropout=0.0,
@@ -321,14 +322,14 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learner):
 
     def _automatic(self, name, n_rows):
         if name == "objective":
-            return "swish" if self.supervised else SymBa(1.0)
+            return "swish" if self.supervised else Logistic(4.0, 1.0, 6.0)
         if name == "input_normalization":
             return "none" if self.supervised else "rms"
         return super()._automatic(name, n_rows) if self.supervised else "pair_sum"
 
     def _rates(self):
         if isinstance(self.learning_rate_init, str):
-            return 5e-3 if self.supervised else 3e-3
+            return 5e-3 if self.supervised else 2e-3
         return self.learning_rate_init
 
     def _validate(self, X, y, sample_weight, reset=True):

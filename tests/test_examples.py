@@ -17,7 +17,7 @@ SCRIPT = ROOT / "examples" / "plot_digits.py"
 GALLERY = {
     "plot_features": (
         ["--quick", "--max-iter", "1"],
-        ["raw pixels ", "PCA ", "FFTransformer ", "'output': 'triangle'", "is not ranked"],
+        ["raw pixels ", "PCA ", "FFTransformer ", "'output': '", "is not ranked"],
     ),
     "plot_familiarity": (
         ["--max-iter", "2"],

@@ -20,6 +20,8 @@ from sklearn.ensemble import IsolationForest
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.neural_network import BernoulliRBM
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import MinMaxScaler
 
 from sklearn_ff import FFTransformer
 from sklearn_ff.data_negatives import HybridMask
@@ -47,7 +49,7 @@ def arguments():
     parser.add_argument("--units", type=int, nargs="+", default=[2000, 2000])
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--rows", type=int, default=60_000, help="rows to learn from, at most")
-    parser.add_argument("--c", type=float, default=0.1, help="of LogisticRegression")
+    parser.add_argument("--c", type=float, default=0.02, help="of LogisticRegression")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--test", action="store_true", help="score the test rows")
     parser.add_argument(
@@ -74,7 +76,7 @@ def odd_rows(args):
 def run(args, name, seed, X, y, X_scored, y_scored, strange):
     start = time.perf_counter()
     features = transformer(args, name, seed)
-    Z, Z_scored = (X, X_scored) if features is None else both(features, X, X_scored)
+    Z, Z_scored = both(features, X, X_scored)
     learned = time.perf_counter()
     model = LogisticRegression(C=args.c, max_iter=200, tol=1e-3).fit(Z, y)
     result = {
@@ -86,18 +88,19 @@ def run(args, name, seed, X, y, X_scored, y_scored, strange):
         "seconds_features": learned - start,
         "seconds_model": time.perf_counter() - learned,
     }
-    if hasattr(features, "score_samples") and name not in ("rbm", "pca"):
+    if isinstance(features, FFTransformer):
         result["auc"] = auc(features.score_samples(X_scored), features.score_samples(strange))
     return result
 
 
 def transformer(args, name, seed):
     if name == "pixels":
-        return None
+        return MinMaxScaler()
     if name == "pca":
         return PCA(200, whiten=True, random_state=seed)
     if name == "rbm":
-        return BernoulliRBM(args.units[0], n_iter=args.epochs, random_state=seed)
+        rbm = BernoulliRBM(args.units[0], n_iter=args.epochs, batch_size=100, random_state=seed)
+        return make_pipeline(MinMaxScaler(), rbm)
     params = {"hidden_layer_sizes": args.units, "max_iter": args.epochs, "random_state": seed}
     if name == "untaught":
         return FFTransformer(**params | {"max_iter": 1, "learning_rate_init": 1e-12})
