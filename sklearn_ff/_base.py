@@ -223,9 +223,14 @@ class BaseFF(BaseEstimator):
 
     def _parameter_groups(self, plan):
         """Rate and weight decay of every layer, and of the head."""
-        rates = np.atleast_1d(self._rates()).astype(float)
-        if not (rates > 0).all():
-            raise ValueError(f"learning_rate_init={self.learning_rate_init!r} must be positive.")
+        rates = numbers_of(self._rates())
+        if rates.ndim != 1 or rates.dtype.kind not in "iuf" or not (rates > 0).all():
+            rates = np.array([np.inf])
+        if not np.isfinite(rates).all():
+            raise ValueError(
+                f"learning_rate_init={self.learning_rate_init!r} must be a positive number, or one "
+                f"per layer."
+            )
         if len(rates) not in (1, len(plan.units)):
             raise ValueError(
                 f"learning_rate_init has {len(rates)} entries for {len(plan.units)} layers; give "
@@ -313,7 +318,7 @@ def owns_label_weights(plan, index):
 
 def checked_units(sizes):
     """The numbers of units, one positive integer per layer."""
-    units = np.atleast_1d(np.asarray(sizes))
+    units = numbers_of(sizes)
     if units.ndim != 1 or not len(units) or units.dtype.kind not in "iu" or units.min() < 1:
         raise ValueError(
             f"hidden_layer_sizes={sizes!r} must be a positive integer, or a sequence of them with "
@@ -322,11 +327,19 @@ def checked_units(sizes):
     return units.tolist()
 
 
+def numbers_of(value):
+    """An array of at least one dimension; of objects, where `value` is ragged."""
+    try:
+        return np.atleast_1d(np.asarray(value))
+    except ValueError:
+        return np.empty(0, dtype=object)
+
+
 def counted_layers(choice, n_layers, parameter="prediction_layers"):
     """Indices of the layers that count: "all", "skip_first", or the indices themselves."""
     if isinstance(choice, str):
         return list(range(1 if choice == "skip_first" and n_layers > 1 else 0, n_layers))
-    given = np.asarray(choice)
+    given = numbers_of(choice)
     whole = given.ndim == 1 and len(given) and given.dtype.kind in "iu"
     if not whole or given.min() < -n_layers or given.max() >= n_layers:
         raise ValueError(

@@ -8,8 +8,9 @@ from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from ._learning import Learner, validate_rows
+from ._learning import Learner
 from ._machine import torch_threads
+from ._validation import validate_rows
 
 
 class FFClassifier(ClassifierMixin, Learner):

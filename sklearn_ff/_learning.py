@@ -14,11 +14,12 @@ from sklearn.preprocessing import LabelEncoder
 from sklearn.utils import compute_class_weight
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import _check_sample_weight, _num_samples, column_or_1d, validate_data
+from sklearn.utils.validation import _num_samples, column_or_1d
 from skorch.callbacks import PrintLog
 
 from ._base import FAMILIES, ONE_BATCH, BaseFF, continue_from, initialize
 from ._scoring import Accuracy, likeliest_scale, network_scores
+from ._validation import checked_own_rows, checked_weight, heavy, refuse_unseen, validate_rows
 from .core.callbacks import Decay, DivergenceGuard, FlatLoss, Validation, checked_callback
 from .core.engine import Rows, n_parts
 from .data_negatives import HeldOutClasses, OwnRows
@@ -90,10 +91,11 @@ class Learner(BaseFF):
         """Rows to learn from, and rows of another kind where the negatives ask for such."""
         part = self.negatives
         if isinstance(part, OwnRows):
-            rows = validate_rows(self, part.rows, reset=False, dtype=X.dtype)
+            rows = checked_own_rows(part, X)
             return X, y, weight, (rows, np.ones(rows.shape[0]))
         if not isinstance(part, HeldOutClasses):
             return X, y, weight, None
+        part.check()
         if y is None:
             raise ValueError(
                 f"negatives={part!r} tell rows apart by their labels, but y is missing; pass y."
@@ -102,7 +104,8 @@ class Learner(BaseFF):
         if held_out.all() or not held_out.any():
             raise ValueError(
                 f"negatives=HeldOutClasses({list(part.classes)!r}) hold out {held_out.sum()} of "
-                f"{len(y)} rows; name classes that occur, and leave others to learn from."
+                f"{len(y)} rows; name classes that occur in every call, and leave others to learn "
+                f"from."
             )
         rest = ~held_out
         return X[rest], y[rest], weight[rest], (X[held_out], weight[held_out])
@@ -128,7 +131,7 @@ class Learner(BaseFF):
                     f"negatives={self.negatives!r} hold out classes that the last fit has learned; "
                     f"set warm_start=False, or make a new estimator."
                 )
-            _refuse_unseen(LabelEncoder().fit(y).classes_, encoder.classes_)
+            refuse_unseen(LabelEncoder().fit(y).classes_, encoder.classes_)
         self.classes_ = encoder.classes_
         codes = encoder.transform(y)
         if len(self.classes_) < 2:
@@ -138,9 +141,9 @@ class Learner(BaseFF):
     def _refuse_one_class(self, codes):
         rows = "1 sample" if len(codes) == 1 else f"{len(codes)} samples"
         raise ValueError(
-            f"FFClassifier needs rows of at least two classes with a weight above zero, but {rows} "
-            f"of one class, {self.classes_.tolist()[codes[0]]!r}, are given; without a wrong label "
-            f"there is nothing to learn."
+            f"{type(self).__name__} needs rows of at least two classes with a weight above zero, "
+            f"but {rows} of one class, {self.classes_.tolist()[codes[0]]!r}, are given; without a "
+            f"wrong label there is nothing to learn."
         )
 
     def _all_classes(self, classes, old):
@@ -180,7 +183,7 @@ class Learner(BaseFF):
             raise ValueError("X_val and y_val go together; one of them is missing.")
         X_val, y_val = validate_rows(self, X_val, y_val, reset=False, dtype=dtype)
         y_val = column_or_1d(y_val)
-        _refuse_unseen(y_val, self.classes_, "y_val")
+        refuse_unseen(y_val, self.classes_, "y_val")
         return X_val, LabelEncoder().fit(self.classes_).transform(y_val)
 
     def _split(self, X, codes, weight):
@@ -212,6 +215,11 @@ class Learner(BaseFF):
         """A plan, and a network to train: new, or with the weights of the last fit."""
         plan = self._resolve(X.shape[0], X.shape[1], self._n_classes(), old and old._plan)
         plan.batch_size = self._batch_size(X.shape[0])
+        if plan.negatives.of_rows and plan.negatives.needs_company and plan.batch_size < 2:
+            raise ValueError(
+                f"negatives={self.negatives!r} let a row compete with another one, but a batch "
+                f"holds 1 sample; give at least two rows, and batch_size=2 or more."
+            )
         if old is None:
             self._scale(plan, X, weight)
         network = self._network(plan)
@@ -392,41 +400,3 @@ def history_arrays(rows, n_layers):
             arrays[name][epoch, row["layers"]] = values
     arrays["ranked_right"].clip(0, 1, out=arrays["ranked_right"])  # a sum of rounded weights
     return arrays
-
-
-def heavy(X, codes, weight):
-    """What of the rows weighs more than nothing."""
-    some = weight > 0
-    return (X, codes, weight) if some.all() else (X[some], codes[some], weight[some])
-
-
-def validate_rows(estimator, X, y="no_validation", *, reset, dtype):
-    """scikit-learn's validation in the dtype of the computation; nothing beyond float32 passes."""
-    with np.errstate(over="ignore"):
-        checked = validate_data(
-            estimator, X, y, reset=reset, dtype=dtype, order="C", accept_sparse="csr"
-        )
-    X = checked[0] if isinstance(checked, tuple) else checked
-    values = X if isinstance(X, np.ndarray) else X.data
-    if dtype == np.float64 and values.size and np.abs(values).max() > np.finfo(np.float32).max:
-        raise ValueError("Input X contains infinity or a value too large for dtype('float32').")
-    return checked
-
-
-def checked_weight(X, sample_weight):
-    return _check_sample_weight(
-        sample_weight,
-        X,
-        dtype=np.float64,
-        ensure_non_negative=True,
-        allow_all_zero_weights=False,
-    )
-
-
-def _refuse_unseen(labels, classes, name="y"):
-    unseen = np.setdiff1d(labels, classes)
-    if len(unseen):
-        raise ValueError(
-            f"{name} contains labels that were not there at first: {unseen}; the classes are "
-            f"{classes}."
-        )

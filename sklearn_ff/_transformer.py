@@ -9,12 +9,10 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from ._base import FAMILIES
-from ._learning import (
-    Learner,
-    validate_rows,
-)
+from ._learning import Learner
 from ._machine import torch_threads
 from ._scoring import by_parts, network_scores
+from ._validation import validate_rows
 from .data_negatives import HeldOutClasses
 from .objectives import Logistic
 
@@ -239,6 +237,11 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learner):
             return self._learn(X, y, old, classes, resume=True)
 
     def _learn(self, X, y, old, classes=None, resume=False):
+        if old is not None and self.supervised != (old._plan.n_classes > 1):
+            raise ValueError(
+                "The architecture has changed since the last fit (supervised), and its weights "
+                "cannot be kept; set warm_start=False, or make a new estimator."
+            )
         if self.supervised:
             classes = self._known_classes(classes, old, resume)
         elif old is None:
@@ -276,9 +279,8 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learner):
             In float32 if X is, otherwise in float64.
         """
         check_is_fitted(self)
-        dtype = np.float32 if getattr(X, "dtype", None) == np.float32 else np.float64
         X, plan, network = self._checked(X), self._plan, self.net_.module_
-        read = OUTPUT[self.output]
+        read = OUTPUT[plan.output]
 
         def features(x):
             return network.features(network.see(x), read=read)
@@ -286,7 +288,7 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learner):
         with torch_threads(self.n_threads):
             width = max(plan.units)
             found = by_parts(network.eval(), plan, X, features, self._n_features_out, width)
-            return found.astype(dtype, copy=False)
+            return found.astype(X.dtype, copy=False)
 
     def score_samples(self, X):
         """How familiar each row looks: its goodness, summed over the output layers.
@@ -309,7 +311,7 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learner):
 
     def _checked(self, X):
         check_is_fitted(self)
-        return validate_rows(self, X, reset=False, dtype=np.dtype(self._plan.dtype))
+        return validate_rows(self, X, reset=False, dtype=(np.float64, np.float32))
 
     # What differs from learning labels ----------------------------------------------------------
 
@@ -361,7 +363,9 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learner):
                 f"goodness={self.goodness!r} scores classes, and without supervised=True there are "
                 f"none; set it, or use a goodness with one score per row such as 'mean_square'."
             )
-        return super()._resolve(n_rows, n_features, n_classes, old)
+        plan = super()._resolve(n_rows, n_features, n_classes, old)
+        plan.output = self.output
+        return plan
 
     def _one_pass(self):
         return FAMILIES["goodness"].get(self.goodness).scores_classes

@@ -8,10 +8,11 @@ rows serves too, as `Corruption(function)`; so do rows of your own, as `OwnRows(
 
 import math
 
+import numpy as np
 import torch
 
 from .negatives import Negatives, negatives
-from .parts import check_number, checked_shape, is_number
+from .parts import check_number, checked_like, is_number
 
 __all__ = [
     "Corruption",
@@ -30,6 +31,7 @@ class DataNegatives(Negatives):
 
     of_rows = True
     labelled = False  # whether candidates carry a label too, in a classifier
+    needs_company = False  # whether wrong rows are made of the other rows of a batch
 
     def wrong_rows(self, x, draws, pool=None):
         raise NotImplementedError
@@ -56,6 +58,8 @@ def others(n, draws):
 class PairSum(DataNegatives):
     """x + x against x + x', x' another row (Chen et al., 2025); halved, so that x stays x."""
 
+    needs_company = True
+
     def wrong_rows(self, x, draws, pool=None):
         return (x + x[others(len(x), draws)]) / 2
 
@@ -69,6 +73,8 @@ class HybridMask(DataNegatives):
     a line, neighbours next to each other. The mask's highest place is x and its lowest x' in any
     case, so that a hybrid is never one of the two rows.
     """
+
+    needs_company = True
 
     def __init__(self, image_shape=None, n_blurs=6):
         self.image_shape = image_shape
@@ -129,6 +135,8 @@ class Shuffle(DataNegatives):
     A `share` of the columns takes part, drawn anew for every row.
     """
 
+    needs_company = True
+
     def __init__(self, share=1.0):
         self.share = share
 
@@ -178,6 +186,9 @@ class OwnRows(Pool):
     def __init__(self, rows):
         self.rows = rows
 
+    def __repr__(self, N_CHAR_MAX=700):
+        return f"OwnRows(<rows of shape {np.shape(self.rows)}>)"
+
 
 class HeldOutClasses(Pool):
     """Rows of the given `classes`: what is to be told from all else (rmwkwok, 2023).
@@ -193,6 +204,14 @@ class HeldOutClasses(Pool):
     def __init__(self, classes):
         self.classes = classes
 
+    def check(self):
+        super().check()
+        if not isinstance(self.classes, (list, tuple, range, np.ndarray)) or not len(self.classes):
+            raise ValueError(
+                f"HeldOutClasses({self.classes!r}) names no classes; give a list of labels, "
+                f"such as HeldOutClasses([9])."
+            )
+
     def draw(self, y, n_classes, draws, belief=None):
         return (draws.uniform(len(y), 1) * n_classes).long().clamp_(max=n_classes - 1)
 
@@ -203,7 +222,20 @@ class Corruption(DataNegatives):
     def __init__(self, function):
         self.function = function
 
+    def check(self):
+        super().check()
+        if not callable(self.function):
+            raise ValueError(
+                f"Corruption({self.function!r}) cannot be called; give a function (x, draws) -> "
+                f"wrong rows."
+            )
+
     def wrong_rows(self, x, draws, pool=None):
-        return checked_shape(
-            self.function(x.clone(), draws), x.shape, "negatives", "one wrong row per row"
-        )
+        wrong = self.function(x.clone(), draws)
+        checked_like(wrong, x, x.shape, "negatives", "one wrong row per row")
+        if not torch.isfinite(wrong).all():
+            raise ValueError(
+                "the callable given as negatives returned rows with NaN or infinity; let it return "
+                "finite numbers."
+            )
+        return wrong

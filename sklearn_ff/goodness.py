@@ -16,7 +16,7 @@ import torch
 from torch import nn
 from torch.autograd.function import once_differentiable
 
-from .parts import Family, Part, check_choice, check_number, checked_shape
+from .parts import Family, Part, check_choice, check_number, checked_like
 
 __all__ = [
     "ClassGroups",
@@ -67,7 +67,8 @@ class FunctionGoodness(Goodness):
         self.function = function
 
     def score(self, h):
-        return checked_shape(self.function(h), h.shape[:-1], "goodness", "one score per row of h")
+        g = self.function(h)
+        return checked_like(g, h, h.shape[:-1], "goodness", "one score per row of h")
 
 
 goodness = Family("goodness", Goodness, FunctionGoodness, "(h) -> scores")

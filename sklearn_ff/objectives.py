@@ -12,7 +12,7 @@ terms with g⁻ are averaged over the wrong candidates.
 
 from torch.nn.functional import logsigmoid, silu
 
-from .parts import Family, Part, check_number, checked_shape, is_number
+from .parts import Family, Part, check_number, checked_like, is_number
 
 __all__ = ["Logistic", "Margin", "Objective", "Softmax", "Swish", "SymBa", "objectives"]
 
@@ -41,7 +41,8 @@ class FunctionObjective(Objective):
         self.function = function
 
     def loss(self, scores, layer):
-        return checked_shape(self.function(scores), scores.shape[:1], "objective", "a loss per row")
+        loss = self.function(scores)
+        return checked_like(loss, scores, scores.shape[:1], "objective", "a loss per row")
 
 
 objectives = Family("objective", Objective, FunctionObjective, "(scores) -> losses")

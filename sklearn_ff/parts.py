@@ -7,7 +7,15 @@ import numbers
 import torch
 from sklearn.base import BaseEstimator
 
-__all__ = ["Draws", "Family", "Part", "check_choice", "check_number", "checked_shape"]
+__all__ = [
+    "Draws",
+    "Family",
+    "Part",
+    "check_choice",
+    "check_number",
+    "checked_like",
+    "checked_shape",
+]
 
 
 class Part(BaseEstimator):
@@ -84,6 +92,22 @@ def checked_shape(result, shape, parameter, meaning):
         raise ValueError(
             f"the callable given as {parameter} must return {meaning}: shape {tuple(shape)} was "
             f"expected, but it returned {tuple(result.shape)}."
+        )
+    return result
+
+
+def checked_like(result, like, shape, parameter, meaning):
+    """As `checked_shape`; and of the kind of `like`, with a gradient if that has one."""
+    checked_shape(result, shape, parameter, meaning)
+    if result.dtype != like.dtype or result.layout != like.layout:
+        raise ValueError(
+            f"the callable given as {parameter} returned {result.dtype}, {result.layout}; it must "
+            f"return {like.dtype}, {like.layout}, as it was given."
+        )
+    if like.requires_grad and not result.requires_grad:
+        raise ValueError(
+            f"the callable given as {parameter} returned a tensor without a gradient, from which "
+            f"nothing can be learned; write it with torch operations, without detach()."
         )
     return result
 

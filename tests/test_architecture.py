@@ -18,7 +18,7 @@ TABLE = [
     ["core.forward_forward"],
     ["core.callbacks"],
     ["core.engine"],
-    ["_machine", "_scoring"],
+    ["_machine", "_scoring", "_validation"],
     ["_base"],
     ["_learning"],
     ["_classifier", "_transformer"],

@@ -213,6 +213,23 @@ REFUSED = {
     "a list": (FFClassifier(negatives=lambda y, K, draws: y.tolist()), "torch tensor"),
     "floats": (FFClassifier(negatives=lambda y, K, draws: y[:, None] * 1.0), "of torch.int64"),
     "none": (FFClassifier(negatives=lambda y, K, draws: y[:, None][:, :0]), r"\(150, 1\) was"),
+    "whole rows": (FFTransformer(negatives=Corruption(lambda x, draws: x.long())), "float"),
+    "no numbers": (FFTransformer(negatives=Corruption(lambda x, draws: x * np.nan)), "finite"),
+    "no function": (FFTransformer(negatives=Corruption(3)), "cannot be called"),
+    "a set": (FFTransformer(negatives=HeldOutClasses({2})), "a list of labels"),
+    "a number": (FFTransformer(negatives=HeldOutClasses(2)), "a list of labels"),
+    "nan rows": (FFTransformer(negatives=OwnRows(np.full((3, 4), np.nan))), "OwnRows.*NaN"),
+    "many rows": (
+        FFTransformer(negatives=OwnRows(np.ones((50, 4))), goodness="readout"),
+        r"OwnRows\(<rows of shape \(50, 4\)>\)",
+    ),
+    "alone": (FFClassifier(negatives="pair_sum", prediction="head", batch_size=1), "1 sample"),
+    "detached": (FFClassifier(goodness=lambda h: h.detach().mean(-1)), "without a gradient"),
+    "other floats": (FFClassifier(goodness=lambda h: h.half().mean(-1)), "torch.float16"),
+    "rates": (FFTransformer(learning_rate_init=["a"]), "learning_rate_init"),
+    "infinite": (FFTransformer(learning_rate_init=[np.inf]), "learning_rate_init"),
+    "ragged": (FFTransformer(hidden_layer_sizes=[[3], [4, 5]]), "hidden_layer_sizes"),
+    "ragged layers": (FFTransformer(output_layers=[[0], [0, 1]]), "output_layers"),
     "no labels": (FFTransformer(negatives="hard"), "supervised=True"),
     "no rows": (FFTransformer(negatives="pair_sum", supervised=True), "supervised=False"),
     "no classes": (FFTransformer(goodness="readout"), "supervised=True"),
@@ -257,6 +274,32 @@ def test_learning_with_and_without_labels_is_not_mixed():
     assert not hasattr(fitted, "classes_")
     with pytest.raises(ValueError, match="architecture has changed"):
         fitted.set_params(supervised=True, negatives="uniform").fit(X, y)
+
+
+def test_learning_labels_after_none_is_refused():
+    X, y = DIGITS
+    fitted = small().partial_fit(X)
+    with pytest.raises(ValueError, match="architecture has changed"):
+        fitted.set_params(supervised=True).partial_fit(X, y, classes=range(10))
+
+
+def test_a_changed_output_waits_for_the_next_fit():
+    fitted = small().fit(IRIS[0])
+    before = fitted.transform(IRIS[0])
+    np.testing.assert_array_equal(fitted.set_params(output="triangle").transform(IRIS[0]), before)
+    assert not np.array_equal(fitted.fit(IRIS[0]).transform(IRIS[0]), before)
+
+
+def test_frames_of_single_precision_stay_so():
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(IRIS[0].astype(np.float32))
+    assert small().fit_transform(frame).dtype == np.float32
+
+
+def test_own_rows_need_no_names():
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(IRIS[0], columns=list("abcd"))
+    assert small(negatives=OwnRows(IRIS[0])).fit(frame).n_iter_ == 5
 
 
 def test_a_warm_start_goes_on_with_the_weights_and_begins_a_history():
