@@ -155,7 +155,7 @@ class Shuffle(DataNegatives):
 
 @negatives.register("noise")
 class Noise(DataNegatives):
-    """x + `scale`·standard normal noise, in units of the scaled columns; weak, for comparison."""
+    """x + `scale`·standard normal noise, in units of the scaled columns."""
 
     def __init__(self, scale=1.0):
         self.scale = scale

@@ -49,7 +49,9 @@ def scaler_for(X, weight, scaling, dtype):
     variance = np.where(constant, 0.0, variance)
     common = np.sqrt(variance.mean()) or 1.0
     divisor = np.sqrt(variance) if scaling == "standard" else np.full_like(mean, common)
-    divisor = np.where(constant, np.maximum(1.0, np.abs(mean)), divisor)
+    # A constant one takes the common unit, so that values never seen weigh the same in any unit.
+    least = common if scaling == "shared" else 1.0
+    divisor = np.where(constant, np.maximum(least, np.abs(mean)), divisor)
     return Scaler(*_cast(mean, divisor, dtype)), scaling, 1.0
 
 

@@ -33,6 +33,7 @@ HELD_OUT = 10_000
 def main():
     args = arguments()
     X, y, X_scored, y_scored = split(*load_images("mnist", args.folder), args)
+    X, X_scored = X.astype(np.float32), X_scored.astype(np.float32)
     strange = odd_rows(args)
     for seed in args.seeds:
         for name in args.features:
