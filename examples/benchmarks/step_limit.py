@@ -56,13 +56,12 @@ def measure(args, units, batch, precision):
     rng = np.random.default_rng(0)
     X = rng.random((steps * batch, N_FEATURES), dtype=np.float32)
     y = rng.integers(N_CLASSES, size=len(X))
-    params = {"negatives": "hard", "scaling": "shared", "learning_rate": "constant", "tol": 0.0}
+    params = {"negatives": "hard", "scaling": "shared"}
     FFClassifier(
         units,
         batch_size=batch,
         precision=precision,
         max_iter=pairs,
-        n_iter_no_change=pairs + 1,
         callbacks=[taken],
         random_state=0,
         **params,

@@ -1,0 +1,59 @@
+"""The softmax head learns the same in parts of a batch as from the whole, in bounded memory."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn.datasets import load_iris
+
+from sklearn_ff import FFClassifier
+from sklearn_ff.core import head
+from sklearn_ff.layers import activations
+
+X, y = load_iris(return_X_y=True)
+
+
+def fitted(**params):
+    params = {"max_iter": 5, "precision": "float64", "prediction": "head", "n_threads": 1} | params
+    return FFClassifier((8, 6), random_state=0, **params).fit(X, y)
+
+
+def weights(clf):
+    return {name: w.numpy() for name, w in clf.net_.module_.state_dict().items()}
+
+
+@pytest.mark.parametrize("negatives", ["hard", "pair_sum"])
+@pytest.mark.parametrize("rows", [1, 40, 149])
+def test_learning_in_parts_equals_learning_at_once(monkeypatch, rows, negatives):
+    whole, sizes = fitted(negatives=negatives), []
+    monkeypatch.setattr(head, "FEATURE_BYTES", rows * 14 * 8)
+    loss = head.cross_entropy
+
+    def noted(logits, labels, **options):
+        sizes.append(len(labels))
+        return loss(logits, labels, **options)
+
+    monkeypatch.setattr(head, "cross_entropy", noted)
+    parted = fitted(negatives=negatives)
+    assert max(sizes) == rows and sum(sizes) == 5 * 150
+    for name, value in weights(whole).items():
+        np.testing.assert_allclose(
+            weights(parted)[name], value, rtol=1e-8, atol=1e-10, err_msg=name
+        )
+
+
+def test_wide_features_are_read_row_by_row_at_least(monkeypatch):
+    monkeypatch.setattr(head, "FEATURE_BYTES", 1)
+    assert fitted(max_iter=1).n_iter_ == 1
+
+
+def test_overwriting_what_nobody_reads_changes_nothing():
+    named = fitted(activation="relu")
+    kept = fitted(activation=torch.nn.functional.relu)
+    assert activations.get("relu").in_place and not activations.get(torch.relu).in_place
+    assert named.net_.module_.layers[0].in_place and not kept.net_.module_.layers[0].in_place
+    for name, value in weights(kept).items():
+        np.testing.assert_array_equal(weights(named)[name], value, err_msg=name)
+
+
+def test_peers_still_read_the_pre_activation():
+    assert fitted(peer_normalization=0.03).net_.module_.layers[0].in_place is None
