@@ -13,7 +13,8 @@ X, y = load_iris(return_X_y=True)
 
 
 def fitted(**params):
-    params = {"max_iter": 5, "precision": "float64", "prediction": "head", "n_threads": 1} | params
+    # Adam divides by the size of a gradient, and would make rounding of the smallest ones visible.
+    params = {"max_iter": 5, "prediction": "head", "optimizer": "sgd", "n_threads": 1} | params
     return FFClassifier((8, 6), random_state=0, **params).fit(X, y)
 
 
