@@ -224,9 +224,8 @@ class BaseFF(BaseEstimator):
     def _parameter_groups(self, plan):
         """Rate and weight decay of every layer, and of the head."""
         rates = numbers_of(self._rates())
-        if rates.ndim != 1 or rates.dtype.kind not in "iuf" or not (rates > 0).all():
-            rates = np.array([np.inf])
-        if not np.isfinite(rates).all():
+        numeric = rates.ndim == 1 and rates.dtype.kind in "iuf"
+        if not (numeric and (rates > 0).all() and np.isfinite(rates).all()):
             raise ValueError(
                 f"learning_rate_init={self.learning_rate_init!r} must be a positive number, or one "
                 f"per layer."
