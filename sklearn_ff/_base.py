@@ -10,9 +10,10 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.utils import check_random_state
 
 from ._machine import check_memory, multiplies_bfloat16, pick_device, torch_has
+from .augmentations import augmentations
 from .core.engine import FFNet, learners
 from .core.forward_forward import Layer, Network
-from .data_negatives import negatives
+from .data_negatives import is_image_shape, negatives
 from .exceptions import DivergenceError
 from .goodness import Readout, goodness
 from .layers import Dense, activations, normalizations
@@ -89,6 +90,7 @@ class BaseFF(BaseEstimator):
             part = family.get(value)
             part.check()
             setattr(plan, name, part)
+        self._read_images(plan)
         plan.units = checked_units(self.hidden_layer_sizes)
         plan.dropout, plan.peer_normalization = self.dropout, self.peer_normalization
         plan.dtype = "float64" if self._double(n_rows) else "float32"
@@ -116,6 +118,22 @@ class BaseFF(BaseEstimator):
                     f"with it the columns that overlay={self.overlay!r} has overwritten; use 'rms'."
                 )
         return plan
+
+    def _read_images(self, plan):
+        """How rows are read as images, and how these are varied in training."""
+        shape = plan.image_shape = checked_image_shape(self.image_shape, plan.n_features)
+        if shape is not None:
+            plan.negatives = plan.negatives.for_images(shape)
+        plan.augmentation = None
+        if self.augmentation is None:
+            return
+        plan.augmentation = augmentations.get(self.augmentation)
+        plan.augmentation.check()
+        if shape is None:
+            raise ValueError(
+                f"augmentation={self.augmentation!r} varies images, but nothing says how to read "
+                f"rows as images; set image_shape=(channels, height, width)."
+            )
 
     def _check_data_negatives(self, plan):
         """Refuse what cannot be learned or predicted where layers see no labels."""
@@ -324,6 +342,24 @@ def checked_units(sizes):
             f"one per layer."
         )
     return units.tolist()
+
+
+def checked_image_shape(shape, n_features):
+    """(channels, height, width), if that is what `shape` is and the rows have so many columns."""
+    if shape is None:
+        return None
+    if not is_image_shape(shape):
+        raise ValueError(
+            f"image_shape={shape!r} is no shape of an image; give (channels, height, width), such "
+            f"as (1, 28, 28)."
+        )
+    channels, height, width = (int(n) for n in shape)
+    if channels * height * width != n_features:
+        raise ValueError(
+            f"image_shape={tuple(shape)!r} means {channels * height * width} pixels, but X has "
+            f"{n_features} features; give (channels, height, width) of the images in X."
+        )
+    return channels, height, width
 
 
 def numbers_of(value):

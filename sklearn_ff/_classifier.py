@@ -47,6 +47,12 @@ class FFClassifier(ClassifierMixin, Learner):
         How columns are scaled, by statistics of the training rows; see :mod:`sklearn_ff.scaling`.
     schedule : {"simultaneous", "greedy"}, default="simultaneous"
         All layers learn from every batch, or one layer is trained after another.
+    image_shape : tuple of int or None, default=None
+        How a row is read as an image: (channels, height, width).
+    augmentation : {"shifts"}, Augmentation, callable or None, default=None
+        How training images are varied, anew in every batch: by shifts of up to two pixels, or by a
+        transform of one image such as those of torchvision.transforms.v2; see
+        :mod:`sklearn_ff.augmentations`.
     prediction : {"goodness", "head", "hybrid"}, default="goodness"
         By the goodness of every label (one pass per label), by a softmax head (one pass), or by the
         goodness of the five labels that the head finds most likely.
@@ -187,6 +193,8 @@ class FFClassifier(ClassifierMixin, Learner):
         input_normalization="none",
         scaling="auto",
         schedule="simultaneous",
+        image_shape=None,
+        augmentation=None,
         prediction="goodness",
         prediction_layers="all",
         dropout=0.0,
@@ -224,6 +232,8 @@ class FFClassifier(ClassifierMixin, Learner):
         self.input_normalization = input_normalization
         self.scaling = scaling
         self.schedule = schedule
+        self.image_shape = image_shape
+        self.augmentation = augmentation
         self.prediction = prediction
         self.prediction_layers = prediction_layers
         self.dropout = dropout

@@ -20,6 +20,7 @@ from skorch.callbacks import PrintLog
 from ._base import FAMILIES, ONE_BATCH, BaseFF, continue_from, initialize
 from ._scoring import Accuracy, likeliest_scale, network_scores
 from ._validation import checked_own_rows, checked_weight, heavy, refuse_unseen, validate_rows
+from .augmentations import Augmentation, Views
 from .core.callbacks import Decay, DivergenceGuard, FlatLoss, Validation, checked_callback
 from .core.engine import Rows, n_parts
 from .data_negatives import HeldOutClasses, OwnRows
@@ -45,6 +46,8 @@ class Learner(BaseFF):
         **{name: [str, callable, family.base] for name, family in FAMILIES.items()},
         "scaling": [StrOptions({"auto", "standard", "shared", "none"})],
         "schedule": [StrOptions({"simultaneous", "greedy"})],
+        "image_shape": ["array-like", None],
+        "augmentation": [str, callable, Augmentation, None],
         "dropout": [Interval(Real, 0, 1, closed="left")],
         "peer_normalization": [Interval(Real, 0, None, closed="left")],
         "optimizer": [str, type],
@@ -251,7 +254,7 @@ class Learner(BaseFF):
         if pool is not None:
             network.pool = self._pool(plan, network, *pool)
         try:
-            net.train(self._rows(plan, network, *data))
+            net.train(self._rows(plan, network, draws, *data))
         except DivergenceError:
             net.optimizer_.state.clear()  # its moments are not finite any more
             self._keep(plan, net, data, epochs, old, resume)
@@ -274,13 +277,16 @@ class Learner(BaseFF):
             return max(10, -(-UPDATES // n_batches))
         return int(self.max_iter)
 
-    def _rows(self, plan, network, X, codes, weight):
+    def _rows(self, plan, network, draws, X, codes, weight):
         """Copies on the device; weights have mean 1, so that a batch's loss is not biased."""
         dtype = getattr(torch, plan.dtype)
         x = torch.tensor(X).to(plan.device) if isinstance(X, np.ndarray) else X.copy()
         y = torch.as_tensor(codes, dtype=torch.int64).to(plan.device)
         weight = torch.as_tensor(weight / weight.mean(), dtype=dtype).to(plan.device)
-        return Rows(x, y, weight, network.scaler, dtype)
+        views = None
+        if plan.augmentation is not None:
+            views = Views(plan.augmentation, plan.image_shape, draws, plan.negatives.n_views)
+        return Rows(x, y, weight, network.scaler, dtype, views)
 
     def _callbacks(self, plan, n_batches, X, held_out, resume):
         """Ours first, then copies of the user's."""

@@ -35,7 +35,8 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learner):
     supervised : bool, default=False
         Whether to learn from labels, as FFClassifier does, and transform under the neutral label.
         Otherwise y is ignored, unless `negatives` are held-out classes.
-    activation, overlay, goodness, normalization, scaling, schedule, dropout, peer_normalization, \
+    activation, overlay, goodness, normalization, scaling, schedule, image_shape, augmentation, \
+            dropout, peer_normalization, \
             optimizer, optimizer_params, learning_rate, alpha, batch_size, \
             max_iter, shuffle, tol, n_iter_no_change, warm_start, callbacks, device, precision, \
             n_threads, verbose, random_state
@@ -131,6 +132,8 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learner):
         output="activity",
         scaling="auto",
         schedule="simultaneous",
+        image_shape=None,
+        augmentation=None,
         dropout=0.0,
         peer_normalization=0.0,
         optimizer="adam",
@@ -164,6 +167,8 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learner):
         self.output = output
         self.scaling = scaling
         self.schedule = schedule
+        self.image_shape = image_shape
+        self.augmentation = augmentation
         self.dropout = dropout
         self.peer_normalization = peer_normalization
         self.optimizer = optimizer

@@ -56,12 +56,23 @@ def others(n, draws):
 
 @negatives.register("pair_sum")
 class PairSum(DataNegatives):
-    """x + x against x + x', x' another row (Chen et al., 2025); halved, so that x stays x."""
+    """x + x against x + x', x' another row (Chen et al., 2025); halved, so that x stays x.
+
+    With an augmentation the first x, the second and x' are each varied by themselves, as in the
+    authors' program.
+    """
 
     needs_company = True
+    n_views = 2
 
     def wrong_rows(self, x, draws, pool=None):
         return (x + x[others(len(x), draws)]) / 2
+
+    def candidates(self, x, draws, pool=None):
+        if x.dim() == 2:
+            return super().candidates(x, draws, pool)
+        first, second = x.unbind(1)
+        return torch.stack([first + second, first + second[others(len(x), draws)]], 1) / 2
 
 
 @negatives.register("hybrid_mask")
@@ -88,6 +99,9 @@ class HybridMask(DataNegatives):
                 f"HybridMask(image_shape={self.image_shape!r}) is no shape of an image; give "
                 f"(channels, height, width), such as (1, 28, 28), or None for rows without a shape."
             )
+
+    def for_images(self, image_shape):
+        return HybridMask(self.image_shape or image_shape, self.n_blurs)
 
     def wrong_rows(self, x, draws, pool=None):
         mask = self._mask(x, draws)

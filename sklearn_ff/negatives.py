@@ -24,6 +24,7 @@ class Negatives(Part):
     needs_head = False
     never_true = True
     redraw = "batch"
+    n_views = 1  # how many views of a row an augmentation is to give
 
     def check(self):
         check_choice(self, "redraw", ("batch", "epoch", "once"))
@@ -38,6 +39,10 @@ class Negatives(Part):
     def candidates(self, x, draws, pool=None):
         """The rows of the candidates: (rows, features), or (rows, candidates, features)."""
         return x
+
+    def for_images(self, image_shape):
+        """This part, told how the rows are to be read."""
+        return self
 
 
 class FunctionNegatives(Negatives):

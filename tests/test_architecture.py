@@ -12,7 +12,8 @@ PACKAGE = ROOT.name
 TABLE = [
     ["exceptions", "_version", "core"],
     ["parts"],
-    ["overlays", "negatives", "goodness", "objectives", "layers", "scaling", "optimizers"],
+    ["overlays", "negatives", "goodness", "objectives", "layers", "augmentations"],
+    ["scaling", "optimizers"],
     ["data_negatives"],
     ["core.head"],
     ["core.forward_forward"],

@@ -25,13 +25,14 @@ class Rows:
     """Training rows as a skorch dataset: x, labels and weights, the columns scaled by `scaler`.
 
     x is a tensor, and then scaled in place once, or numpy or sparse rows, scaled as they are read.
+    With `views`, raw rows are varied by it in every batch, and scaled after that.
     """
 
-    def __init__(self, x, y, weight, scaler, dtype):
+    def __init__(self, x, y, weight, scaler, dtype, views=None):
         self.x, self.y, self.weight = x, y, weight
-        self.scaler, self.dtype = scaler, dtype
+        self.scaler, self.dtype, self.views = scaler, dtype, views
         self.wrong = None
-        if isinstance(x, torch.Tensor):
+        if isinstance(x, torch.Tensor) and views is None:
             scaler.scale_(x)
 
     def __len__(self):
@@ -42,12 +43,19 @@ class Rows:
         return self.rows(index), self.y[index], self.weight[index], wrong
 
     def rows(self, index):
+        if self.views is not None:
+            return self.scaler.scale_(self.views(self._raw(index)))
+        return self._raw(index) if self._scaled() else self.scaler.scale_(self._raw(index))
+
+    def _scaled(self):
+        return isinstance(self.x, torch.Tensor)
+
+    def _raw(self, index):
         if isinstance(self.x, torch.Tensor):
             return self.x[index]
         index = index.cpu().numpy() if isinstance(index, torch.Tensor) else index
         rows = self.x[index].toarray() if issparse(self.x) else self.x[index]
-        rows = torch.tensor(rows, dtype=self.dtype, device=self.scaler.shift.device)
-        return self.scaler.scale_(rows)
+        return torch.tensor(rows, dtype=self.dtype, device=self.scaler.shift.device)
 
 
 def n_parts(n, size):
