@@ -1,7 +1,6 @@
 """What the estimators share: parameters → parts → network → skorch net, and the fitted state."""
 
 from contextlib import contextmanager
-from itertools import pairwise
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,13 +9,23 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.utils import check_random_state
 
 from ._machine import check_memory, multiplies_bfloat16, pick_device, torch_has
+from ._plan import (
+    check_overlay,
+    checked_image_shape,
+    checked_units,
+    counted_layers,
+    numbers_of,
+    owns_label_weights,
+    transforms,
+)
+from .activities import activations, normalizations
 from .augmentations import augmentations
 from .core.engine import FFNet, learners
 from .core.forward_forward import Layer, Network
-from .data_negatives import is_image_shape, negatives
+from .data_negatives import negatives
 from .exceptions import DivergenceError
 from .goodness import Readout, goodness
-from .layers import Dense, activations, normalizations
+from .layers import checked_layers
 from .objectives import objectives
 from .optimizers import optimizer_class
 from .overlays import Encoder, overlays
@@ -90,10 +99,11 @@ class BaseFF(BaseEstimator):
             part = family.get(value)
             part.check()
             setattr(plan, name, part)
-        self._read_images(plan)
-        plan.units = checked_units(self.hidden_layer_sizes)
-        plan.dropout, plan.peer_normalization = self.dropout, self.peer_normalization
         plan.dtype = "float64" if self._double(n_rows) else "float32"
+        self._read_images(plan)
+        plan.kinds = checked_layers(self.layers, checked_units(self.hidden_layer_sizes))
+        self._read_shapes(plan)
+        plan.dropout, plan.peer_normalization = self.dropout, self.peer_normalization
         plan.prediction = self.prediction
         plan.layers = counted_layers(self.prediction_layers, len(plan.units), self.LAYERS)
         plan.head = plan.negatives.needs_head or self.prediction in ("head", "hybrid")
@@ -111,12 +121,7 @@ class BaseFF(BaseEstimator):
         labelled = plan.negatives.labelled and plan.n_classes > 1
         plan.shows_labels = labelled and not plan.goodness.scores_classes
         if plan.shows_labels:
-            plan.overlay.check_room(n_features, n_classes)
-            if plan.overlay.overwrites and plan.input_normalization.centers:
-                raise ValueError(
-                    f"input_normalization={self.input_normalization!r} moves a row's mean, and "
-                    f"with it the columns that overlay={self.overlay!r} has overwritten; use 'rms'."
-                )
+            check_overlay(plan)
         return plan
 
     def _read_images(self, plan):
@@ -124,6 +129,7 @@ class BaseFF(BaseEstimator):
         shape = plan.image_shape = checked_image_shape(self.image_shape, plan.n_features)
         if shape is not None:
             plan.negatives = plan.negatives.for_images(shape)
+            plan.overlay = plan.overlay.for_images(shape)
         plan.augmentation = None
         if self.augmentation is None:
             return
@@ -133,6 +139,22 @@ class BaseFF(BaseEstimator):
             raise ValueError(
                 f"augmentation={self.augmentation!r} varies images, but nothing says how to read "
                 f"rows as images; set image_shape=(channels, height, width)."
+            )
+
+    def _read_shapes(self, plan):
+        """Sizes of the layers, from a network without memory; what this machine cannot hold."""
+        plan.shows_labels, plan.low_precision = False, False
+        with torch.device("meta"):
+            found = transforms(plan)
+        plan.units = [transform.n_outputs for transform in found]
+        plan.width = max(transform.n_units for transform in found)
+        plan.large = max(transform.n_products for transform in found) >= LARGE_LAYER
+        own = plan.n_classes * sum(transform.n_biases for transform in found)
+        check_memory(own + sum(p.numel() for t in found for p in t.parameters()), plan.dtype)
+        if self.peer_normalization and any(kind.reads_images for kind in plan.kinds):
+            raise ValueError(
+                f"peer_normalization={self.peer_normalization!r} compares units that see the same, "
+                f"as those of dense layers do; set it to 0 with layers of images."
             )
 
     def _check_data_negatives(self, plan):
@@ -180,25 +202,17 @@ class BaseFF(BaseEstimator):
             "shift": scaler.shift.numpy().copy(),
             "divisor": scaler.divisor.numpy().copy(),
         }
-        sizes = [plan.n_features, *plan.units]
-        large = max(i * o for i, o in pairwise(sizes)) >= LARGE_LAYER
-        if self.precision == "auto" and large and plan.dtype == "float32":
+        if self.precision == "auto" and plan.large and plan.dtype == "float32":
             plan.low_precision = plan.scaling == "shared" and multiplies_bfloat16(plan.device)
         strength = plan.overlay.strength
         plan.strength = float(rms) if strength == "auto" else float(strength)
 
     def _network(self, plan):
         """The network a plan describes, its weights not yet drawn."""
-        check_memory(plan)
-        layers, n_inputs = [], plan.n_features
-        for index, n_units in enumerate(plan.units):
-            own = owns_label_weights(plan, index)
-            fan_in = n_inputs + (plan.n_classes if own else 0)
-            transform = Dense(n_inputs, n_units, fan_in, plan.low_precision)
-            layers.append(
-                Layer(index, transform, plan.n_classes, plan, plan.strength if own else None)
-            )
-            n_inputs = n_units
+        layers = []
+        for index, transform in enumerate(transforms(plan)):
+            strength = plan.strength if owns_label_weights(plan, index) else None
+            layers.append(Layer(index, transform, plan.n_classes, plan, strength))
         head = None
         if plan.head:
             width = sum(plan.units[index] for index in plan.layers)
@@ -327,63 +341,6 @@ def initialize(network, generator):
             layer.goodness.reset(generator)
 
 
-def owns_label_weights(plan, index):
-    """Whether layer `index` has input columns of the label's own."""
-    where = plan.overlay.label_layers if plan.shows_labels else "none"
-    return where == "all" or (where == "first" and index == 0)
-
-
-def checked_units(sizes):
-    """The numbers of units, one positive integer per layer."""
-    units = numbers_of(sizes)
-    if units.ndim != 1 or not len(units) or units.dtype.kind not in "iu" or units.min() < 1:
-        raise ValueError(
-            f"hidden_layer_sizes={sizes!r} must be a positive integer, or a sequence of them with "
-            f"one per layer."
-        )
-    return units.tolist()
-
-
-def checked_image_shape(shape, n_features):
-    """(channels, height, width), if that is what `shape` is and the rows have so many columns."""
-    if shape is None:
-        return None
-    if not is_image_shape(shape):
-        raise ValueError(
-            f"image_shape={shape!r} is no shape of an image; give (channels, height, width), such "
-            f"as (1, 28, 28)."
-        )
-    channels, height, width = (int(n) for n in shape)
-    if channels * height * width != n_features:
-        raise ValueError(
-            f"image_shape={tuple(shape)!r} means {channels * height * width} pixels, but X has "
-            f"{n_features} features; give (channels, height, width) of the images in X."
-        )
-    return channels, height, width
-
-
-def numbers_of(value):
-    """An array of at least one dimension; of objects, where `value` is ragged."""
-    try:
-        return np.atleast_1d(np.asarray(value))
-    except ValueError:
-        return np.empty(0, dtype=object)
-
-
-def counted_layers(choice, n_layers, parameter="prediction_layers"):
-    """Indices of the layers that count: "all", "skip_first", or the indices themselves."""
-    if isinstance(choice, str):
-        return list(range(1 if choice == "skip_first" and n_layers > 1 else 0, n_layers))
-    given = numbers_of(choice)
-    whole = given.ndim == 1 and len(given) and given.dtype.kind in "iu"
-    if not whole or given.min() < -n_layers or given.max() >= n_layers:
-        raise ValueError(
-            f"{parameter}={choice!r} names no layer, or one that is not there; the "
-            f"{n_layers} layers are 0 to {n_layers - 1}."
-        )
-    return sorted({int(i) % n_layers for i in given})
-
-
 def to_numpy(state):
     """A nested state with every tensor an owned numpy array."""
     return _convert(state, torch.Tensor, lambda t: t.detach().cpu().numpy().copy())
@@ -410,8 +367,10 @@ def continue_from(network, plan, old_net, old_plan):
         for name in ARCHITECTURE
         if describe(getattr(plan, name)) != describe(getattr(old_plan, name))
     ]
-    if plan.units != old_plan.units:
-        changed.append("hidden_layer_sizes")
+    if [*map(describe, plan.kinds)] != [*map(describe, old_plan.kinds)]:
+        changed.append("hidden_layer_sizes or layers")
+    if plan.image_shape != old_plan.image_shape:
+        changed.append("image_shape")
     if plan.scaling != old_plan.scaling:
         changed.append("scaling")
     if plan.dtype != old_plan.dtype:

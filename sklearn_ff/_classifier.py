@@ -25,7 +25,8 @@ class FFClassifier(ClassifierMixin, Learner):
         Number of units of every layer.
     activation : {"relu", "leaky_relu", "gelu", "tanh"} or callable, default="relu"
         Function of the pre-activation.
-    overlay : {"append", "replace", "add", "every_layer"}, Overlay or callable, default="append"
+    overlay : {"append", "replace", "add", "every_layer", "channel", "spatial"}, Overlay or \
+            callable, default="append"
         How a label is shown; see :mod:`sklearn_ff.overlays`.
     negatives : {"auto", "uniform", "hard", "all", "permuted", "pair_sum", "hybrid_mask", \
             "shuffle", "noise"}, Negatives or callable, default="auto"
@@ -47,6 +48,9 @@ class FFClassifier(ClassifierMixin, Learner):
         How columns are scaled, by statistics of the training rows; see :mod:`sklearn_ff.scaling`.
     schedule : {"simultaneous", "greedy"}, default="simultaneous"
         All layers learn from every batch, or one layer is trained after another.
+    layers : list of int or layer kinds, or None, default=None
+        Other layers instead of `hidden_layer_sizes`, such as ``[Conv2d(32, pool="max"), 500]``; see
+        :mod:`sklearn_ff.layers`. Those that read images need `image_shape`.
     image_shape : tuple of int or None, default=None
         How a row is read as an image: (channels, height, width).
     augmentation : {"shifts"}, Augmentation, callable or None, default=None
@@ -193,6 +197,7 @@ class FFClassifier(ClassifierMixin, Learner):
         input_normalization="none",
         scaling="auto",
         schedule="simultaneous",
+        layers=None,
         image_shape=None,
         augmentation=None,
         prediction="goodness",
@@ -232,6 +237,7 @@ class FFClassifier(ClassifierMixin, Learner):
         self.input_normalization = input_normalization
         self.scaling = scaling
         self.schedule = schedule
+        self.layers = layers
         self.image_shape = image_shape
         self.augmentation = augmentation
         self.prediction = prediction

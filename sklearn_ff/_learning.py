@@ -46,6 +46,7 @@ class Learner(BaseFF):
         **{name: [str, callable, family.base] for name, family in FAMILIES.items()},
         "scaling": [StrOptions({"auto", "standard", "shared", "none"})],
         "schedule": [StrOptions({"simultaneous", "greedy"})],
+        "layers": ["array-like", None],
         "image_shape": ["array-like", None],
         "augmentation": [str, callable, Augmentation, None],
         "dropout": [Interval(Real, 0, 1, closed="left")],

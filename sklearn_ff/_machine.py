@@ -2,7 +2,6 @@
 
 import os
 from contextlib import contextmanager
-from itertools import pairwise
 
 import numpy as np
 import torch
@@ -40,11 +39,9 @@ def multiplies_bfloat16(device):
     return any(able.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))
 
 
-def check_memory(plan):
+def check_memory(weights, dtype):
     """Raise before allocating where weights and optimizer state exceed the machine's memory."""
-    sizes = [plan.n_features, *plan.units]
-    weights = sum((i + plan.n_classes) * o for i, o in pairwise(sizes))
-    needed = 4 * weights * np.dtype(plan.dtype).itemsize  # weights, gradient, two moments
+    needed = 4 * weights * np.dtype(dtype).itemsize  # weights, gradient, two moments
     available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     if needed > available:
         raise FFMemoryError(

@@ -44,7 +44,7 @@ def network_scores(network, plan, X, layers=None):
     if layers is None and network.depth <= min(plan.layers):
         layers = [network.depth - 1]
     rule = (plan.prediction, plan.layers) if layers is None else ("goodness", layers)
-    width = max(plan.units) * (plan.n_classes if rule[0] != "head" else 1)
+    width = plan.width * (plan.n_classes if rule[0] != "head" else 1)
     return by_parts(
         network, plan, X, lambda x: label_scores(network, x, *rule), plan.n_classes, width
     )

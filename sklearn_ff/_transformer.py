@@ -35,11 +35,10 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learner):
     supervised : bool, default=False
         Whether to learn from labels, as FFClassifier does, and transform under the neutral label.
         Otherwise y is ignored, unless `negatives` are held-out classes.
-    activation, overlay, goodness, normalization, scaling, schedule, image_shape, augmentation, \
-            dropout, peer_normalization, \
-            optimizer, optimizer_params, learning_rate, alpha, batch_size, \
-            max_iter, shuffle, tol, n_iter_no_change, warm_start, callbacks, device, precision, \
-            n_threads, verbose, random_state
+    activation, overlay, goodness, normalization, scaling, schedule, layers, image_shape, \
+            augmentation, dropout, peer_normalization, optimizer, optimizer_params, \
+            learning_rate, alpha, batch_size, max_iter, shuffle, tol, n_iter_no_change, \
+            warm_start, callbacks, device, precision, n_threads, verbose, random_state
         As for :class:`FFClassifier`.
     objective : str, Objective or callable, default="auto"
         How scores become a loss; see :mod:`sklearn_ff.objectives`. "auto" is "swish" with labels,
@@ -132,6 +131,7 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learner):
         output="activity",
         scaling="auto",
         schedule="simultaneous",
+        layers=None,
         image_shape=None,
         augmentation=None,
         dropout=0.0,
@@ -167,6 +167,7 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learner):
         self.output = output
         self.scaling = scaling
         self.schedule = schedule
+        self.layers = layers
         self.image_shape = image_shape
         self.augmentation = augmentation
         self.dropout = dropout
@@ -291,8 +292,8 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learner):
             return network.features(network.see(x), read=read)
 
         with torch_threads(self.n_threads):
-            width = max(plan.units)
-            found = by_parts(network.eval(), plan, X, features, self._n_features_out, width)
+            n_out = self._n_features_out
+            found = by_parts(network.eval(), plan, X, features, n_out, max(plan.width, n_out))
             return found.astype(X.dtype, copy=False)
 
     def score_samples(self, X):
@@ -383,7 +384,8 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learner):
 
 
 def _triangle(layer, a, h):
-    return layer.normalization(torch.relu(a - a.mean(-1, keepdim=True)))
+    h = layer.transform.activity(a, lambda a: torch.relu(a - a.mean(-1, keepdim=True)))
+    return layer.normalization(h)
 
 
 OUTPUT = {"triangle": _triangle, "activity": lambda layer, a, h: layer.normalization(h)}

@@ -12,11 +12,13 @@ parameters the layer then owns; if it has `reset(generator)`, that draws its fir
 callable `(h) -> scores` serves as a goodness of the first kind.
 """
 
+import math
+
 import torch
 from torch import nn
 from torch.autograd.function import once_differentiable
 
-from .parts import Family, Part, check_choice, check_number, checked_like
+from .parts import Family, Part, check_choice, check_flag, check_number, checked_like
 
 __all__ = [
     "ClassGroups",
@@ -40,6 +42,10 @@ class Goodness(Part):
     def build(self, n_units, n_classes):
         """What the layer calls on its activities; may hold parameters of its own."""
         return self.score
+
+    def build_for(self, shape, n_classes):
+        """As `build`, for activities that read as (units,) or (channels, height, width)."""
+        return self.build(math.prod(shape), n_classes)
 
     def score(self, h):
         raise NotImplementedError
@@ -158,19 +164,54 @@ class Readout(Goodness):
     """g_c = v_c · h + b_c: a linear classifier inside the layer (Gong et al., 2025).
 
     `normalized` reads h at mean square 1; `learned=False` keeps V as drawn, so that only the layer
-    learns. The softmax head is a readout too: of the normalised activities of several layers.
+    learns. The softmax head is a readout too: of the normalised activities of several layers. In a
+    layer of images, `patch` reads the mean of h² over squares of so many pixels instead of h, which
+    is each patch's goodness in each channel (ASGE, 2025).
     """
 
     scores_classes = True
     sharpness = 0.2
 
-    def __init__(self, normalized=False, learned=True):
+    def __init__(self, normalized=False, learned=True, patch=None):
         self.normalized = normalized
         self.learned = learned
+        self.patch = patch
+
+    def check(self):
+        check_flag(self, "normalized")
+        check_flag(self, "learned")
+        if self.patch is not None:
+            check_number(self, "patch", at_least=1, whole=True)
 
     def build(self, n_units, n_classes):
         kind = LinearReadout if self.learned else FixedReadout
         return kind(n_units, n_classes, self.normalized)
+
+    def build_for(self, shape, n_classes):
+        if self.patch is None:
+            return super().build_for(shape, n_classes)
+        if len(shape) != 3 or min(shape[1:]) < self.patch:
+            raise ValueError(
+                f"{self!r} reads patches of {self.patch} x {self.patch} pixels, but a layer passes "
+                f"on {' x '.join(map(str, shape))} numbers; use a smaller patch, or none."
+            )
+        n_read = shape[0] * math.prod(n // self.patch for n in shape[1:])
+        return nn.Sequential(Patches(shape, self.patch), self.build(n_read, n_classes))
+
+
+class Patches(nn.Module):
+    """Mean of h² over squares of `size` pixels, channel by channel."""
+
+    def __init__(self, shape, size):
+        super().__init__()
+        self.shape, self.size = shape, size
+
+    def forward(self, h):
+        squares = nn.functional.avg_pool2d(h.square().reshape(-1, *self.shape), self.size)
+        return squares.reshape(*h.shape[:-1], -1)
+
+    def reset(self, generator):
+        """Nothing is drawn."""
 
 
 class LinearReadout(nn.Module):

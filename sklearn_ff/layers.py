@@ -1,114 +1,91 @@
-"""What a layer is made of besides its goodness: transform, activation, normalisation.
+"""Kinds of layers: dense, convolutional, locally connected.
 
-The contracts. A transform is a torch module with `n_units`: `transform(z, bias=None)` is linear in
-z, plus the layer's bias if it is given. An activation is any callable on tensors.
-A normalisation scales rows to a common length, so that only their direction is passed on:
-N(z) = center(z)·factor(mean square of center(z), width).
+The contract. A kind is a description. `build(shape, n_label_inputs, low_precision)` takes the shape
+of the layer's input, (features,) or (channels, height, width), and how many inputs of its own the
+label has, and returns a transform: a torch module that works on flat rows, with
+
+* `n_biases`, and `expand(b)`: one number per bias, or per unit, to one per unit;
+* `forward(z, bias=None)`: linear in z, plus the bias: pre-activations, `n_units` of them;
+* `activity(a, function)`: what is passed on, `n_outputs` numbers that read as `shape`;
+* `n_products`: multiply-adds per row; `reset(generator)`: draws the first weights.
 """
 
-from functools import partial
+import math
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-from .parts import Family, Part
+from .parts import Family, Part, check_choice, check_number, is_number
 
-__all__ = [
-    "Dense",
-    "LayerNorm",
-    "NoNorm",
-    "Normalization",
-    "Peers",
-    "RMSNorm",
-    "UnitNorm",
-    "activations",
-    "dropped",
-    "normalizations",
-]
+__all__ = ["Conv2d", "Dense", "LayerKind", "LocallyConnected2d", "layer_kinds"]
 
 
-class Normalization(Part):
-    """Base of a normalisation; see the module's docstring for the contract."""
+class LayerKind(Part):
+    """Base of a kind of layer; see the module's docstring for the contract."""
 
-    identity = False
-    centers = False
+    reads_images = False
 
-    def center(self, z):
-        return z
-
-    def factor(self, mean_square, width):
+    def build(self, shape, n_label_inputs=0, low_precision=False):
         raise NotImplementedError
 
-    def __call__(self, z):
-        z = self.center(z)
-        mean_square = torch.linalg.vecdot(z, z).unsqueeze(-1) / z.shape[-1]
-        return z * self.factor(mean_square, z.shape[-1])
+
+layer_kinds = Family("layers", LayerKind)
 
 
-# Far below the mean square of any living layer, and keeps a dead one at zero.
-_EPS = 1e-10
+@layer_kinds.register("dense")
+class Dense(LayerKind):
+    """`n_units` units that see everything."""
 
-normalizations = Family("normalization", Normalization)
+    def __init__(self, n_units=256):
+        self.n_units = n_units
 
+    def check(self):
+        check_number(self, "n_units", at_least=1, whole=True)
 
-@normalizations.register("rms")
-class RMSNorm(Normalization):
-    """Mean square 1 per unit (Hinton's code, 2022)."""
-
-    def factor(self, mean_square, width):
-        return (mean_square + _EPS).rsqrt()
-
-
-@normalizations.register("unit")
-class UnitNorm(Normalization):
-    """Length 1 (Hinton's text, 2022)."""
-
-    def factor(self, mean_square, width):
-        return (mean_square * width + _EPS).rsqrt()
+    def build(self, shape, n_label_inputs=0, low_precision=False):
+        n_inputs = math.prod(shape)
+        return Affine(n_inputs, int(self.n_units), n_inputs + n_label_inputs, low_precision)
 
 
-@normalizations.register("layer_norm")
-class LayerNorm(RMSNorm):
-    """Mean 0 and mean square 1 over the row's units, without learned scale (Ba et al., 2016)."""
+class ImageLayer(LayerKind):
+    """What layers that see images in patches share: geometry, normalisation and pooling."""
 
-    centers = True
+    reads_images = True
 
-    def center(self, z):
-        return z - z.mean(-1, keepdim=True)
+    def check(self):
+        for name in ("n_channels", "kernel_size", "stride", "pool_size"):
+            check_number(self, name, at_least=1, whole=True)
+        if not (isinstance(self.padding, str) and self.padding == "same"):
+            check_number(self, "padding", at_least=0, whole=True)
+        check_choice(self, "pool", ("none", "max", "mean"))
+        check_choice(self, "norm", ("none", "batch", "group"))
 
+    def build(self, shape, n_label_inputs=0, low_precision=False):
+        if len(shape) != 3:
+            raise ValueError(
+                f"{type(self).__name__} reads images, but what comes before it is "
+                f"{' x '.join(map(str, shape))} numbers in no order; set image_shape=(channels, "
+                f"height, width), and put dense layers last."
+            )
+        return self.transform(self, shape, n_label_inputs, low_precision)
 
-@normalizations.register("none")
-class NoNorm(Normalization):
-    """Rows as they are: the next layer can then read the goodness off their length."""
+    def pad(self):
+        return self.kernel_size // 2 if self.padding == "same" else int(self.padding)
 
-    identity = True
-
-    def factor(self, mean_square, width):
-        return torch.ones_like(mean_square)
-
-    def __call__(self, z):
-        return z
-
-
-class Activation(Part):
-    """A function of the pre-activation; `in_place`, if given, is the same and overwrites it."""
-
-    def __init__(self, function, in_place=None):
-        self.function = function
-        self.in_place = in_place
-
-    def __call__(self, a):
-        return self.function(a)
-
-
-activations = Family("activation", Activation, Activation, "(tensor) -> tensor")
-activations.register("relu")(partial(Activation, F.relu, torch.relu_))
-for _name in ("leaky_relu", "gelu", "tanh"):
-    activations.register(_name)(partial(Activation, getattr(F, _name)))
+    def maps(self, shape):
+        """(channels, height, width) before and after pooling."""
+        size = [(n + 2 * self.pad() - self.kernel_size) // self.stride + 1 for n in shape[1:]]
+        pooled = size if self.pool == "none" else [n // self.pool_size for n in size]
+        if min(pooled) < 1:
+            raise ValueError(
+                f"{self!r} leaves no pixel of an image of {shape[1]} x {shape[2]}; use a smaller "
+                f"kernel_size or pool_size, or fewer layers."
+            )
+        return (int(self.n_channels), *size), (int(self.n_channels), *pooled)
 
 
-class Dense(nn.Module):
+class Affine(nn.Module):
     """W z + b; W starts normal with variance 1 / fan_in (Hinton's code, 2022).
 
     Low precision is for training alone: what a row scores must not depend on its company.
@@ -116,11 +93,16 @@ class Dense(nn.Module):
 
     def __init__(self, n_inputs, n_units, fan_in, low_precision=False):
         super().__init__()
-        self.n_units, self.fan_in, self.low_precision = n_units, fan_in, low_precision
+        self.n_units = self.n_biases = self.n_outputs = n_units
+        self.shape, self.n_products = (n_units,), n_inputs * n_units
+        self.fan_in, self.low_precision = fan_in, low_precision
         self.weight = nn.Parameter(torch.empty(n_units, n_inputs))
 
     def reset(self, generator):
         nn.init.normal_(self.weight, std=self.fan_in**-0.5, generator=generator)
+
+    def expand(self, b):
+        return b
 
     def forward(self, z, bias=None):
         if not (self.low_precision and self.training):
@@ -128,38 +110,207 @@ class Dense(nn.Module):
         a = F.linear(z.bfloat16(), self.weight.bfloat16()).to(self.weight.dtype)
         return a if bias is None else a + bias
 
-
-def dropped(h, share, draws):
-    """Activities with a `share` of the units at zero, the same for all candidates of a row."""
-    if draws is None or not share:
-        return h
-    kept = draws.uniform(len(h), 1, h.shape[-1]) >= share
-    return h * kept / (1 - share)
+    def activity(self, a, function):
+        return function(a)
 
 
-class Peers(nn.Module):
-    """Peer normalisation: units busier than their peers are pushed down, idle ones up.
+class Maps(nn.Module):
+    """What transforms of images share: flat rows in and out, normalisation, pooling."""
 
-    The running mean activity m_j of true rows is compared with its mean over the layer; the pull
-    `rate`·(m_j − mean m) acts on the pre-activation, so that it revives dead units (Hinton, 2022).
-    Rows count by their weight. m is that of the batches before, so that a batch may come in parts:
-    it takes in the whole of them at `end_batch`.
+    def __init__(self, kind, shape, n_label_inputs, low_precision=False):
+        super().__init__()
+        self.kind, self.shape_in, self.low_precision = kind, shape, low_precision
+        self.maps, self.shape = kind.maps(shape)
+        self.n_units, self.n_outputs = math.prod(self.maps), math.prod(self.shape)
+        self.fan_in = shape[0] * kind.kernel_size**2 + n_label_inputs
+        channels = self.maps[0]
+        norms = {
+            "none": lambda: None,
+            "batch": lambda: RightBatchNorm(channels),
+            "group": lambda: Grouped(n_groups(channels), channels),
+        }
+        self.norm = norms[kind.norm]()
+
+    def reset(self, generator):
+        nn.init.normal_(self.weight, std=self.fan_in**-0.5, generator=generator)
+
+    def images(self, z):
+        return z.reshape(-1, *self.shape_in)
+
+    def activity(self, a, function):
+        if self.norm is not None:
+            a = self.norm(a, self.maps)
+        h = function(a)
+        if self.kind.pool == "none":
+            return h
+        pool = F.max_pool2d if self.kind.pool == "max" else F.avg_pool2d
+        pooled = pool(h.reshape(-1, *self.maps), self.kind.pool_size)
+        return pooled.reshape(*h.shape[:-1], self.n_outputs)
+
+
+class Convolution(Maps):
+    """One kernel per channel, the same at every place of the image."""
+
+    def __init__(self, kind, shape, n_label_inputs, low_precision=False):
+        super().__init__(kind, shape, n_label_inputs, low_precision)
+        size = (shape[0], kind.kernel_size, kind.kernel_size)
+        self.weight = nn.Parameter(torch.empty(self.maps[0], *size))
+        self.n_biases = self.maps[0]
+        self.n_products = self.weight.numel() * math.prod(self.maps[1:])
+
+    def expand(self, b):
+        """A number per channel stands at every place of its map."""
+        n_places = self.n_units // self.n_biases
+        return b if b.shape[-1] == self.n_units else b.repeat_interleave(n_places, -1)
+
+    def forward(self, z, bias=None):
+        geometry = {"stride": self.kind.stride, "padding": self.kind.pad()}
+        if self.low_precision and self.training:
+            images, weight = self.images(z).bfloat16(), self.weight.bfloat16()
+            a = F.conv2d(images, weight, **geometry).to(self.weight.dtype)
+            a = a if bias is None else a + bias[:, None, None]
+        else:
+            a = F.conv2d(self.images(z), self.weight, bias, **geometry)
+        return a.reshape(*z.shape[:-1], self.n_units)
+
+
+class LocalPatches(Maps):
+    """A kernel of its own for every channel and place."""
+
+    def __init__(self, kind, shape, n_label_inputs, low_precision=False):
+        super().__init__(kind, shape, n_label_inputs, low_precision)
+        n_places, n_inputs = math.prod(self.maps[1:]), shape[0] * kind.kernel_size**2
+        self.weight = nn.Parameter(torch.empty(n_places, n_inputs, self.maps[0]))
+        self.n_biases, self.n_products = self.n_units, self.weight.numel()
+
+    def expand(self, b):
+        return b
+
+    def forward(self, z, bias=None):
+        patches = F.unfold(
+            self.images(z),
+            self.kind.kernel_size,
+            stride=self.kind.stride,
+            padding=self.kind.pad(),
+        ).permute(2, 0, 1)
+        weight = self.weight
+        if self.low_precision and self.training:
+            patches, weight = patches.bfloat16(), weight.bfloat16()
+        a = torch.bmm(patches, weight).to(self.weight.dtype)  # (places, rows, channels)
+        a = a.permute(1, 2, 0).reshape(*z.shape[:-1], self.n_units)
+        return a if bias is None else a + bias
+
+
+class RightBatchNorm(nn.Module):
+    """(a − μ_c)/σ_c · γ_c + β_c per channel c; μ, σ are of the batch's right candidates.
+
+    Wrong candidates are seen as the right ones are, else a layer could tell them by their
+    statistics. Where nothing is learned (prediction, the head, layers taught before) the running
+    averages serve, so that what a row is worth does not depend on its company (Ioffe and Szegedy,
+    2015).
     """
 
-    def __init__(self, n_units, rate):
+    def __init__(self, n_channels, momentum=0.1, eps=1e-5):
         super().__init__()
-        self.rate = rate
-        self.register_buffer("mean", torch.full((n_units,), 0.5))
-        self.parts = []  # of the batch so far: weighted sums of activities, sums of weights
+        self.momentum, self.eps = momentum, eps
+        self.weight = nn.Parameter(torch.ones(n_channels))
+        self.bias = nn.Parameter(torch.zeros(n_channels))
+        self.register_buffer("running_mean", torch.zeros(n_channels))
+        self.register_buffer("running_var", torch.ones(n_channels))
 
-    def forward(self, a, h, weight):
-        if not self.rate:
-            return 0.0
-        self.parts.append((weight @ h[:, 0].detach(), weight.sum()))
-        return self.rate * (weight @ a[:, 0] @ (self.mean - self.mean.mean()))
+    def forward(self, a, maps):
+        batch = self.training and torch.is_grad_enabled()
+        if batch and a.shape[1] > 1:
+            return self._by_the_right_ones(a, maps)
+        out = F.batch_norm(
+            a.reshape(-1, *maps),
+            self.running_mean,
+            self.running_var,
+            self.weight,
+            self.bias,
+            batch,
+            self.momentum,
+            self.eps,
+        )
+        return out.reshape(a.shape)
 
-    def end_batch(self):
-        if self.parts:
-            activity, weight = map(sum, zip(*self.parts, strict=True))
-            self.mean.lerp_(activity / weight, 0.1)
-            self.parts = []
+    def _by_the_right_ones(self, a, maps):
+        places = a.reshape(*a.shape[:2], maps[0], -1)
+        var, mean = torch.var_mean(places[:, 0], (0, 2), unbiased=False)
+        n = places[:, 0, 0].numel()
+        self.running_mean.lerp_(mean.detach(), self.momentum)
+        self.running_var.lerp_(var.detach() * n / max(1, n - 1), self.momentum)
+        scale = self.weight * (var + self.eps).rsqrt()
+        shift = self.bias - mean * scale
+        return (places * scale[:, None] + shift[:, None]).reshape(a.shape)
+
+
+def n_groups(n_channels):
+    """Groups of 16 channels or more: in a group of one, a label shown to all places is lost."""
+    return next(n for n in range(max(1, n_channels // 16), 0, -1) if n_channels % n == 0)
+
+
+class Grouped(nn.GroupNorm):
+    """Group normalisation of every candidate by itself (Wu and He, 2018)."""
+
+    def forward(self, a, maps):
+        return super().forward(a.reshape(-1, *maps)).reshape(a.shape)
+
+
+@layer_kinds.register("conv2d")
+class Conv2d(ImageLayer):
+    """A convolution of `n_channels` kernels over an image, then its normalisation and pooling.
+
+    `padding="same"` keeps an image's size (kernels of odd size, stride 1). `norm` is "none",
+    "batch" (statistics of the right candidates) or "group"; `pool` is "none", "max" or "mean" over
+    squares of `pool_size`, after the activation. The bias is one per channel.
+    """
+
+    transform = Convolution
+
+    def __init__(
+        self,
+        n_channels=32,
+        kernel_size=3,
+        *,
+        stride=1,
+        padding="same",
+        norm="none",
+        pool="none",
+        pool_size=2,
+    ):
+        self.n_channels = n_channels
+        self.kernel_size = kernel_size
+        self.stride = stride
+        self.padding = padding
+        self.norm = norm
+        self.pool = pool
+        self.pool_size = pool_size
+
+
+@layer_kinds.register("locally_connected2d")
+class LocallyConnected2d(Conv2d):
+    """Local receptive fields without shared weights (Hinton, 2022); parameters as of Conv2d."""
+
+    transform = LocalPatches
+
+
+def checked_layers(layers, sizes):
+    """The kinds of the layers: those given, or dense ones of `sizes` units."""
+    if layers is None:
+        return [Dense(n) for n in sizes]
+    kinds = [Dense(int(k)) if is_number(k, whole=True) else layer_kinds.get(k) for k in layers]
+    if not kinds:
+        raise ValueError("layers=[] is an empty list; give at least one layer.")
+    for kind in kinds:
+        kind.check()
+    return kinds
+
+
+def built(kinds, shape, n_label_inputs, low_precision):
+    """The transforms of all layers, each on what the one before passes on."""
+    transforms = []
+    for kind, n_own in zip(kinds, n_label_inputs, strict=True):
+        transforms.append(kind.build(shape, n_own, low_precision))
+        shape = transforms[-1].shape
+    return transforms

@@ -24,7 +24,17 @@ from torch.nn.functional import embedding
 
 from .parts import Family, Part, check_number
 
-__all__ = ["Add", "Append", "Encoder", "EveryLayer", "Overlay", "Replace", "overlays"]
+__all__ = [
+    "Add",
+    "Append",
+    "Channel",
+    "Encoder",
+    "EveryLayer",
+    "Overlay",
+    "Replace",
+    "Spatial",
+    "overlays",
+]
 
 
 class Overlay(Part):
@@ -32,6 +42,8 @@ class Overlay(Part):
 
     label_layers = "none"
     overwrites = False
+    local = False  # whether only receptive fields that cover certain columns see the label
+    plane = False  # whether the label has a weight of its own for every unit of a map
     strength = 1.0
 
     def check(self):
@@ -46,6 +58,10 @@ class Overlay(Part):
 
     def check_room(self, n_features, n_classes):
         """Raise ValueError where this overlay cannot show so many classes in so many features."""
+
+    def for_images(self, image_shape):
+        """This part, told how the rows are to be read."""
+        return self
 
 
 overlays = Family(
@@ -62,9 +78,30 @@ class Append(Overlay):
     """
 
     label_layers = "first"
+    local = True
 
     def __init__(self, strength="auto"):
         self.strength = strength
+
+
+@overlays.register("channel")
+class Channel(Overlay):
+    """One more plane per class over an image, so that every receptive field sees the label.
+
+    With `learned=False` the plane of the class shown is of one value, `strength`, and the first
+    layer sees it through one weight per class and channel; with `learned=True` every unit has a
+    weight of its own for every class, which is a plane that is learned.
+    """
+
+    label_layers = "first"
+
+    def __init__(self, learned=False, strength="auto"):
+        self.learned = learned
+        self.strength = strength
+
+    @property
+    def plane(self):
+        return bool(self.learned)
 
 
 @overlays.register("every_layer")
@@ -86,7 +123,7 @@ class Replace(Overlay):
     """
 
     label_layers = "first"
-    overwrites = True
+    overwrites = local = True
 
     def __init__(self, features="first", strength="auto"):
         self.features = features
@@ -149,6 +186,45 @@ class Add(Overlay):
             )
 
 
+@overlays.register("spatial")
+class Spatial(Overlay):
+    """A wave over the whole image, its direction told by the class (Scodellaro et al., 2023).
+
+    Class c adds √2 cos(2π r·d_c / `wavelength`) at place r of every channel, the directions d_c
+    spread over half a turn: whatever patch of the image a unit sees, it sees the label.
+    """
+
+    needs_image = True
+
+    def __init__(self, wavelength=5.0, image_shape=None, strength="auto"):
+        self.wavelength = wavelength
+        self.image_shape = image_shape
+        self.strength = strength
+
+    def check(self):
+        super().check()
+        check_number(self, "wavelength", above=0)
+
+    def for_images(self, image_shape):
+        return Spatial(self.wavelength, self.image_shape or image_shape, self.strength)
+
+    def check_room(self, n_features, n_classes):
+        if self.image_shape is None:
+            raise ValueError(
+                "overlay='spatial' lays a wave over images, but nothing says how to read rows as "
+                "images; set image_shape=(channels, height, width)."
+            )
+
+    def code(self, n_features, n_classes):
+        channels, height, width = self.image_shape
+        turn = math.pi * torch.arange(n_classes, dtype=torch.float64) / n_classes
+        y = torch.arange(height, dtype=torch.float64)[:, None] - (height - 1) / 2
+        x = torch.arange(width, dtype=torch.float64) - (width - 1) / 2
+        along = turn.cos()[:, None, None] * x + turn.sin()[:, None, None] * y
+        wave = math.sqrt(2) * (2 * math.pi / self.wavelength * along).cos()
+        return wave.repeat(1, channels, 1).reshape(n_classes, n_features)
+
+
 def _waves(n_features, n_classes):
     j = torch.arange(n_features, dtype=torch.float64) + 0.5
     c = torch.arange(n_classes, dtype=torch.float64)[:, None] + 1
@@ -178,12 +254,14 @@ class Encoder(nn.Module):
         x = x.unsqueeze(1) if x.dim() == 2 else x
         base = self.normalization.center(self.overlay.base(x, self.n_classes))
         codes = self._codes(layer) if self.shows_labels else None
-        return Seen(self, base, layer.transform(base), codes, layer.bias)
+        bias = layer.transform.expand(layer.bias)
+        return Seen(self, base, layer.transform(base), codes, bias)
 
     def _codes(self, layer):
         """W·code[c] for every label and the neutral one: small, and once for all rows."""
         codes = layer.label_codes() if self.code is None else layer.transform(self.code)
-        return codes + layer.bias if self.normalization.identity else codes
+        bias = layer.transform.expand(layer.bias)
+        return codes + bias if self.normalization.identity else codes
 
     def mean_square(self, base, labels):
         """Of encode(x, labels): (rows, candidates, 1)."""

@@ -12,6 +12,7 @@ __all__ = [
     "Family",
     "Part",
     "check_choice",
+    "check_flag",
     "check_number",
     "checked_like",
     "checked_shape",
@@ -47,6 +48,12 @@ def check_choice(part, name, choices):
     value = getattr(part, name)
     if not (isinstance(value, str) and value in choices):
         raise ValueError(_misfit(part, name, f"one of {list(choices)}"))
+
+
+def check_flag(part, name):
+    """Raise ValueError unless a part's parameter is True or False."""
+    if not isinstance(getattr(part, name), bool):
+        raise ValueError(_misfit(part, name, "True or False"))
 
 
 def is_number(value, whole=False):

@@ -29,6 +29,8 @@ def classifier(**params):
     small = {"max_iter": 4, "batch_size": 40, "random_state": 0, "n_threads": 1}
     if part_of("negatives", params.get("negatives", "all")).of_rows:
         small["prediction"] = "head"
+    if getattr(part_of("overlay", params.get("overlay", "append")), "needs_image", False):
+        small["image_shape"] = (1, 2, 2)
     return FFClassifier((16, 12), **{**small, **params})
 
 

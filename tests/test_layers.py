@@ -1,87 +1,21 @@
-"""Normalisations, activations and the dense transform against NumPy."""
+"""Kinds of layers against NumPy and loops, and stacks of them in the estimators."""
+
+import pickle
 
 import numpy as np
 import pytest
 import torch
-from scipy.special import erf
+from sklearn.datasets import load_digits
+from sklearn.model_selection import GridSearchCV
 
-from sklearn_ff.layers import Dense, Peers, activations, dropped, normalizations
-from sklearn_ff.parts import Draws
-
-EPS = 1e-10
-NORMALIZATIONS = {
-    "rms": lambda z: z / np.sqrt((z**2).mean(-1, keepdims=True) + EPS),
-    "unit": lambda z: z / np.sqrt((z**2).sum(-1, keepdims=True) + EPS),
-    "layer_norm": lambda z: (
-        (z - z.mean(-1, keepdims=True)) / np.sqrt(z.var(-1, keepdims=True) + EPS)
-    ),
-    "none": lambda z: z,
-}
-ACTIVATIONS = {
-    "relu": lambda a: np.maximum(a, 0),
-    "leaky_relu": lambda a: np.where(a > 0, a, 0.01 * a),
-    "gelu": lambda a: a * (1 + erf(a / np.sqrt(2))) / 2,
-    "tanh": np.tanh,
-}
-
-
-@pytest.mark.parametrize("name", normalizations.names)
-@pytest.mark.parametrize("shape", [(5, 7), (4, 3, 20)])
-def test_normalization_matches_reference(name, shape):
-    z = np.random.default_rng(0).normal(0.3, 2, size=shape)
-    out = normalizations.get(name)(torch.tensor(z))
-    np.testing.assert_allclose(out, NORMALIZATIONS[name](z), rtol=1e-12, atol=1e-12)
-
-
-@pytest.mark.parametrize("name", normalizations.names)
-def test_normalization_is_centre_times_factor(name):
-    z = np.random.default_rng(1).normal(size=(6, 9))
-    part = normalizations.get(name)
-    centred = part.center(torch.tensor(z))
-    factor = part.factor(centred.square().mean(-1, keepdim=True), 9)
-    np.testing.assert_allclose(centred * factor, NORMALIZATIONS[name](z), rtol=1e-12, atol=1e-12)
-    assert part.identity == (name == "none")
-
-
-@pytest.mark.parametrize("name", normalizations.names)
-def test_D3_a_dead_layer_stays_at_zero_with_a_finite_gradient(name):
-    z = torch.zeros(2, 5, requires_grad=True)
-    out = normalizations.get(name)(z)
-    out.sum().backward()
-    assert not out.any()
-    assert z.grad.isfinite().all()
-
-
-@pytest.mark.parametrize("name", normalizations.names)
-@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e6])
-def test_D3_normalization_is_finite_at_any_scale(name, scale):
-    z = (scale * torch.randn(4, 8, generator=torch.Generator().manual_seed(0))).requires_grad_()
-    normalizations.get(name)(z).square().sum().backward()
-    assert z.grad.isfinite().all()
-
-
-@pytest.mark.parametrize("name", normalizations.names)
-def test_D1_normalization_gradient_agrees_with_differences(name):
-    z = torch.randn(3, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    assert torch.autograd.gradcheck(normalizations.get(name), z.requires_grad_())
-
-
-@pytest.mark.parametrize("name", activations.names)
-def test_activation_matches_reference(name):
-    a = np.random.default_rng(2).normal(size=(5, 2, 7))
-    out = activations.get(name)(torch.tensor(a))
-    np.testing.assert_allclose(out, ACTIVATIONS[name](a), rtol=1e-12, atol=1e-12)
-
-
-@pytest.mark.parametrize("given", [torch.nn.Softplus(), torch.sin])
-def test_any_callable_is_an_activation(given):
-    a = torch.linspace(-1, 1, 5)
-    torch.testing.assert_close(activations.get(given)(a), given(a))
+from sklearn_ff import FFClassifier, FFTransformer
+from sklearn_ff.goodness import Patches, Readout
+from sklearn_ff.layers import Affine, Conv2d, Dense, LocallyConnected2d, RightBatchNorm
 
 
 def test_dense_matches_reference():
     z = np.random.default_rng(3).normal(size=(5, 2, 6))
-    dense = Dense(6, 4, fan_in=6).double()
+    dense = Affine(6, 4, fan_in=6).double()
     dense.reset(torch.Generator().manual_seed(0))
     expected = np.einsum("rcj,uj->rcu", z, dense.weight.detach().numpy())
     np.testing.assert_allclose(dense(torch.tensor(z)).detach(), expected, rtol=1e-12, atol=1e-12)
@@ -90,7 +24,7 @@ def test_dense_matches_reference():
 
 
 def test_dense_starts_with_variance_one_over_fan_in_from_its_generator():
-    first, second = Dense(300, 400, fan_in=500), Dense(300, 400, fan_in=500)
+    first, second = Affine(300, 400, fan_in=500), Affine(300, 400, fan_in=500)
     state = torch.get_rng_state()
     for dense in (first, second):
         dense.reset(torch.Generator().manual_seed(7))
@@ -102,7 +36,7 @@ def test_dense_starts_with_variance_one_over_fan_in_from_its_generator():
 
 
 def test_dense_in_low_precision_is_close_and_keeps_the_type():
-    dense, low = Dense(64, 8, 64), Dense(64, 8, 64, low_precision=True)
+    dense, low = Affine(64, 8, 64), Affine(64, 8, 64, low_precision=True)
     dense.reset(torch.Generator().manual_seed(0))
     low.load_state_dict(dense.state_dict())
     z = torch.randn(10, 64, generator=torch.Generator().manual_seed(1))
@@ -113,46 +47,181 @@ def test_dense_in_low_precision_is_close_and_keeps_the_type():
     assert low.weight.grad.dtype == torch.float32
 
 
-def test_dropped_matches_reference():
-    h = torch.rand(50, 3, 40, generator=torch.Generator().manual_seed(0)) + 0.1
-    u = Draws(torch.Generator().manual_seed(1), "cpu").uniform(50, 1, 40)
-    out = dropped(h, 0.3, Draws(torch.Generator().manual_seed(1), "cpu"))
-    torch.testing.assert_close(out, torch.where(u >= 0.3, h / 0.7, 0.0))
-    assert abs((out == 0).double().mean() - 0.3) < 0.05
-    assert dropped(h, 0.3, None) is h
-    assert dropped(h, 0.0, Draws(torch.Generator(), "cpu")) is h
+IMAGES = np.random.default_rng(5).normal(size=(4, 3, 2 * 6 * 5))  # rows, candidates, flat images
 
 
-def test_peers_match_reference():
-    rng = np.random.default_rng(4)
-    peers, mean = Peers(5, rate=0.3).double(), np.full(5, 0.5)
-    for size in (6, 2, 3):  # rows of a part
-        a = rng.normal(size=(6, 2, 5))
-        h = np.maximum(a, 0)
-        w = rng.uniform(size=6)
-        pull = 0.3 * (mean - mean.mean())
-        mean = 0.9 * mean + 0.1 * np.average(h[:, 0], axis=0, weights=w)
-        t = torch.tensor(a, requires_grad=True)
-        parts = zip(t.split(size), torch.tensor(w).split(size), strict=True)
-        penalty = sum(peers(part, part.relu(), weight) for part, weight in parts)
-        penalty.backward()
-        peers.end_batch()
-        np.testing.assert_allclose(peers.mean, mean, rtol=1e-12)
-        np.testing.assert_allclose(penalty.item(), pull @ (w @ a[:, 0]), rtol=1e-12, atol=1e-12)
-        np.testing.assert_allclose(t.grad[:, 0], np.outer(w, pull), rtol=1e-12, atol=1e-12)
-        assert not t.grad[:, 1].any(), "wrong labels have no say"
-    peers.end_batch()
-    np.testing.assert_allclose(peers.mean, mean, rtol=1e-12, err_msg="no rows, no change")
-    assert Peers(5, rate=0.0)(t, t, None) == 0
+def transform_of(kind, shape=(2, 6, 5), **facts):
+    made = kind.build(shape, **facts).double()
+    made.reset(torch.Generator().manual_seed(0))
+    return made
 
 
-def test_peers_revive_a_dead_unit():
-    a = torch.full((4, 1, 3), -1.0)
-    a[..., 1:] = 1
-    a.requires_grad_()
-    peers, weight = Peers(3, rate=1.0), torch.full((4,), 0.25)
-    peers(a, a.relu(), weight)
-    peers.end_batch()
-    peers(a, a.relu(), weight).backward()
-    assert (a.grad[..., 0] < 0).all()
-    assert (a.grad[..., 1:] > 0).all()
+def patches(kind, shape=(2, 6, 5)):
+    """Every patch that a kernel sees, (rows, candidates, height, width, inputs), in loops."""
+    pad, k, s = kind.pad(), kind.kernel_size, kind.stride
+    images = np.pad(IMAGES.reshape(4, 3, *shape), [(0, 0)] * 3 + [(pad, pad)] * 2)
+    height, width = kind.maps(shape)[0][1:]
+    cut = [
+        [images[..., i * s : i * s + k, j * s : j * s + k].reshape(4, 3, -1) for j in range(width)]
+        for i in range(height)
+    ]
+    return np.moveaxis(np.array(cut), (0, 1), (2, 3))
+
+
+GEOMETRIES = [{}, {"kernel_size": 2, "padding": 1}, {"kernel_size": 3, "stride": 2, "padding": 0}]
+
+
+@pytest.mark.parametrize("geometry", GEOMETRIES)
+def test_a_convolution_matches_loops_over_patches(geometry):
+    kind = Conv2d(4, **geometry)
+    made = transform_of(kind)
+    W, b = made.weight.detach().numpy().reshape(4, -1), np.arange(4.0)
+    expected = np.moveaxis(patches(kind) @ W.T + b, -1, 2).reshape(4, 3, -1)
+    a = made(torch.tensor(IMAGES), torch.tensor(b)).detach()
+    np.testing.assert_allclose(a, expected, rtol=1e-10, atol=1e-12)
+    assert a.shape[-1] == made.n_units and made.n_biases == 4
+    np.testing.assert_allclose(
+        made(torch.tensor(IMAGES)).detach() + made.expand(torch.tensor(b)), expected, atol=1e-12
+    )
+
+
+@pytest.mark.parametrize("geometry", GEOMETRIES)
+def test_a_locally_connected_layer_has_a_kernel_for_every_place(geometry):
+    kind = LocallyConnected2d(4, **geometry)
+    made = transform_of(kind)
+    cut = patches(kind).reshape(4, 3, made.weight.shape[0], -1)
+    expected = np.einsum("rcpi,pio->rcop", cut, made.weight.detach().numpy()).reshape(4, 3, -1)
+    bias = np.arange(float(made.n_units))
+    a = made(torch.tensor(IMAGES), torch.tensor(bias)).detach()
+    np.testing.assert_allclose(a, expected + bias, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("pool, reduce", [("max", np.max), ("mean", np.mean)])
+def test_pooling_follows_the_activation_and_drops_what_is_left_over(pool, reduce):
+    made = transform_of(Conv2d(4, pool=pool, pool_size=2))
+    a = made(torch.tensor(IMAGES)).detach()
+    h = np.maximum(a.numpy(), 0).reshape(4, 3, 4, 6, 5)[..., :4].reshape(4, 3, 4, 3, 2, 2, 2)
+    found = made.activity(a, torch.relu)
+    np.testing.assert_allclose(found, reduce(h, axis=(4, 6)).reshape(4, 3, -1), atol=1e-12)
+    assert made.shape == (4, 3, 2) and made.n_outputs == 24
+
+
+def test_batch_normalisation_takes_its_statistics_from_the_right_candidates():
+    norm, maps = RightBatchNorm(2).double(), (2, 6, 5)
+    a = torch.tensor(3 * IMAGES + 1)
+    out = norm(a, maps).detach().numpy().reshape(4, 3, 2, -1)
+    places = a.numpy().reshape(4, 3, 2, -1)
+    mean, var = places[:, 0].mean((0, 2)), places[:, 0].var((0, 2))
+    expected = (places - mean[:, None]) / np.sqrt(var + 1e-5)[:, None]
+    np.testing.assert_allclose(out, expected, rtol=1e-10, atol=1e-12)
+    alone = RightBatchNorm(2).double()
+    np.testing.assert_allclose(
+        alone(a[:, :1], maps).detach().reshape(4, 2, -1), expected[:, 0], rtol=1e-10, atol=1e-12
+    )
+    torch.testing.assert_close(alone.running_mean, norm.running_mean)
+    torch.testing.assert_close(alone.running_var, norm.running_var)
+
+
+def test_batch_normalisation_outside_learning_uses_and_keeps_its_running_averages():
+    norm, a = RightBatchNorm(2).double(), torch.tensor(3 * IMAGES + 1)
+    with torch.no_grad():
+        first = norm(a, (2, 6, 5))
+    torch.testing.assert_close(first, a / (1 + 1e-5) ** 0.5)
+    assert not norm.running_mean.any()
+    torch.testing.assert_close(norm.eval()(a, (2, 6, 5)), first)
+
+
+@pytest.mark.parametrize("cls", [Conv2d, LocallyConnected2d])
+def test_low_precision_of_images_is_close_and_for_training_only(cls):
+    low = cls(4).build((2, 6, 5), low_precision=True)
+    low.reset(torch.Generator().manual_seed(0))
+    z = torch.tensor(IMAGES, dtype=torch.float32)
+    rough, exact = low(z, torch.ones(low.n_biases)), low.eval()(z, torch.ones(low.n_biases))
+    assert rough.dtype == torch.float32 and not torch.equal(rough, exact)
+    torch.testing.assert_close(rough, exact, rtol=0.05, atol=0.05)
+
+
+X, Y = (part[:400] for part in load_digits(return_X_y=True))
+STACKS = {
+    "pooled": [Conv2d(8, pool="max"), Conv2d(12, norm="batch"), 20],
+    "local": [LocallyConnected2d(6, stride=2), Dense(20)],
+    "grouped": [Conv2d(8, norm="group", pool="mean"), Conv2d(12)],
+}
+METHODS = {
+    "readout": {"goodness": "readout"},
+    "class_groups": {"goodness": "class_groups"},
+    "channel": {"overlay": "channel"},
+    "every_layer": {"overlay": "every_layer", "prediction": "hybrid"},
+    "spatial": {"overlay": "spatial", "prediction": "head"},
+}
+
+
+def images(cls=FFClassifier, **params):
+    given = {"image_shape": (1, 8, 8), "max_iter": 6, "batch_size": 40, "random_state": 0}
+    return cls(**given | params)
+
+
+@pytest.mark.parametrize("stack", STACKS)
+@pytest.mark.parametrize("method", METHODS)
+def test_stacks_of_layers_learn_digits_and_survive_a_pickle(stack, method):
+    fitted = images(layers=STACKS[stack], **METHODS[method], max_iter=20).fit(X, Y)
+    assert fitted.score(X, Y) > 0.4, "a guess is right in one row of ten"
+    again = pickle.loads(pickle.dumps(fitted))
+    np.testing.assert_array_equal(again.predict_proba(X), fitted.predict_proba(X))
+    np.testing.assert_allclose(fitted.predict_proba(X[:3]), fitted.predict_proba(X)[:3], atol=1e-5)
+
+
+@pytest.mark.parametrize("method", ["readout", "channel"])
+def test_greedy_and_partial_fit_and_warm_start_of_convolutions(method):
+    params = {"layers": STACKS["pooled"], **METHODS[method]}
+    assert images(**params, schedule="greedy").fit(X, Y).score(X, Y) > 0.3
+    warm = images(**params, warm_start=True).fit(X, Y)
+    with pytest.raises(ValueError, match="hidden_layer_sizes or layers"):
+        warm.set_params(layers=STACKS["grouped"]).fit(X, Y)
+    assert images(**params).partial_fit(X, Y, classes=range(10)).n_iter_ == 1
+
+
+def test_patches_are_read_by_their_goodness():
+    fitted = images(layers=STACKS["grouped"], goodness=Readout(patch=2), max_iter=20).fit(X, Y)
+    assert fitted.score(X, Y) > 0.5
+    h = torch.rand(3, 1, 2 * 5 * 4)
+    read = Patches((2, 5, 4), 2)(h)
+    squares = h.square().reshape(3, 1, 2, 5, 4)[..., :4, :].reshape(3, 1, 2, 2, 2, 2, 2)
+    torch.testing.assert_close(read, squares.mean((4, 6)).reshape(3, 1, -1))
+
+
+@pytest.mark.parametrize("output", ["activity", "triangle"])
+def test_features_of_a_convolution(output):
+    fitted = images(FFTransformer, layers=STACKS["pooled"], output=output).fit(X)
+    assert fitted.transform(X).shape == (400, 8 * 4 * 4 + 12 * 4 * 4 + 20)
+    assert np.isfinite(fitted.score_samples(X)).all()
+
+
+def test_layers_are_cloned_and_searched():
+    search = GridSearchCV(
+        images(goodness="readout", max_iter=2), {"layers": [[Conv2d(4)], [20]]}, cv=2
+    ).fit(X, Y)
+    assert len(search.cv_results_["params"]) == 2
+
+
+@pytest.mark.parametrize(
+    "params, message",
+    [
+        ({"layers": [Conv2d(4)], "image_shape": None}, "set image_shape"),
+        ({"layers": [20, Conv2d(4)]}, "put dense layers last"),
+        ({"layers": [Conv2d(4, kernel_size=20, padding=0)]}, "leaves no pixel"),
+        ({"layers": [Conv2d(4, pool="sum")]}, "one of ['none', 'max', 'mean']"),
+        ({"layers": [Conv2d(0)]}, "n_channels must be a whole number of at least 1"),
+        ({"layers": [Conv2d(4, padding="valid")]}, "padding must be"),
+        ({"layers": [Conv2d]}, "is a class; pass an instance"),
+        ({"layers": []}, "empty list"),
+        ({"layers": [Conv2d(4)], "goodness": [1]}, "goodness"),
+        ({"layers": [Conv2d(4)], "peer_normalization": 0.03}, "those of dense layers"),
+        ({"layers": [20], "goodness": Readout(patch=2)}, "a smaller patch, or none"),
+        ({"layers": [Conv2d(4)], "goodness": Readout(normalized="no")}, "True or False"),
+    ],
+)
+def test_refusals(params, message):
+    with pytest.raises(ValueError) as error:
+        images(**{"goodness": "readout"} | params).fit(X, Y)
+    assert message in str(error.value)

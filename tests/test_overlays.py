@@ -7,7 +7,17 @@ import torch
 from sklearn_ff import FFClassifier
 from sklearn_ff._base import initialize
 from sklearn_ff.core.forward_forward import label_scores, step
-from sklearn_ff.overlays import Add, Append, EveryLayer, Overlay, Replace, overlays
+from sklearn_ff.layers import Conv2d
+from sklearn_ff.overlays import (
+    Add,
+    Append,
+    Channel,
+    EveryLayer,
+    Overlay,
+    Replace,
+    Spatial,
+    overlays,
+)
 
 D, K, ROWS, S = 7, 3, 5, 1.7
 LABELS = np.array([[0, 1, 2, K], [2, 0, K, 1], [1, K, 0, 2], [K, 2, 1, 0], [0, 0, 2, K]])
@@ -22,6 +32,9 @@ NORMALIZE = {
 }
 
 
+IN_FEATURES = ("add", "spatial")  # overlays whose code lies in the space of the features
+
+
 def network(overlay, negatives="all", n_features=D, n_classes=K, **params):
     est = FFClassifier(
         (6, 4),
@@ -31,6 +44,7 @@ def network(overlay, negatives="all", n_features=D, n_classes=K, **params):
         scaling="none",
         device="cpu",
         random_state=0,
+        image_shape=(1, 1, n_features),
         **params,
     )
     plan = est._resolve(100, n_features, n_classes)
@@ -121,6 +135,40 @@ def test_add_matches_reference(matrix, normalization):
     np.testing.assert_allclose(encoded(net, x), expected, rtol=1e-12, atol=1e-12)
 
 
+def test_spatial_is_a_wave_whose_direction_tells_the_class():
+    code = Spatial(wavelength=4.0).for_images((2, 9, 11)).code(198, 6).reshape(6, 2, 9, 11)
+    y, x = np.mgrid[:9, :11]
+    for c in range(6):
+        turn = np.pi * c / 6
+        along = np.cos(turn) * (x - 5) + np.sin(turn) * (y - 4)
+        expected = np.sqrt(2) * np.cos(2 * np.pi * along / 4)
+        np.testing.assert_allclose(code[c], [expected, expected], atol=1e-12)
+
+
+@pytest.mark.parametrize("learned", [False, True])
+def test_channel_is_a_plane_of_weights_per_class(learned):
+    kinds = [Conv2d(4, norm="none")]
+    net, _, _ = network(Channel(learned, strength=S), layers=kinds)
+    x, layer = features(), net.layers[0]
+    U = layer.label_weight.detach().numpy()
+    assert U.shape == (K, 4 * D if learned else 4)
+    plane = U if learned else np.repeat(U, D, axis=1)
+    alone = layer.transform(torch.tensor(x)).detach().numpy()
+    expected = alone[:, None] + S * (one_hot(LABELS) @ plane)
+    np.testing.assert_allclose(encoded(net, x), expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("overlay", ["append", "replace"])
+def test_a_label_in_a_corner_of_an_image_is_refused(overlay):
+    with pytest.raises(ValueError, match=r"most receptive fields.*overlay='channel' or 'spatial'"):
+        network(overlay, layers=[Conv2d(4)])
+
+
+def test_spatial_needs_the_shape_of_an_image():
+    with pytest.raises(ValueError, match=r"overlay='spatial' .* set image_shape"):
+        FFClassifier(overlay="spatial").fit(np.eye(4), [0, 1, 0, 1])
+
+
 def test_add_tells_classes_apart_by_orthogonal_codes():
     code = Add().code(20, 5)
     np.testing.assert_allclose(code @ code.T / 20, np.eye(5), atol=1e-12)
@@ -161,7 +209,7 @@ def test_a_step_computes_the_large_product_once_per_row(name, normalization, neg
     rows = 40
     x, y = torch.tensor(features(rows)), torch.arange(rows) % K
     step(net, x, y, torch.full((rows,), 1 / rows).double(), lambda module: None, draws)
-    codes = [K + 1] if name == "add" else []  # a small product, once a batch
+    codes = [K + 1] if name in IN_FEATURES else []  # a small product, once a batch
     assert sorted(seen) == sorted([rows, *codes])
 
 
@@ -172,7 +220,7 @@ def test_prediction_computes_the_large_product_once_per_row(name, prediction):
     seen = count_rows(net)
     scores = label_scores(net, torch.tensor(features(40)), prediction, plan.layers, 2)
     assert scores.shape == (40, K)
-    assert sorted(seen) == sorted([40, *([K + 1] if name == "add" else [])])
+    assert sorted(seen) == sorted([40, *([K + 1] if name in IN_FEATURES else [])])
 
 
 @pytest.mark.parametrize("features", ["first", "last"])

@@ -6,8 +6,8 @@ import torch
 from sklearn.base import clone
 
 from sklearn_ff import FFClassifier
+from sklearn_ff.activities import activations, normalizations
 from sklearn_ff.goodness import Goodness, MeanSquare, TopK, goodness
-from sklearn_ff.layers import activations, normalizations
 from sklearn_ff.negatives import Hard, Permuted, Uniform, negatives
 from sklearn_ff.objectives import Logistic, Margin, Softmax, Swish, SymBa, objectives
 from sklearn_ff.overlays import Add, Append, EveryLayer, Replace, overlays

@@ -230,7 +230,7 @@ class FFNet(NeuralNet):
     def _part_size(self, x):
         net = self.module_
         candidates = net.negatives.n_candidates(net.n_classes)
-        width = max(layer.n_units for layer in net.layers)
+        width = max(layer.transform.n_units for layer in net.layers)
         needed = LIVE_TENSORS * candidates * width * x.element_size()
         return max(2 if net.negatives.of_rows else 1, CANDIDATE_BYTES // needed)
 

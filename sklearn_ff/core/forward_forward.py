@@ -15,7 +15,7 @@ import torch
 from torch import nn
 from torch.nn.functional import embedding
 
-from ..layers import Peers, dropped
+from ..activities import Peers, dropped
 from ..overlays import with_neutral
 from .head import learn_head
 
@@ -25,22 +25,23 @@ class Layer(nn.Module):
 
     def __init__(self, index, transform, n_classes, parts, label_strength=None):
         super().__init__()
-        self.index, self.transform, self.n_units = index, transform, transform.n_units
+        self.index, self.transform, self.n_units = index, transform, transform.n_outputs
         self.activation, self.objective = copy.deepcopy(parts.activation.function), parts.objective
         self.normalization = parts.normalization
         part, self.learning = parts.goodness, True
-        self.goodness = part.build(self.n_units, n_classes)
+        self.goodness = part.build_for(transform.shape, n_classes)
         self.scores_classes, self.sharpness = part.scores_classes, part.sharpness
         self.dropout, self.peers = parts.dropout, Peers(self.n_units, parts.peer_normalization)
         self.in_place = None if parts.peer_normalization else parts.activation.in_place
-        self.bias = nn.Parameter(torch.zeros(self.n_units))
+        self.bias = nn.Parameter(torch.zeros(transform.n_biases))
         self.label_strength = label_strength
         if label_strength is not None:
-            self.label_weight = nn.Parameter(torch.empty(n_classes, self.n_units))
+            width = transform.n_units if parts.overlay.plane else transform.n_biases
+            self.label_weight = nn.Parameter(torch.empty(n_classes, width))
 
     def label_codes(self):
         """s·U[c] for every label c, and for the neutral label, their mean, as the last row."""
-        return with_neutral(self.label_strength * self.label_weight)
+        return self.transform.expand(with_neutral(self.label_strength * self.label_weight))
 
     def forward(self, z, labels):
         """W z + b + s U[c]."""
@@ -50,7 +51,7 @@ class Layer(nn.Module):
     def activate(self, a, draws=None):
         """h = f(a); in training some units are dropped, the same for all candidates of a row."""
         function = self.in_place if self.training and self.in_place else self.activation
-        return dropped(function(a), self.dropout, draws)
+        return dropped(self.transform.activity(a, function), self.dropout, draws)
 
     def gradients(self):
         """Where autograd listens: to a layer that learns, unless it is off altogether."""

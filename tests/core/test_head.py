@@ -6,8 +6,8 @@ import torch
 from sklearn.datasets import load_iris
 
 from sklearn_ff import FFClassifier
+from sklearn_ff.activities import activations
 from sklearn_ff.core import head
-from sklearn_ff.layers import activations
 
 X, y = load_iris(return_X_y=True)
 

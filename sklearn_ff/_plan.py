@@ -1,0 +1,84 @@
+"""What a plan of layers is made of: sizes, shapes and overlays as they are given, checked."""
+
+import numpy as np
+
+from .data_negatives import is_image_shape
+from .layers import built
+
+
+def transforms(plan):
+    """The transforms of a plan's layers; the label has inputs of its own in some of them."""
+    extra = [plan.n_classes * owns_label_weights(plan, i) for i in range(len(plan.kinds))]
+    return built(plan.kinds, plan.image_shape or (plan.n_features,), extra, plan.low_precision)
+
+
+def check_overlay(plan):
+    """Refuse an overlay that has no room, or that the first layer would not see."""
+    plan.overlay.check_room(plan.n_features, plan.n_classes)
+    if plan.overlay.overwrites and plan.input_normalization.centers:
+        raise ValueError(
+            f"{plan.input_normalization!r} as input_normalization moves a row's mean, and with it "
+            f"the columns that {plan.overlay!r} has overwritten; use 'rms'."
+        )
+    if plan.overlay.local and plan.kinds[0].reads_images:
+        raise ValueError(
+            f"{plan.overlay!r} shows the label in columns of its own, which most receptive fields "
+            f"of {plan.kinds[0]!r} do not see; use overlay='channel' or 'spatial'."
+        )
+
+
+def owns_label_weights(plan, index):
+    """Whether layer `index` has input columns of the label's own."""
+    where = plan.overlay.label_layers if plan.shows_labels else "none"
+    return where == "all" or (where == "first" and index == 0)
+
+
+def checked_units(sizes):
+    """The numbers of units, one positive integer per layer."""
+    units = numbers_of(sizes)
+    if units.ndim != 1 or not len(units) or units.dtype.kind not in "iu" or units.min() < 1:
+        raise ValueError(
+            f"hidden_layer_sizes={sizes!r} must be a positive integer, or a sequence of them with "
+            f"one per layer."
+        )
+    return units.tolist()
+
+
+def checked_image_shape(shape, n_features):
+    """(channels, height, width), if that is what `shape` is and the rows have so many columns."""
+    if shape is None:
+        return None
+    if not is_image_shape(shape):
+        raise ValueError(
+            f"image_shape={shape!r} is no shape of an image; give (channels, height, width), such "
+            f"as (1, 28, 28)."
+        )
+    channels, height, width = (int(n) for n in shape)
+    if channels * height * width != n_features:
+        raise ValueError(
+            f"image_shape={tuple(shape)!r} means {channels * height * width} pixels, but X has "
+            f"{n_features} features; give (channels, height, width) of the images in X."
+        )
+    return channels, height, width
+
+
+def numbers_of(value):
+    """An array of at least one dimension; of objects, where `value` is ragged."""
+    try:
+        return np.atleast_1d(np.asarray(value))
+    except ValueError:
+        return np.empty(0, dtype=object)
+
+
+def counted_layers(choice, n_layers, parameter="prediction_layers"):
+    """Indices of the layers that count: "all", "skip_first", or the indices themselves."""
+    if isinstance(choice, str):
+        return list(range(1 if choice == "skip_first" and n_layers > 1 else 0, n_layers))
+    given = numbers_of(choice)
+    whole = given.ndim == 1 and len(given) and given.dtype.kind in "iu"
+    if not whole or given.min() < -n_layers or given.max() >= n_layers:
+        raise ValueError(
+            f"{parameter}={choice!r} names no layer, or one that is not there; the "
+            f"{n_layers} layers are 0 to {n_layers - 1}."
+        )
+    return sorted({int(i) % n_layers for i in given})

@@ -1,0 +1,124 @@
+"""Normalisations, activations, dropout and peers against NumPy."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.special import erf
+
+from sklearn_ff.activities import Peers, activations, dropped, normalizations
+from sklearn_ff.parts import Draws
+
+EPS = 1e-10
+NORMALIZATIONS = {
+    "rms": lambda z: z / np.sqrt((z**2).mean(-1, keepdims=True) + EPS),
+    "unit": lambda z: z / np.sqrt((z**2).sum(-1, keepdims=True) + EPS),
+    "layer_norm": lambda z: (
+        (z - z.mean(-1, keepdims=True)) / np.sqrt(z.var(-1, keepdims=True) + EPS)
+    ),
+    "none": lambda z: z,
+}
+ACTIVATIONS = {
+    "relu": lambda a: np.maximum(a, 0),
+    "leaky_relu": lambda a: np.where(a > 0, a, 0.01 * a),
+    "gelu": lambda a: a * (1 + erf(a / np.sqrt(2))) / 2,
+    "tanh": np.tanh,
+}
+
+
+@pytest.mark.parametrize("name", normalizations.names)
+@pytest.mark.parametrize("shape", [(5, 7), (4, 3, 20)])
+def test_normalization_matches_reference(name, shape):
+    z = np.random.default_rng(0).normal(0.3, 2, size=shape)
+    out = normalizations.get(name)(torch.tensor(z))
+    np.testing.assert_allclose(out, NORMALIZATIONS[name](z), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", normalizations.names)
+def test_normalization_is_centre_times_factor(name):
+    z = np.random.default_rng(1).normal(size=(6, 9))
+    part = normalizations.get(name)
+    centred = part.center(torch.tensor(z))
+    factor = part.factor(centred.square().mean(-1, keepdim=True), 9)
+    np.testing.assert_allclose(centred * factor, NORMALIZATIONS[name](z), rtol=1e-12, atol=1e-12)
+    assert part.identity == (name == "none")
+
+
+@pytest.mark.parametrize("name", normalizations.names)
+def test_D3_a_dead_layer_stays_at_zero_with_a_finite_gradient(name):
+    z = torch.zeros(2, 5, requires_grad=True)
+    out = normalizations.get(name)(z)
+    out.sum().backward()
+    assert not out.any()
+    assert z.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("name", normalizations.names)
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e6])
+def test_D3_normalization_is_finite_at_any_scale(name, scale):
+    z = (scale * torch.randn(4, 8, generator=torch.Generator().manual_seed(0))).requires_grad_()
+    normalizations.get(name)(z).square().sum().backward()
+    assert z.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("name", normalizations.names)
+def test_D1_normalization_gradient_agrees_with_differences(name):
+    z = torch.randn(3, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    assert torch.autograd.gradcheck(normalizations.get(name), z.requires_grad_())
+
+
+@pytest.mark.parametrize("name", activations.names)
+def test_activation_matches_reference(name):
+    a = np.random.default_rng(2).normal(size=(5, 2, 7))
+    out = activations.get(name)(torch.tensor(a))
+    np.testing.assert_allclose(out, ACTIVATIONS[name](a), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("given", [torch.nn.Softplus(), torch.sin])
+def test_any_callable_is_an_activation(given):
+    a = torch.linspace(-1, 1, 5)
+    torch.testing.assert_close(activations.get(given)(a), given(a))
+
+
+def test_dropped_matches_reference():
+    h = torch.rand(50, 3, 40, generator=torch.Generator().manual_seed(0)) + 0.1
+    u = Draws(torch.Generator().manual_seed(1), "cpu").uniform(50, 1, 40)
+    out = dropped(h, 0.3, Draws(torch.Generator().manual_seed(1), "cpu"))
+    torch.testing.assert_close(out, torch.where(u >= 0.3, h / 0.7, 0.0))
+    assert abs((out == 0).double().mean() - 0.3) < 0.05
+    assert dropped(h, 0.3, None) is h
+    assert dropped(h, 0.0, Draws(torch.Generator(), "cpu")) is h
+
+
+def test_peers_match_reference():
+    rng = np.random.default_rng(4)
+    peers, mean = Peers(5, rate=0.3).double(), np.full(5, 0.5)
+    for size in (6, 2, 3):  # rows of a part
+        a = rng.normal(size=(6, 2, 5))
+        h = np.maximum(a, 0)
+        w = rng.uniform(size=6)
+        pull = 0.3 * (mean - mean.mean())
+        mean = 0.9 * mean + 0.1 * np.average(h[:, 0], axis=0, weights=w)
+        t = torch.tensor(a, requires_grad=True)
+        parts = zip(t.split(size), torch.tensor(w).split(size), strict=True)
+        penalty = sum(peers(part, part.relu(), weight) for part, weight in parts)
+        penalty.backward()
+        peers.end_batch()
+        np.testing.assert_allclose(peers.mean, mean, rtol=1e-12)
+        np.testing.assert_allclose(penalty.item(), pull @ (w @ a[:, 0]), rtol=1e-12, atol=1e-12)
+        np.testing.assert_allclose(t.grad[:, 0], np.outer(w, pull), rtol=1e-12, atol=1e-12)
+        assert not t.grad[:, 1].any(), "wrong labels have no say"
+    peers.end_batch()
+    np.testing.assert_allclose(peers.mean, mean, rtol=1e-12, err_msg="no rows, no change")
+    assert Peers(5, rate=0.0)(t, t, None) == 0
+
+
+def test_peers_revive_a_dead_unit():
+    a = torch.full((4, 1, 3), -1.0)
+    a[..., 1:] = 1
+    a.requires_grad_()
+    peers, weight = Peers(3, rate=1.0), torch.full((4,), 0.25)
+    peers(a, a.relu(), weight)
+    peers.end_batch()
+    peers(a, a.relu(), weight).backward()
+    assert (a.grad[..., 0] < 0).all()
+    assert (a.grad[..., 1:] > 0).all()
