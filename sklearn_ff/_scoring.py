@@ -6,7 +6,7 @@ from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 
 from .core.engine import Rows
-from .core.forward_forward import label_scores
+from .core.forward_forward import SHORTLIST, label_scores
 
 PREDICTION_BYTES = 2**23  # of one layer's candidates, in double precision; about what a cache holds
 
@@ -44,10 +44,17 @@ def network_scores(network, plan, X, layers=None):
     if layers is None and network.depth <= min(plan.layers):
         layers = [network.depth - 1]
     rule = (plan.prediction, plan.layers) if layers is None else ("goodness", layers)
-    width = plan.width * (plan.n_classes if rule[0] != "head" else 1)
+    width = plan.width * n_shown(plan, rule[0]) + plan.n_classes
     return by_parts(
         network, plan, X, lambda x: label_scores(network, x, *rule), plan.n_classes, width
     )
+
+
+def n_shown(plan, prediction):
+    """With how many labels a row is shown at once, to be scored."""
+    if prediction == "head" or not plan.shows_labels:
+        return 1
+    return min(SHORTLIST, plan.n_classes) if prediction == "hybrid" else plan.n_classes
 
 
 @torch.no_grad()

@@ -124,7 +124,8 @@ class ClassGroups(Goodness):
     """g_c = mean of h_j² over the units j of class c, each class having a group of its own.
 
     `of="square"` is the goodness of Papachristodoulou et al. (2024), `of="activation"`, the mean of
-    h_j itself, that of Sun et al. (2025). Groups differ by one unit at most.
+    h_j itself, that of Sun et al. (2025). Groups differ by one unit at most. In a layer of images
+    the channels are grouped if there is one per class at least, and else the units.
     """
 
     scores_classes = True
@@ -143,6 +144,13 @@ class ClassGroups(Goodness):
                 f"has {n_classes} classes to tell apart; use wider hidden_layer_sizes."
             )
         return GroupMeans(n_units, n_classes, squared=self.of == "square")
+
+    def build_for(self, shape, n_classes):
+        made = self.build(math.prod(shape), n_classes)
+        if len(shape) == 3 and shape[0] >= n_classes:  # between layers, pixel by pixel
+            channels = self.build(shape[0], n_classes).mean
+            made.mean = channels.repeat(1, math.prod(shape[1:])) / math.prod(shape[1:])
+        return made
 
 
 class GroupMeans(nn.Module):
@@ -207,8 +215,10 @@ class Patches(nn.Module):
         self.shape, self.size = shape, size
 
     def forward(self, h):
-        squares = nn.functional.avg_pool2d(h.square().reshape(-1, *self.shape), self.size)
-        return squares.reshape(*h.shape[:-1], -1)
+        channels, height, width = self.shape  # between layers, pixel by pixel
+        squares = h.square().reshape(-1, height, width, channels).permute(0, 3, 1, 2)
+        means = nn.functional.avg_pool2d(squares, self.size)
+        return means.permute(0, 2, 3, 1).reshape(*h.shape[:-1], -1)
 
     def reset(self, generator):
         """Nothing is drawn."""

@@ -1,13 +1,16 @@
 """Kinds of layers: dense, convolutional, locally connected.
 
-The contract. A kind is a description. `build(shape, n_label_inputs, low_precision)` takes the shape
-of the layer's input, (features,) or (channels, height, width), and how many inputs of its own the
-label has, and returns a transform: a torch module that works on flat rows, with
+The contract. A kind is a description. `build(shape, n_label_inputs, low_precision, raw)` takes the
+shape of the layer's input, (features,) or (channels, height, width), and how many inputs of its own
+the label has, and returns a transform: a torch module that works on flat rows, with
 
 * `n_biases`, and `expand(b)`: one number per bias, or per unit, to one per unit;
 * `forward(z, bias=None)`: linear in z, plus the bias: pre-activations, `n_units` of them;
 * `activity(a, function)`: what is passed on, `n_outputs` numbers that read as `shape`;
 * `n_products`: multiply-adds per row; `reset(generator)`: draws the first weights.
+
+Flat images lie channel by channel in `raw` rows, as users have them, and pixel by pixel between
+layers, all channels of a pixel together: processors pool and normalise them several times faster.
 """
 
 import math
@@ -18,7 +21,7 @@ from torch.nn import functional as F
 
 from .parts import Family, Part, check_choice, check_number, is_number
 
-__all__ = ["Conv2d", "Dense", "LayerKind", "LocallyConnected2d", "layer_kinds"]
+__all__ = ["Conv2d", "Dense", "LayerKind", "LocallyConnected2d", "images", "layer_kinds"]
 
 
 class LayerKind(Part):
@@ -26,7 +29,7 @@ class LayerKind(Part):
 
     reads_images = False
 
-    def build(self, shape, n_label_inputs=0, low_precision=False):
+    def build(self, shape, n_label_inputs=0, low_precision=False, raw=False):
         raise NotImplementedError
 
 
@@ -43,7 +46,7 @@ class Dense(LayerKind):
     def check(self):
         check_number(self, "n_units", at_least=1, whole=True)
 
-    def build(self, shape, n_label_inputs=0, low_precision=False):
+    def build(self, shape, n_label_inputs=0, low_precision=False, raw=False):
         n_inputs = math.prod(shape)
         return Affine(n_inputs, int(self.n_units), n_inputs + n_label_inputs, low_precision)
 
@@ -61,14 +64,14 @@ class ImageLayer(LayerKind):
         check_choice(self, "pool", ("none", "max", "mean"))
         check_choice(self, "norm", ("none", "batch", "group"))
 
-    def build(self, shape, n_label_inputs=0, low_precision=False):
+    def build(self, shape, n_label_inputs=0, low_precision=False, raw=False):
         if len(shape) != 3:
             raise ValueError(
                 f"{type(self).__name__} reads images, but what comes before it is "
                 f"{' x '.join(map(str, shape))} numbers in no order; set image_shape=(channels, "
                 f"height, width), and put dense layers last."
             )
-        return self.transform(self, shape, n_label_inputs, low_precision)
+        return self.transform(self, shape, n_label_inputs, low_precision, raw)
 
     def pad(self):
         return self.kernel_size // 2 if self.padding == "same" else int(self.padding)
@@ -117,9 +120,10 @@ class Affine(nn.Module):
 class Maps(nn.Module):
     """What transforms of images share: flat rows in and out, normalisation, pooling."""
 
-    def __init__(self, kind, shape, n_label_inputs, low_precision=False):
+    def __init__(self, kind, shape, n_label_inputs, low_precision=False, raw=False):
         super().__init__()
-        self.kind, self.shape_in, self.low_precision = kind, shape, low_precision
+        self.kind, self.shape_in, self.raw = kind, shape, raw
+        self.low_precision = low_precision
         self.maps, self.shape = kind.maps(shape)
         self.n_units, self.n_outputs = math.prod(self.maps), math.prod(self.shape)
         self.fan_in = shape[0] * kind.kernel_size**2 + n_label_inputs
@@ -135,7 +139,7 @@ class Maps(nn.Module):
         nn.init.normal_(self.weight, std=self.fan_in**-0.5, generator=generator)
 
     def images(self, z):
-        return z.reshape(-1, *self.shape_in)
+        return z.reshape(-1, *self.shape_in) if self.raw else images(z, self.shape_in)
 
     def activity(self, a, function):
         if self.norm is not None:
@@ -144,15 +148,25 @@ class Maps(nn.Module):
         if self.kind.pool == "none":
             return h
         pool = F.max_pool2d if self.kind.pool == "max" else F.avg_pool2d
-        pooled = pool(h.reshape(-1, *self.maps), self.kind.pool_size)
-        return pooled.reshape(*h.shape[:-1], self.n_outputs)
+        return flat(pool(images(h, self.maps), self.kind.pool_size), h)
+
+
+def images(z, shape):
+    """Flat rows of pixels as images (rows·candidates, channels, height, width), without a copy."""
+    channels, height, width = shape
+    return z.reshape(-1, height, width, channels).permute(0, 3, 1, 2)
+
+
+def flat(maps, like):
+    """Images as flat rows of pixels, with the rows and candidates of `like`."""
+    return maps.permute(0, 2, 3, 1).reshape(*like.shape[:-1], -1)
 
 
 class Convolution(Maps):
     """One kernel per channel, the same at every place of the image."""
 
-    def __init__(self, kind, shape, n_label_inputs, low_precision=False):
-        super().__init__(kind, shape, n_label_inputs, low_precision)
+    def __init__(self, kind, shape, n_label_inputs, low_precision=False, raw=False):
+        super().__init__(kind, shape, n_label_inputs, low_precision, raw)
         size = (shape[0], kind.kernel_size, kind.kernel_size)
         self.weight = nn.Parameter(torch.empty(self.maps[0], *size))
         self.n_biases = self.maps[0]
@@ -160,25 +174,24 @@ class Convolution(Maps):
 
     def expand(self, b):
         """A number per channel stands at every place of its map."""
-        n_places = self.n_units // self.n_biases
-        return b if b.shape[-1] == self.n_units else b.repeat_interleave(n_places, -1)
+        if b.shape[-1] == self.n_units:
+            return b
+        return b.repeat(*[1] * (b.dim() - 1), self.n_units // self.n_biases)
 
     def forward(self, z, bias=None):
         geometry = {"stride": self.kind.stride, "padding": self.kind.pad()}
-        if self.low_precision and self.training:
-            images, weight = self.images(z).bfloat16(), self.weight.bfloat16()
-            a = F.conv2d(images, weight, **geometry).to(self.weight.dtype)
-            a = a if bias is None else a + bias[:, None, None]
-        else:
-            a = F.conv2d(self.images(z), self.weight, bias, **geometry)
-        return a.reshape(*z.shape[:-1], self.n_units)
+        seen, weight = self.images(z), self.weight.contiguous(memory_format=torch.channels_last)
+        if not (self.low_precision and self.training):
+            return flat(F.conv2d(seen, weight, bias, **geometry), z)
+        a = flat(F.conv2d(seen.bfloat16(), weight.bfloat16(), **geometry), z).to(weight.dtype)
+        return a if bias is None else a + self.expand(bias)
 
 
 class LocalPatches(Maps):
     """A kernel of its own for every channel and place."""
 
-    def __init__(self, kind, shape, n_label_inputs, low_precision=False):
-        super().__init__(kind, shape, n_label_inputs, low_precision)
+    def __init__(self, kind, shape, n_label_inputs, low_precision=False, raw=False):
+        super().__init__(kind, shape, n_label_inputs, low_precision, raw)
         n_places, n_inputs = math.prod(self.maps[1:]), shape[0] * kind.kernel_size**2
         self.weight = nn.Parameter(torch.empty(n_places, n_inputs, self.maps[0]))
         self.n_biases, self.n_products = self.n_units, self.weight.numel()
@@ -197,7 +210,7 @@ class LocalPatches(Maps):
         if self.low_precision and self.training:
             patches, weight = patches.bfloat16(), weight.bfloat16()
         a = torch.bmm(patches, weight).to(self.weight.dtype)  # (places, rows, channels)
-        a = a.permute(1, 2, 0).reshape(*z.shape[:-1], self.n_units)
+        a = a.transpose(0, 1).reshape(*z.shape[:-1], self.n_units)
         return a if bias is None else a + bias
 
 
@@ -223,7 +236,7 @@ class RightBatchNorm(nn.Module):
         if batch and a.shape[1] > 1:
             return self._by_the_right_ones(a, maps)
         out = F.batch_norm(
-            a.reshape(-1, *maps),
+            images(a, maps),
             self.running_mean,
             self.running_var,
             self.weight,
@@ -232,17 +245,17 @@ class RightBatchNorm(nn.Module):
             self.momentum,
             self.eps,
         )
-        return out.reshape(a.shape)
+        return flat(out, a)
 
     def _by_the_right_ones(self, a, maps):
-        places = a.reshape(*a.shape[:2], maps[0], -1)
-        var, mean = torch.var_mean(places[:, 0], (0, 2), unbiased=False)
-        n = places[:, 0, 0].numel()
+        places = a.reshape(*a.shape[:2], -1, maps[0])
+        var, mean = torch.var_mean(places[:, 0], (0, 1), unbiased=False)
+        n = places[:, 0, :, 0].numel()
         self.running_mean.lerp_(mean.detach(), self.momentum)
         self.running_var.lerp_(var.detach() * n / max(1, n - 1), self.momentum)
         scale = self.weight * (var + self.eps).rsqrt()
         shift = self.bias - mean * scale
-        return (places * scale[:, None] + shift[:, None]).reshape(a.shape)
+        return (places * scale + shift).reshape(a.shape)
 
 
 def n_groups(n_channels):
@@ -254,7 +267,7 @@ class Grouped(nn.GroupNorm):
     """Group normalisation of every candidate by itself (Wu and He, 2018)."""
 
     def forward(self, a, maps):
-        return super().forward(a.reshape(-1, *maps)).reshape(a.shape)
+        return flat(super().forward(images(a, maps)), a)
 
 
 @layer_kinds.register("conv2d")
@@ -311,6 +324,6 @@ def built(kinds, shape, n_label_inputs, low_precision):
     """The transforms of all layers, each on what the one before passes on."""
     transforms = []
     for kind, n_own in zip(kinds, n_label_inputs, strict=True):
-        transforms.append(kind.build(shape, n_own, low_precision))
+        transforms.append(kind.build(shape, n_own, low_precision, raw=not transforms))
         shape = transforms[-1].shape
     return transforms

@@ -9,7 +9,7 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import GridSearchCV
 
 from sklearn_ff import FFClassifier, FFTransformer
-from sklearn_ff.goodness import Patches, Readout
+from sklearn_ff.goodness import ClassGroups, Patches, Readout
 from sklearn_ff.layers import Affine, Conv2d, Dense, LocallyConnected2d, RightBatchNorm
 
 
@@ -50,8 +50,8 @@ def test_dense_in_low_precision_is_close_and_keeps_the_type():
 IMAGES = np.random.default_rng(5).normal(size=(4, 3, 2 * 6 * 5))  # rows, candidates, flat images
 
 
-def transform_of(kind, shape=(2, 6, 5), **facts):
-    made = kind.build(shape, **facts).double()
+def transform_of(kind, shape=(2, 6, 5), raw=True):
+    made = kind.build(shape, raw=raw).double()
     made.reset(torch.Generator().manual_seed(0))
     return made
 
@@ -76,7 +76,7 @@ def test_a_convolution_matches_loops_over_patches(geometry):
     kind = Conv2d(4, **geometry)
     made = transform_of(kind)
     W, b = made.weight.detach().numpy().reshape(4, -1), np.arange(4.0)
-    expected = np.moveaxis(patches(kind) @ W.T + b, -1, 2).reshape(4, 3, -1)
+    expected = (patches(kind) @ W.T + b).reshape(4, 3, -1)
     a = made(torch.tensor(IMAGES), torch.tensor(b)).detach()
     np.testing.assert_allclose(a, expected, rtol=1e-10, atol=1e-12)
     assert a.shape[-1] == made.n_units and made.n_biases == 4
@@ -90,33 +90,47 @@ def test_a_locally_connected_layer_has_a_kernel_for_every_place(geometry):
     kind = LocallyConnected2d(4, **geometry)
     made = transform_of(kind)
     cut = patches(kind).reshape(4, 3, made.weight.shape[0], -1)
-    expected = np.einsum("rcpi,pio->rcop", cut, made.weight.detach().numpy()).reshape(4, 3, -1)
+    expected = np.einsum("rcpi,pio->rcpo", cut, made.weight.detach().numpy()).reshape(4, 3, -1)
     bias = np.arange(float(made.n_units))
     a = made(torch.tensor(IMAGES), torch.tensor(bias)).detach()
     np.testing.assert_allclose(a, expected + bias, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("cls", [Conv2d, LocallyConnected2d])
+def test_images_lie_pixel_by_pixel_between_layers(cls):
+    raw, between = transform_of(cls(4)), transform_of(cls(4), raw=False)
+    turned = IMAGES.reshape(4, 3, 2, 30).swapaxes(2, 3).reshape(4, 3, -1)
+    torch.testing.assert_close(raw(torch.tensor(IMAGES)), between(torch.tensor(turned)))
+
+
+def test_channels_are_grouped_by_class():
+    h = np.random.default_rng(0).random((3, 1, 30 * 12))
+    found = ClassGroups().build_for((12, 6, 5), 4).double()(torch.tensor(h))
+    expected = (h.reshape(3, 1, 30, 4, 3) ** 2).mean((2, 4))
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
 
 
 @pytest.mark.parametrize("pool, reduce", [("max", np.max), ("mean", np.mean)])
 def test_pooling_follows_the_activation_and_drops_what_is_left_over(pool, reduce):
     made = transform_of(Conv2d(4, pool=pool, pool_size=2))
     a = made(torch.tensor(IMAGES)).detach()
-    h = np.maximum(a.numpy(), 0).reshape(4, 3, 4, 6, 5)[..., :4].reshape(4, 3, 4, 3, 2, 2, 2)
+    h = np.maximum(a.numpy(), 0).reshape(4, 3, 6, 5, 4)[..., :4, :].reshape(4, 3, 3, 2, 2, 2, 4)
     found = made.activity(a, torch.relu)
-    np.testing.assert_allclose(found, reduce(h, axis=(4, 6)).reshape(4, 3, -1), atol=1e-12)
+    np.testing.assert_allclose(found, reduce(h, axis=(3, 5)).reshape(4, 3, -1), atol=1e-12)
     assert made.shape == (4, 3, 2) and made.n_outputs == 24
 
 
 def test_batch_normalisation_takes_its_statistics_from_the_right_candidates():
     norm, maps = RightBatchNorm(2).double(), (2, 6, 5)
     a = torch.tensor(3 * IMAGES + 1)
-    out = norm(a, maps).detach().numpy().reshape(4, 3, 2, -1)
-    places = a.numpy().reshape(4, 3, 2, -1)
-    mean, var = places[:, 0].mean((0, 2)), places[:, 0].var((0, 2))
-    expected = (places - mean[:, None]) / np.sqrt(var + 1e-5)[:, None]
+    out = norm(a, maps).detach().numpy().reshape(4, 3, -1, 2)
+    places = a.numpy().reshape(4, 3, -1, 2)
+    mean, var = places[:, 0].mean((0, 1)), places[:, 0].var((0, 1))
+    expected = (places - mean) / np.sqrt(var + 1e-5)
     np.testing.assert_allclose(out, expected, rtol=1e-10, atol=1e-12)
     alone = RightBatchNorm(2).double()
     np.testing.assert_allclose(
-        alone(a[:, :1], maps).detach().reshape(4, 2, -1), expected[:, 0], rtol=1e-10, atol=1e-12
+        alone(a[:, :1], maps).detach().reshape(4, -1, 2), expected[:, 0], rtol=1e-10, atol=1e-12
     )
     torch.testing.assert_close(alone.running_mean, norm.running_mean)
     torch.testing.assert_close(alone.running_var, norm.running_var)
@@ -186,8 +200,8 @@ def test_patches_are_read_by_their_goodness():
     assert fitted.score(X, Y) > 0.5
     h = torch.rand(3, 1, 2 * 5 * 4)
     read = Patches((2, 5, 4), 2)(h)
-    squares = h.square().reshape(3, 1, 2, 5, 4)[..., :4, :].reshape(3, 1, 2, 2, 2, 2, 2)
-    torch.testing.assert_close(read, squares.mean((4, 6)).reshape(3, 1, -1))
+    squares = h.square().reshape(3, 1, 5, 4, 2)[:, :, :4].reshape(3, 1, 2, 2, 2, 2, 2)
+    torch.testing.assert_close(read, squares.mean((3, 5)).reshape(3, 1, -1))
 
 
 @pytest.mark.parametrize("output", ["activity", "triangle"])

@@ -152,7 +152,7 @@ def test_channel_is_a_plane_of_weights_per_class(learned):
     x, layer = features(), net.layers[0]
     U = layer.label_weight.detach().numpy()
     assert U.shape == (K, 4 * D if learned else 4)
-    plane = U if learned else np.repeat(U, D, axis=1)
+    plane = U if learned else np.tile(U, D)
     alone = layer.transform(torch.tensor(x)).detach().numpy()
     expected = alone[:, None] + S * (one_hot(LABELS) @ plane)
     np.testing.assert_allclose(encoded(net, x), expected, rtol=1e-12, atol=1e-12)

@@ -19,6 +19,8 @@ from ..activities import Peers, dropped
 from ..overlays import with_neutral
 from .head import learn_head
 
+SHORTLIST = 3  # labels that "hybrid" looks at closely
+
 
 class Layer(nn.Module):
     """h = f(W z + s U[c] + b), judged by its own goodness and taught by its own objective."""
@@ -125,7 +127,7 @@ def step(net, x, y, weight, update, draws, wrong=None):
 
 
 @torch.no_grad()
-def label_scores(net, x, prediction, layers, shortlist=5):
+def label_scores(net, x, prediction, layers, shortlist=SHORTLIST):
     """A score for every row and label, (rows, K); "hybrid": the head's best, by their goodness."""
     seen, every = net.see(x), torch.arange(net.n_classes, device=x.device).expand(len(x), -1)
     if prediction == "goodness":
