@@ -55,11 +55,16 @@ def describe(depth, method):
 
 
 def in_own_process(depth, method):
+    return {"peak_bytes": alone(__file__, "--method", method, "--depth", depth)}
+
+
+def alone(script, *flags):
+    """What a script prints last, run by itself."""
     # Large blocks go back to the system as soon as they are freed, so that the peak is exact.
     env = os.environ | {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536"}
-    command = [sys.executable, __file__, "--method", method, "--depth", str(depth)]
+    command = [sys.executable, script, *map(str, flags)]
     done = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
-    return {"peak_bytes": json.loads(done.stdout.splitlines()[-1])}
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 def rows():
