@@ -1,0 +1,117 @@
+"""Seconds per epoch against rows, columns, units, depth and classes, each varied alone.
+
+    python examples/benchmarks/growth.py --output examples/benchmarks/results/growth.jsonl
+
+Made-up rows; what is not varied is as in BASE. An epoch is timed inside `fit`, the first one left
+out, and the median of the others taken. The slope is that of a straight line through the logarithms
+over the upper half of the axis, where what costs the same for every batch weighs least. Beside it
+stands the slope of the fewest multiply-adds that an epoch needs, as `step_limit` counts them, over
+the same points. Time that grows faster than these by more than MARGIN misses what is asked.
+"""
+
+import argparse
+import time
+
+import numpy as np
+import torch
+from results import emit, machine
+from skorch.callbacks import Callback
+from step_limit import products
+
+from sklearn_ff import FFClassifier
+
+BASE = {"rows": 10_000, "columns": 100, "units": 200, "depth": 2, "classes": 10}
+AXES = {
+    "rows": [10_000, 30_000, 100_000, 300_000, 1_000_000],
+    "columns": [25, 100, 400, 1600, 6400],
+    "units": [125, 250, 500, 1000, 2000],
+    "depth": [1, 2, 4, 8, 16, 32],
+    "classes": [2, 5, 10, 30, 100, 300, 1000],
+}
+BATCH = 128
+MARGIN = 0.1  # of the slope, for the noise of the clock
+
+
+def main():
+    args = arguments()
+    torch.set_num_threads(args.threads)
+    for axis in args.axes:
+        emit(measure(args, axis) | machine(), args.output)
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--axes", nargs="+", choices=list(AXES), default=list(AXES))
+    parser.add_argument("--seconds", type=float, default=5.0, help="of epochs, for every point")
+    parser.add_argument("--largest", type=int, help="leave out larger values of the axes")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--output", help="file to append the results to")
+    return parser.parse_args()
+
+
+def measure(args, axis):
+    values = [value for value in AXES[axis] if not args.largest or value <= args.largest]
+    points = [BASE | {axis: value} for value in values]
+    seconds = [seconds_per_epoch(args, **point) for point in points]
+    needed = [multiply_adds(**point) for point in points]
+    due = slope(values, needed)
+    return {
+        "benchmark": "growth",
+        "axis": axis,
+        "base": BASE,
+        "batch_size": BATCH,
+        "threads": args.threads,
+        "values": values,
+        "seconds": seconds,
+        "multiply_adds": needed,
+        "slope": slope(values, seconds),
+        "slope_due": due,
+        "asked": due + MARGIN,
+    }
+
+
+def slope(values, costs):
+    """Of log cost against log value, over the upper half of the values."""
+    upper = slice(min(len(values) // 2, len(values) - 2), None)
+    return float(np.polyfit(np.log(values[upper]), np.log(costs[upper]), 1)[0])
+
+
+def seconds_per_epoch(args, rows, columns, units, depth, classes):
+    X = np.random.default_rng(0).random((rows, columns), dtype=np.float32)
+    y = np.arange(rows) % classes
+    params = {"negatives": "hard", "precision": "float32", "random_state": 0}
+    epochs = Epochs(args.seconds)
+    FFClassifier(
+        [units] * depth, batch_size=BATCH, max_iter=1000, callbacks=[epochs], **params
+    ).fit(X, y)
+    return float(np.median(Epochs.seconds[1:]))
+
+
+def multiply_adds(rows, columns, units, depth, classes):
+    """Of an epoch."""
+    needed = products([units] * depth, BATCH, columns, classes)
+    return round(rows / BATCH * sum(m * k * n for m, k, n in needed))
+
+
+class Epochs(Callback):
+    """Times every epoch, and ends training when time is up; no sooner than after the second."""
+
+    seconds = []  # of the class: the estimator trains with a copy of this callback
+
+    def __init__(self, limit):
+        self.limit = limit
+
+    def on_train_begin(self, net, **kwargs):
+        self.seconds.clear()
+
+    def on_epoch_begin(self, net, **kwargs):
+        self.start_ = time.perf_counter()
+
+    def on_epoch_end(self, net, **kwargs):
+        self.seconds.append(time.perf_counter() - self.start_)
+        if len(self.seconds) > 1 and sum(self.seconds) > self.limit:
+            raise KeyboardInterrupt("time is up")
+
+
+if __name__ == "__main__":
+    main()
