@@ -1,5 +1,6 @@
 """The examples run as a user would run them, and so do the snippets of the documentation."""
 
+import json
 import os
 import re
 import runpy
@@ -7,13 +8,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
 from sklearn_ff import FFClassifier, FFTransformer, data_negatives
 from sklearn_ff._base import FAMILIES
 
 ROOT = Path(__file__).parents[1]
 SCRIPT = ROOT / "examples" / "plot_digits.py"
+BENCHMARKS = ROOT / "examples" / "benchmarks"
 GALLERY = {
     "plot_features": (
         ["--quick", "--max-iter", "1"],
@@ -180,3 +184,91 @@ def test_snippets_run(monkeypatch, capsys, code):
         monkeypatch.setattr(family, "registry", dict(family.registry))
     exec(compile(code, "snippet", "exec"), {"__name__": "snippet"})
     assert capsys.readouterr().err == ""
+
+
+def benchmark(monkeypatch, name, *flags):
+    """The names of a script of examples/benchmarks, whose `main` will see these flags."""
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    monkeypatch.setattr(sys, "argv", [name, *map(str, flags)])
+    return runpy.run_path(str(BENCHMARKS / f"{name}.py"))
+
+
+def test_performance_page_is_up_to_date(monkeypatch):
+    report = benchmark(monkeypatch, "performance_report")
+    page = (ROOT / "docs" / "performance.md").read_text(encoding="utf-8")
+    assert page == report["render"](report["read"](BENCHMARKS / "results"))
+    assert [
+        f for f in re.findall(r"]\((.*\.svg)\)", page) if not (ROOT / "docs" / f).exists()
+    ] == []
+
+
+@pytest.fixture
+def few_images(tmp_path):
+    """A folder with a few rows of noise in the place of MNIST."""
+    x = np.random.default_rng(0).integers(256, size=(300, 28, 28), dtype=np.uint8)
+    y = np.arange(300) % 10
+    np.savez(tmp_path / "mnist.npz", x_train=x, y_train=y, x_test=x[:50], y_test=y[:50])
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("name", "flags", "cases"),
+    [
+        ("fit_time", ["--rows", 300, "--epochs", 1], {"mlp", "backprop"}),
+        ("prediction_time", ["--rows", 50, "--epochs", 1], {"goodness", "head", "hybrid"}),
+    ],
+)
+def test_benchmarks_of_time(monkeypatch, capsys, few_images, name, flags, cases):
+    flags += ["--data", "mnist", "--folder", few_images, "--pairs", 1]
+    benchmark(monkeypatch, name, *flags, "--threads", torch.get_num_threads())["main"]()
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert {line.get("rule", line["against"]) for line in lines} == cases
+    page = benchmark(monkeypatch, "performance_report")["render"](lines)
+    assert page.count("≤") >= len(cases)
+
+
+def test_growth_is_drawn_alike_every_time(monkeypatch, capsys, tmp_path):
+    flags = ["--axes", "depth", "--largest", 2, "--seconds", 0, "--output", tmp_path / "g.jsonl"]
+    growth = benchmark(monkeypatch, "growth", *flags, "--threads", torch.get_num_threads())
+    monkeypatch.setitem(growth["BASE"], "rows", 300)
+    growth["main"]()
+    figures = []
+    for number in range(2):
+        flags = ["--results", tmp_path, "--docs", tmp_path / str(number)]
+        benchmark(monkeypatch, "performance_report", *flags)["main"]()
+        figures.append((tmp_path / str(number) / "images" / "growth.svg").read_bytes())
+    assert figures[0] == figures[1]
+    page = (tmp_path / "1" / "performance.md").read_text(encoding="utf-8")
+    assert "| depth | 1 · 2 |" in page and "](images/growth.svg)" in page
+
+
+def test_performance_page_says_what_is_missed(monkeypatch):
+    render = benchmark(monkeypatch, "performance_report")["render"]
+    step = {"benchmark": "step_limit", "units": [5], "batch_size": 128, "precision": "float32"}
+    step |= {"seconds_step": 3.0, "seconds_floor": 1.0, "ratio": 3.0}
+    assert render([]).count("not been measured") == 7
+    assert "| 3.00 | ≤ 2.00 | **missed** |" in render([step])
+    assert "missed**" not in render([step, step | {"ratio": 2.0}])  # the last line counts
+    peaks = {("forward_forward", 2): 20, ("forward_forward", 64): 21, ("backprop", 2): 15}
+    peaks["backprop", 64] = 100
+    lines = [
+        {"benchmark": "memory_depth", "method": method, "depth": depth, "peak_bytes": peak}
+        for (method, depth), peak in peaks.items()
+    ]
+    page = render(lines)
+    assert "| 2 to 64 | 5.00 % | ≤ 10.00 % | met |" in page
+    assert "| 64 | 21.00 % | ≤ 15.00 % | **missed** |" in page
+
+
+def test_performance_page_compares_precisions_and_programs(monkeypatch):
+    render = benchmark(monkeypatch, "performance_report")["render"]
+    mnist = {"benchmark": "mnist", "data": "mnist", "rows": "test", "epochs": 10, "units": [500]}
+    lines = [
+        mnist | {"seeds": [0, 1], "precision": precision, "error_goodness_mean": error}
+        for precision, error in [("float32", 0.0140), ("bfloat16", 0.0155)]
+    ]
+    assert "| 1.40 % | 1.55 % | 0.15 | ≤ 0.10 | **missed** |" in render(lines)
+    late = {"benchmark": "time_to_error", "program": "loewe", "rows": "test", "seed": 0}
+    late |= {"error": 0.02, "goal": 0.0145, "seconds": 1.0, "seconds_theirs": 900.0}
+    page = render([late | {"times_faster": 900.0, "asked": 200}])
+    assert "| 900 | ≥ 200 | **missed** |" in page  # fast, but short of the error

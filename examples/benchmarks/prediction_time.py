@@ -46,21 +46,20 @@ def main():
     if args.peak:
         print(json.dumps(peak(*many_classes(args))))
         return
-    if not args.only_many:
-        for result in on_mnist(args):
+    for data in args.data:
+        for result in DATA[data](args):
             emit(result | machine(), args.output)
-    emit(on_many_classes(args) | machine(), args.output)
 
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", nargs="+", choices=list(DATA), default=list(DATA))
     parser.add_argument("--folder", default=os.environ.get("SKLEARN_FF_DATA"))
     parser.add_argument("--learn", type=int, default=60_000, help="rows of MNIST to learn from")
     parser.add_argument("--rows", type=int, default=10_000, help="rows to predict")
     parser.add_argument("--epochs", type=int, default=10, help="on MNIST")
     parser.add_argument("--pairs", type=int, default=15)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--only-many", action="store_true", help="1,000 classes only")
     parser.add_argument("--output", help="file to append the results to")
     parser.add_argument("--peak", action="store_true", help=argparse.SUPPRESS)
     return parser.parse_args()
@@ -85,12 +84,12 @@ def on_mnist(args):
 def on_many_classes(args):
     clf, X = many_classes(args)
     result = describe(args, "made_up", "hybrid", MANY_CLASSES) | {"asked": ASKED_OF_MANY}
-    result |= measure(args, clf, X, "hybrid")
     flags = ["--peak", "--rows", args.rows, "--threads", args.threads]
-    return result | {
-        "peak_bytes": alone(__file__, *flags),
-        "result_bytes": 4 * MANY_CLASSES * len(X),
-    }
+    memory = {"peak_bytes": alone(__file__, *flags), "result_bytes": 4 * MANY_CLASSES * len(X)}
+    yield result | measure(args, clf, X, "hybrid") | memory
+
+
+DATA = {"mnist": on_mnist, "made_up": on_many_classes}
 
 
 def many_classes(args):

@@ -1,0 +1,272 @@
+"""Render docs/performance.md from the result lines, and from them alone.
+
+    python examples/benchmarks/performance_report.py
+
+Reads `results/*.jsonl` beside this file; of lines on the same case the last one counts. What lines
+cannot tell, such as what was tried in vain, stands in `performance_notes.md` and closes the page.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import growth
+import memory_depth
+import step_limit
+from report_table import (
+    Section,
+    at_most,
+    get,
+    lines_of,
+    mebibytes,
+    met,
+    milliseconds,
+    number,
+    peak,
+    percent,
+    series,
+    shape,
+    table,
+    words,
+    wrapped,
+)
+
+HERE = Path(__file__).parent
+DOCS = HERE.parents[1] / "docs"
+FIGURE = "images/growth.svg"
+POINTS_ASKED = 0.1  # that bfloat16 may lose
+INTRODUCTION = """\
+# Performance
+
+`examples/benchmarks/performance_report.py` renders this page from the committed lines in
+`examples/benchmarks/results/`; no figure in it is typed. Ratios are medians of ratios that were
+measured in turns within one run. Beside a figure stands what is asked of it, and whether that is
+met or missed.
+"""
+
+
+def main():
+    args = arguments()
+    lines = read(args.results)
+    args.docs.mkdir(parents=True, exist_ok=True)
+    (args.docs / "performance.md").write_text(render(lines), encoding="utf-8")
+    if measured := lines_of(lines, "growth", ["axis"]):
+        growth.draw(measured, args.docs / FIGURE)
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--results", type=Path, default=HERE / "results", help="folder of lines")
+    parser.add_argument("--docs", type=Path, default=DOCS, help="folder to write to")
+    return parser.parse_args()
+
+
+def read(folder):
+    texts = [path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.jsonl"))]
+    return [json.loads(line) for text in texts for line in text.splitlines()]
+
+
+def render(lines):
+    notes = (HERE / "performance_notes.md").read_text(encoding="utf-8")
+    return "\n".join([INTRODUCTION, *(section.render(lines) for section in SECTIONS), notes])
+
+
+def step_verdict(line):
+    """Lines of old do not say what was asked."""
+    asked = step_limit.ASKED.get((line["batch_size"], line["precision"]))
+    return at_most(line["ratio"], line.get("asked", asked))
+
+
+def time_verdict(line):
+    """In time, and at the error to be reached."""
+    asked = [f"≥ {line['asked']:,}"]
+    return asked + met(line["times_faster"] >= line["asked"] and line["error"] <= line["goal"])
+
+
+def ratio_verdict(line):
+    return at_most(line["ratio"], line["asked"])
+
+
+def learned_from(line):
+    more = f", {line['rows']:,} rows, {line['epochs']} epochs" if "rows" in line else ""
+    return line["data"] + more
+
+
+def errors_and_memory(lines):
+    """Of prediction: what `hybrid` loses to `goodness`, and what it needs with many classes."""
+    errors = {line["rule"]: line["error"] for line in lines if "error" in line}
+    for line in lines:
+        if "points_lost" in line:
+            row = [percent(errors["goodness"]), percent(line["error"]), number(line["points_lost"])]
+            row += at_most(line["points_lost"], line["points_lost_asked"])
+            header = ["error by `goodness`", "error by `hybrid`", "points lost", "asked", "verdict"]
+            yield table(header, [row])
+        if "peak_bytes" in line:
+            yield wrapped(
+                f"With {line['classes']:,} classes and {line['rows']:,} rows, `{line['rule']}` "
+                f"needs {mebibytes(line['peak_bytes'])} MiB at its peak, where one score per row "
+                f"and class is {mebibytes(line['result_bytes'])} MiB."
+            )
+
+
+def by_depth(lines):
+    """A row of peaks per depth."""
+    rows = {}
+    for line in lines:
+        rows.setdefault(line["depth"], {})[line["method"]] = line["peak_bytes"]
+    return [{"depth": depth} | rows[depth] for depth in sorted(rows)]
+
+
+def memory_verdicts(lines):
+    """Growth of ours from the least depth to the greatest, and its share of backprop there."""
+    rows = [row for row in by_depth(lines) if {"forward_forward", "backprop"} <= set(row)]
+    if not rows:
+        return []
+    least, most, asked = rows[0], rows[-1], memory_depth.ASKED
+    grown = most["forward_forward"] / least["forward_forward"] - 1
+    share = most["forward_forward"] / most["backprop"]
+    deep = most["depth"] >= max(memory_depth.DEPTHS)
+    cells = [
+        ["growth", f"{least['depth']} to {most['depth']}", percent(grown)],
+        ["share of backprop's", most["depth"], percent(share)],
+    ]
+    cells[0] += at_most(grown, asked["growth"], percent)
+    cells[1] += at_most(share, asked["of_backprop"] if deep else None, percent)
+    return [table(["Forward-Forward", "depth", "figure", "asked", "verdict"], cells)]
+
+
+def by_precision(lines):
+    """A row per set-up that was run in both precisions, from the lines that sum up its seeds."""
+    keys, rows = ("data", "rows", "epochs", "units", "seeds"), {}
+    for line in lines:
+        if line.get("precision") in ("float32", "bfloat16") and "seeds" in line:
+            row = rows.setdefault(
+                str([line[key] for key in keys]), {key: line[key] for key in keys}
+            )
+            row[line["precision"]] = line["error_goodness_mean"]
+    return [
+        row | {"points_lost": 100 * (row["bfloat16"] - row["float32"])}
+        for row in rows.values()
+        if {"float32", "bfloat16"} <= set(row)
+    ]
+
+
+SECTIONS = [
+    Section(
+        "A training step over its products",
+        "Time of a step inside `fit` over that of its matrix products alone, the fewest that the "
+        "method needs (`step_limit.py`).",
+        "step_limit",
+        ["units", "batch_size", "precision", "threads"],
+        {
+            "shape": shape,
+            "batch": get("batch_size"),
+            "precision": get("precision"),
+            "step, ms": milliseconds("seconds_step"),
+            "products, ms": milliseconds("seconds_floor"),
+            "ratio": get("ratio", number),
+        },
+        step_verdict,
+    ),
+    Section(
+        "A whole fit beside others",
+        "Seconds of a whole `fit`, ours over theirs: on MNIST at the same shape, batch, epochs and "
+        "threads, on tables with the defaults of both (`fit_time.py`). `mlp` is scikit-learn's "
+        "`MLPClassifier`, `backprop` a plain loop in torch.",
+        "fit_time",
+        ["data", "against", "rows", "epochs", "threads"],
+        {
+            "data": learned_from,
+            "against": get("against"),
+            "seconds": get("seconds", number),
+            "theirs": get("seconds_theirs", number),
+            "ratio": get("ratio", number),
+        },
+        ratio_verdict,
+    ),
+    Section(
+        "Prediction",
+        "Time of `decision_function` at 784-500-500, over the products that `goodness` needs, or "
+        "over one plain forward pass of the same network in torch (`prediction_time.py`).",
+        "prediction_time",
+        ["data", "rule", "classes", "rows", "threads"],
+        {
+            "rule": get("rule"),
+            "classes": get("classes", "{:,}".format),
+            "against": words("against"),
+            "ms": milliseconds("seconds"),
+            "theirs, ms": milliseconds("seconds_theirs"),
+            "ratio": get("ratio", number),
+        },
+        ratio_verdict,
+        more=errors_and_memory,
+    ),
+    Section(
+        "Time to published errors",
+        "Seconds of a `fit` on MNIST that is to reach the error of a published program, and of "
+        "that program, restated plainly and timed by the step (`time_to_error.py`).",
+        "time_to_error",
+        ["program", "rows", "seed", "threads"],
+        {
+            "program": get("program"),
+            "rows": words("rows"),
+            "seed": get("seed"),
+            "error": get("error", percent),
+            "to reach": get("goal", percent),
+            "seconds": get("seconds", number),
+            "theirs": get("seconds_theirs", "{:,.0f}".format),
+            "times faster": get("times_faster", "{:,.0f}".format),
+        },
+        time_verdict,
+    ),
+    Section(
+        "Memory against depth",
+        "Peak memory of a training step in MiB, beyond data, weights, one gradient and optimizer "
+        "state; 1,000 units, batches of 4,096 rows (`memory_depth.py`).",
+        "memory_depth",
+        ["method", "depth", "units", "batch_size"],
+        {"depth": get("depth")} | {m.replace("_", " "): peak(m) for m in memory_depth.METHODS},
+        rows=by_depth,
+        more=memory_verdicts,
+    ),
+    Section(
+        "Cost against size",
+        "Seconds per epoch, each axis varied alone (`growth.py`). The slope is that of log seconds "
+        "over the upper half of the axis; due is that of the fewest multiply-adds over the same "
+        f"points, and {growth.MARGIN} more are granted to the noise of the clock.",
+        "growth",
+        ["axis"],
+        {
+            "axis": get("axis"),
+            "values": series("values", ","),
+            "seconds": series("seconds", ".3g"),
+            "slope due": get("slope_due", number),
+            "slope": get("slope", number),
+        },
+        lambda line: at_most(line["slope"], line["asked"]),
+        more=lambda lines: [f"![Seconds per epoch against every axis, log-log]({FIGURE})"],
+    ),
+    Section(
+        "Low precision",
+        "Error by `goodness`, mean over the seeds, with the matrix products of training in either "
+        "precision (`mnist.py --set precision=bfloat16`).",
+        "mnist",
+        ["data", "rows", "epochs", "units", "seed", "seeds", "precision"],
+        {
+            "data": get("data"),
+            "rows": words("rows"),
+            "shape": shape,
+            "epochs": get("epochs"),
+            "seeds": lambda row: len(row["seeds"]),
+            "float32": get("float32", percent),
+            "bfloat16": get("bfloat16", percent),
+            "points lost": get("points_lost", number),
+        },
+        lambda row: at_most(row["points_lost"], POINTS_ASKED),
+        rows=by_precision,
+    ),
+]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,110 @@
+"""What the performance page is made of: a section per benchmark, and the cells of its table."""
+
+import json
+import textwrap
+from collections.abc import Callable
+from dataclasses import dataclass
+
+NOT_MEASURED = "This has not been measured yet."
+
+
+@dataclass
+class Section:
+    """What one benchmark has found: a table with a row per case, told apart by the keys."""
+
+    title: str
+    prose: str
+    benchmark: str
+    keys: list
+    columns: dict  # header: function of a row
+    verdict: Callable = None  # function of a row: cells of what is asked, and whether it is met
+    rows: Callable = list  # function of the lines, where these are not the rows
+    more: Callable = lambda lines: []  # function of the lines: texts below the table
+
+    def render(self, lines):
+        lines = lines_of(lines, self.benchmark, self.keys)
+        rows = self.rows(lines)
+        found = [self.table(rows), *machines(lines), *self.more(lines)] if rows else [NOT_MEASURED]
+        return "\n\n".join([f"## {self.title}", wrapped(self.prose), *found]) + "\n"
+
+    def table(self, rows):
+        cells = [[column(row) for column in self.columns.values()] for row in rows]
+        if self.verdict is None:
+            return table(self.columns, cells)
+        judged = [[*left, *self.verdict(row)] for left, row in zip(cells, rows, strict=True)]
+        return table([*self.columns, "asked", "verdict"], judged)
+
+
+def lines_of(lines, benchmark, keys):
+    """The last line of each case of a benchmark, in the order in which the cases came up."""
+    lines = [line for line in lines if line["benchmark"] == benchmark]
+    return list({json.dumps([line.get(key) for key in keys]): line for line in lines}.values())
+
+
+def at_most(value, asked, form=None):
+    form = form or number
+    return ["–", "–"] if asked is None else [f"≤ {form(asked)}", *met(value <= asked)]
+
+
+def met(held):
+    return ["met" if held else "**missed**"]
+
+
+def number(value):
+    return f"{value:.2f}"
+
+
+def percent(share):
+    return f"{100 * share:.2f} %"
+
+
+def mebibytes(size):
+    return "–" if size is None else f"{size / 2**20:,.0f}"
+
+
+def get(key, form=str):
+    """A column: one entry of the row."""
+    return lambda row: form(row[key])
+
+
+def milliseconds(key):
+    return lambda row: f"{1000 * row[key]:,.1f}"
+
+
+def shape(row):
+    return "-".join(map(str, [784, *row["units"]]))
+
+
+def words(key):
+    return lambda row: row[key].replace("_", " ")
+
+
+def series(key, form):
+    return lambda row: " · ".join(format(value, form) for value in row[key])
+
+
+def peak(method):
+    return lambda row: mebibytes(row.get(method))
+
+
+def table(header, rows):
+    rows = [list(header), ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(map(str, row)) + " |" for row in rows)
+
+
+def wrapped(text):
+    return textwrap.fill(text, 100, break_long_words=False, break_on_hyphens=False)
+
+
+def machines(lines):
+    """A sentence for every machine that the lines come from."""
+    return dict.fromkeys(machine(line) for line in lines if "processor" in line)
+
+
+def machine(line):
+    able = ", ".join(line["instructions"]) or "plain instructions"
+    threads = f"; threads: {line['threads']}" if "threads" in line else ""
+    return (
+        f"Measured on {line['processor']} ({able}), torch {line['torch']}, "
+        f"scikit-learn {line['scikit_learn']}{threads}."
+    )
