@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from matplotlib import rc_context
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 from results import emit, machine
 from skorch.callbacks import Callback
 from step_limit import products
@@ -133,6 +134,8 @@ def draw_axis(ax, result):
     ax.loglog(result["values"], result["seconds"], "o-", label="measured")
     ax.loglog(result["values"], [scale * n for n in result["multiply_adds"]], "--", label="due")
     ax.set(xlabel=result["axis"])
+    ax.set_xticks(result["values"], [f"{value:,}" for value in result["values"]], rotation=45)
+    ax.xaxis.set_minor_formatter(NullFormatter())
     ax.set_title(f"slope {result['slope']:.2f}, due {result['slope_due']:.2f}")
 
 
