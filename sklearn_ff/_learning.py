@@ -29,6 +29,7 @@ from .exceptions import DivergenceError, InterruptedFitWarning
 UPDATES = 1200  # of a fit whose max_iter is "auto"
 CALIBRATION_ROWS = 5_000
 CALIBRATION_SCORES = 2**20  # with many classes, fewer rows serve
+GUARDED_UPDATES = 10  # after so many, weights and scores are looked at
 PROBED_ROWS = 8  # scored after every epoch, to see that the weights are sound
 # What "auto" or a name came to, told by attributes.
 KEPT = (
@@ -247,7 +248,7 @@ class Learner(BaseFF):
         """Train and keep the result; what diverges is kept at its last finite weights."""
         n_batches = n_parts(len(data[1]), plan.batch_size)
         epochs = 1 if resume else self._epochs(n_batches)
-        callbacks = self._callbacks(plan, epochs * n_batches, data[0], held_out, resume)
+        callbacks = self._callbacks(plan, epochs, epochs * n_batches, data[0], held_out, resume)
         net = self._net(plan, network, draws, callbacks, epochs)
         if old is not None and old._resumable and old._plan.optimizer == plan.optimizer:
             resume_optimizer(net.optimizer_, old.net_.optimizer_)
@@ -289,11 +290,12 @@ class Learner(BaseFF):
             views = Views(plan.augmentation, plan.image_shape, draws, plan.negatives.n_views)
         return Rows(x, y, weight, network.scaler, dtype, views)
 
-    def _callbacks(self, plan, n_batches, X, held_out, resume):
+    def _callbacks(self, plan, epochs, n_batches, X, held_out, resume):
         """Ours first, then copies of the user's."""
         users = [clone(checked_callback(entry), safe=False) for entry in self.callbacks or ()]
         probe = partial(network_scores, plan=plan, X=X[:PROBED_ROWS])
-        ours = [("guard", DivergenceGuard(probe))]
+        patience = -(-GUARDED_UPDATES * epochs // n_batches)
+        ours = [("guard", DivergenceGuard(probe, patience))]
         if self.learning_rate != "constant" and not resume:
             ours.append(("decay", Decay(self.learning_rate, n_batches)))
         if held_out is not None:

@@ -83,34 +83,48 @@ class DivergenceGuard(Callback):
     """Raise DivergenceError where an epoch leaves the finite numbers; keep the last finite weights.
 
     `LIMIT` is far above the loss of any network that still learns, and above its scores. The losses
-    of an epoch are those before its last update, so `probe(network)` scores some rows after it.
+    of an epoch are those before its last update, so `probe(network)` scores some rows after it:
+    after every `patience` epochs, for an epoch may be a single update, and at the end of a stage.
     """
 
     LIMIT = 1e10
 
-    def __init__(self, probe):
-        self.probe = probe
+    def __init__(self, probe, patience=1):
+        self.probe, self.patience = probe, patience
 
     def on_train_begin(self, net, **kwargs):
         self.last_ = Snapshot(net.module_)
-        self.loss_ = None
+        self.loss_, self.unseen_ = None, 0
 
     def on_epoch_end(self, net, **kwargs):
         losses = np.array(net.history[-1, "statistics"])[0]
-        fault = self._fault(net, losses)
-        if fault is None:
-            self.last_.take()
-            self.loss_ = float(losses.mean())
-            return
-        self.last_.restore()
-        raise DivergenceError(self._message(net, fault))
+        self._raise_if(net, self._fault_of_loss(net, losses))
+        self.loss_ = float(losses.mean())
+        self.unseen_ += 1
+        if self.unseen_ >= self.patience:
+            self.on_stage_end(net)
 
-    def _fault(self, net, losses):
-        """What has left the numbers that a network can learn with, or None."""
+    def on_stage_end(self, net, rows=None):
+        if self.unseen_:
+            self._raise_if(net, self._fault_of_network(net))
+            self.last_.take()
+            self.unseen_ = 0
+
+    def _raise_if(self, net, fault):
+        if fault is not None:
+            self.last_.restore()
+            raise DivergenceError(self._message(net, fault))
+
+    def _fault_of_loss(self, net, losses):
+        """Which layer's loss has left the numbers that a network can learn with, or None."""
         worst = int(np.argmax(np.where(np.isnan(losses), np.inf, np.abs(losses))))
         if not abs(losses[worst]) < self.LIMIT:
             layer = net.history[-1, "layers"][worst] + 1
             return f"the loss of layer {layer} was {losses[worst]:.4g}"
+        return None
+
+    def _fault_of_network(self, net):
+        """What in weights or scores has left these numbers, or None."""
         if not weights_are_finite(net.module_):
             return "some weights were not finite"
         highest = np.abs(self.probe(net.module_)).max()
@@ -124,7 +138,7 @@ class DivergenceGuard(Callback):
             before = f"the last finite training loss was {self.loss_:.4g}"
         return (
             f"Training diverged: {fault} in epoch {len(net.history)}; {before}. Lower "
-            f"learning_rate_init or scale the data. The weights of the last finite epoch are kept."
+            f"learning_rate_init or scale the data. The last weights known to be finite are kept."
         )
 
     def on_train_end(self, net, **kwargs):

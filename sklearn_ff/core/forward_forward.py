@@ -83,7 +83,7 @@ class Network(nn.Module):
         """Each layer with its a and h; detached, so that no gradient reaches the layer below."""
         labels, below, h = labels if self.encoder.shows_labels else None, None, None
         for layer in self.layers[: self.depth]:
-            z = below and below.normalization(h.detach())
+            z, a, h = below and below.normalization(h.detach()), None, None
             with layer.gradients():
                 a = layer(z, labels) if below else seen(labels)
                 h = layer.activate(a, draws)
@@ -123,6 +123,7 @@ def step(net, x, y, weight, update, draws, wrong=None):
         (loss + layer.peers(a, h, weight)).backward()
         update(layer)
         record.append((loss.detach(), g.detach()))
+        del a, h  # so that a layer's tensors are gone before the next one's are made
     return record
 
 

@@ -228,8 +228,8 @@ def test_flat_loss_begins_anew_with_every_stage():
 # DivergenceGuard --------------------------------------------------------------------------------
 
 
-def guarded(probe=lambda network: np.zeros((2, 3))):
-    net, guard = tiny_net(), DivergenceGuard(probe)
+def guarded(probe=lambda network: np.zeros((2, 3)), patience=1):
+    net, guard = tiny_net(), DivergenceGuard(probe, patience)
     fill(net.module_, 1.0)
     guard.on_train_begin(net)
     return net, guard
@@ -289,6 +289,19 @@ def test_the_guard_looks_at_the_scores_of_some_rows(score):
     with pytest.raises(DivergenceError, match="the scores of training rows reached"):
         end_guarded(net, guard, [1.0, 2.0, 3.0], 2.0)
     assert filled(net.module_, 1.0)
+
+
+def test_the_guard_looks_at_weights_now_and_then_and_at_the_end_of_a_stage():
+    net, guard = guarded(patience=3)
+    for value in (2.0, 3.0, 4.0, 5.0):
+        end_guarded(net, guard, [1.0, 2.0, 3.0], value)
+    with pytest.raises(DivergenceError, match="the loss of layer 1"):
+        end_guarded(net, guard, [math.nan, 2.0, 3.0], 6.0)
+    assert filled(net.module_, 4.0), "as they were when last looked at"
+    end_guarded(net, guard, [1.0, 2.0, 3.0], math.nan)
+    with pytest.raises(DivergenceError, match="weights were not finite"):
+        guard.on_stage_end(net, None)
+    assert filled(net.module_, 4.0)
 
 
 def test_the_guard_lets_go_of_its_copy():
