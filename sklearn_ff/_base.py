@@ -5,10 +5,11 @@ from types import SimpleNamespace
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import clone
 from sklearn.utils import check_random_state
 
 from ._machine import check_memory, multiplies_bfloat16, pick_device, torch_has
+from ._per_layer import PerLayerParams, check_lengths, each, of_layer, optimizers_of
 from ._plan import (
     check_overlay,
     checked_image_shape,
@@ -27,7 +28,7 @@ from .exceptions import DivergenceError
 from .goodness import Readout, goodness
 from .layers import checked_layers
 from .objectives import objectives
-from .optimizers import optimizer_class
+from .optimizers import per_group
 from .overlays import Encoder, overlays
 from .parts import Draws
 from .scaling import Scaler, scaler_for
@@ -47,7 +48,7 @@ LARGE_LAYER = 100_000  # weights from which low precision is worth its conversio
 ONE_BATCH = 256  # up to so many rows are one batch, in double precision
 
 
-class BaseFF(BaseEstimator):
+class BaseFF(PerLayerParams):
     """Parameters to parts, parts to a network, a network to fitted state and back."""
 
     def set_params(self, **params):
@@ -103,12 +104,15 @@ class BaseFF(BaseEstimator):
         self._read_images(plan)
         plan.kinds = checked_layers(self.layers, checked_units(self.hidden_layer_sizes))
         self._read_shapes(plan)
+        check_lengths(plan, len(plan.units))
         plan.dropout, plan.peer_normalization = self.dropout, self.peer_normalization
         plan.prediction = self.prediction
         plan.layers = counted_layers(self.prediction_layers, len(plan.units), self.LAYERS)
         plan.head = plan.negatives.needs_head or self.prediction in ("head", "hybrid")
-        plan.schedule, plan.shuffle = self.schedule, self.shuffle
-        plan.optimizer = (self.optimizer, self.optimizer_params)
+        plan.shuffle = self.shuffle
+        plan.optimizer = optimizers_of(
+            self.optimizer, self.optimizer_params, len(plan.units), plan.head
+        )
         plan.groups = self._parameter_groups(plan)
         plan.device = pick_device(self.device)
         plan.low_precision = self.precision == "bfloat16"
@@ -176,10 +180,11 @@ class BaseFF(BaseEstimator):
                 f"that only the head can predict; use prediction='head'."
             )
         skipped = set(range(max(plan.layers))) - set(plan.layers)
-        if self.early_stopping and self.schedule == "greedy" and skipped:
+        if self.early_stopping and self.schedule != "simultaneous" and skipped:
             raise ValueError(
-                f"early_stopping cannot judge a greedy layer that neither {given} nor the head "
-                f"tells the labels of; use prediction_layers='all', or schedule='simultaneous'."
+                f"early_stopping cannot judge a layer taught by itself that neither {given} nor "
+                f"the head tells the labels of; use prediction_layers='all', or "
+                f"schedule='simultaneous'."
             )
 
     AUTOMATIC = ("negatives",)
@@ -212,7 +217,7 @@ class BaseFF(BaseEstimator):
         layers = []
         for index, transform in enumerate(transforms(plan)):
             strength = plan.strength if owns_label_weights(plan, index) else None
-            layers.append(Layer(index, transform, plan.n_classes, plan, strength))
+            layers.append(Layer(index, transform, plan.n_classes, of_layer(plan, index), strength))
         head = None
         if plan.head:
             width = sum(plan.units[index] for index in plan.layers)
@@ -232,19 +237,21 @@ class BaseFF(BaseEstimator):
         )
         return network.to(dtype=getattr(torch, plan.dtype), device=plan.device)
 
-    def _net(self, plan, network, draws, callbacks=(), max_epochs=1):
+    def _net(self, plan, network, draws, callbacks=(), stages=(), metric=None):
         """A skorch net ready to train the network."""
-        optimizer, options = optimizer_class(*plan.optimizer)
+        optimizer, options = per_group(plan.optimizer)
         net = FFNet(
             network,
             criterion=torch.nn.Identity,
             optimizer=optimizer,
-            schedule=plan.schedule,
+            stages=stages,
+            phases=self.phases,
             draws=draws,
             groups=plan.groups,
             shuffle=plan.shuffle,
+            metric=metric,
             batch_size=plan.batch_size,
-            max_epochs=max_epochs,
+            max_epochs=sum(stage.epochs for stage in stages),
             train_split=None,
             callbacks=list(callbacks),
             device=plan.device,
@@ -262,12 +269,8 @@ class BaseFF(BaseEstimator):
                 f"learning_rate_init={self.learning_rate_init!r} must be a positive number, or one "
                 f"per layer."
             )
-        if len(rates) not in (1, len(plan.units)):
-            raise ValueError(
-                f"learning_rate_init has {len(rates)} entries for {len(plan.units)} layers; give "
-                f"one number, or one per layer."
-            )
-        rates = np.broadcast_to(rates, len(plan.units))
+        rates = rates[0] if len(rates) == 1 else list(rates)
+        rates = each("learning_rate_init", rates, len(plan.units))
         groups = [{"lr": float(rate), "weight_decay": self.alpha} for rate in rates]
         if plan.head:
             rate = self.head_learning_rate_init

@@ -37,17 +37,27 @@ class FFClassifier(ClassifierMixin, Learner):
     goodness : {"mean_square", "sum_square", "mean_activation", "top_k", "readout", \
             "class_groups", "prototypes"}, Goodness or callable, default="mean_square"
         What a layer scores; see :mod:`sklearn_ff.goodness`.
+        One for all layers, or a list with one per layer.
     objective : {"swish", "symba", "logistic", "margin", "softmax"}, Objective or callable, \
             default="swish"
-        How scores become a loss; see :mod:`sklearn_ff.objectives`.
+        How scores become a loss; see :mod:`sklearn_ff.objectives`. Or a list with one per layer.
+    metric : callable, list of callables or None, default=None
+        A number to report beside the loss, or one per layer: a function of the scores g of a batch,
+        (rows, candidates), the right one first, and of the rows' classes as numbers, (rows,). Its
+        mean over the rows of an epoch is `history_["metric"]`.
     normalization : {"rms", "unit", "layer_norm", "none"} or Normalization, default="rms"
         What is done to activities before the next layer sees them.
     input_normalization : same as `normalization`, default="none"
         What is done to a row after the label is in.
     scaling : {"auto", "standard", "shared", "none"}, default="auto"
         How columns are scaled, by statistics of the training rows; see :mod:`sklearn_ff.scaling`.
-    schedule : {"simultaneous", "greedy"}, default="simultaneous"
-        All layers learn from every batch, or one layer is trained after another.
+    schedule : {"simultaneous", "greedy"} or list of (layers, epochs), default="simultaneous"
+        All layers learn from every batch, or one layer is trained after another. Or a list of
+        stages: layers is an index, a list of them, "all", or "head" for the softmax head alone, as
+        in ``[("all", 10), ("head", 50)]``; `max_iter` is then not used.
+    phases : {"together", "by_epoch"}, default="together"
+        Whether every batch teaches right and wrong candidates, or an epoch is a pass over all right
+        candidates and then one over all wrong ones; the latter needs ``objective="logistic"``.
     layers : list of int or layer kinds, or None, default=None
         Other layers instead of `hidden_layer_sizes`, such as ``[Conv2d(32, pool="max"), 500]``; see
         :mod:`sklearn_ff.layers`. Those that read images need `image_shape`.
@@ -66,12 +76,14 @@ class FFClassifier(ClassifierMixin, Learner):
         Share of units dropped from every layer in training.
     peer_normalization : float, default=0.0
         Rate at which units are drawn to the mean activity of their layer; Hinton used 0.03.
-    optimizer : str or class, default="adam"
-        A class of :mod:`torch.optim`, or its name.
-    optimizer_params : dict or None, default=None
-        Further options of the optimizer, such as ``{"momentum": 0.9}``.
-    learning_rate : {"linear", "cosine", "constant"}, default="linear"
-        How the rate falls, to zero at the end of training.
+    optimizer : str, class or list of them, default="adam"
+        A class of :mod:`torch.optim`, or its name; or a list with one per layer. The head has that
+        of the last layer.
+    optimizer_params : dict, list of dicts or None, default=None
+        Further options of the optimizer, such as ``{"momentum": 0.9}``; or of each layer's.
+    learning_rate : {"linear", "cosine", "cooldown", "constant"}, default="linear"
+        How the rate falls, to zero at the end of training, or of every stage of a `schedule`;
+        "cooldown" stays for the first half, then falls linearly.
     learning_rate_init : float or sequence of float, default=5e-3
         Initial rate, for all layers or for each.
     head_learning_rate_init : float or None, default=None
@@ -80,15 +92,16 @@ class FFClassifier(ClassifierMixin, Learner):
         Weight decay of the layers.
     head_alpha : float, default=0.0
         Weight decay of the head.
-    batch_size : int or "auto", default="auto"
+    batch_size : int, "all" or "auto", default="auto"
         Rows of a batch; "auto" is all of up to 256 rows, and 128 of more.
     max_iter : int or "auto", default="auto"
         Epochs, for each layer if `schedule="greedy"`. "auto" is as many as make 1,200 updates, and
         at least 10.
     shuffle : bool, default=True
         Whether rows are shuffled in every epoch.
-    tol : float, default=1e-4
-        With a constant rate or early stopping: the smallest gain that counts.
+    tol : float or None, default=1e-4
+        With a constant rate or early stopping: the smallest gain that counts. None lets a constant
+        rate run all epochs, and so does a list as `schedule`.
     n_iter_no_change : int, default=10
         Epochs without gain after which training stops.
     early_stopping : bool, default=False
@@ -126,9 +139,10 @@ class FFClassifier(ClassifierMixin, Learner):
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Names of the features, if X had any.
     n_iter_ : int
-        Epochs run, over all layers if `schedule="greedy"`.
+        Epochs run, over all layers if `schedule="greedy"`, over all stages if it is a list.
     loss_ : float
-        Training loss of the last epoch, averaged over the layers.
+        Training loss of the last epoch, averaged over the layers; that of the head, where it
+        learned alone.
     loss_curve_ : list of float
         That loss for every epoch.
     validation_scores_ : list of float or None
@@ -139,7 +153,8 @@ class FFClassifier(ClassifierMixin, Learner):
         it is that of the weights kept.
     history_ : dict of str to ndarray of shape (n_iter_, n_layers)
         "loss", "goodness_right", "goodness_wrong", "ranked_right" (share of rows whose true label
-        scores above the wrong ones); NaN where a layer did not learn.
+        scores above the wrong ones); with a `metric`, "metric" too. NaN where a layer did not
+        learn.
     scale_ : float
         Factor that turns scores into log-probabilities.
     negatives_, overlay_, goodness_, objective_, input_normalization_ : objects
@@ -193,10 +208,12 @@ class FFClassifier(ClassifierMixin, Learner):
         negatives="auto",
         goodness="mean_square",
         objective="swish",
+        metric=None,
         normalization="rms",
         input_normalization="none",
         scaling="auto",
         schedule="simultaneous",
+        phases="together",
         layers=None,
         image_shape=None,
         augmentation=None,
@@ -233,10 +250,12 @@ class FFClassifier(ClassifierMixin, Learner):
         self.negatives = negatives
         self.goodness = goodness
         self.objective = objective
+        self.metric = metric
         self.normalization = normalization
         self.input_normalization = input_normalization
         self.scaling = scaling
         self.schedule = schedule
+        self.phases = phases
         self.layers = layers
         self.image_shape = image_shape
         self.augmentation = augmentation

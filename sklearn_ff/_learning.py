@@ -1,6 +1,5 @@
 """From validated rows to a fitted state: what `fit` and `partial_fit` are made of."""
 
-import copy
 import warnings
 from functools import partial
 from numbers import Integral, Real
@@ -18,13 +17,16 @@ from sklearn.utils.validation import _num_samples, column_or_1d
 from skorch.callbacks import PrintLog
 
 from ._base import FAMILIES, ONE_BATCH, BaseFF, continue_from, initialize
+from ._per_layer import check_phases, is_list, metrics_of, shown
 from ._scoring import Accuracy, likeliest_scale, network_scores
 from ._validation import checked_own_rows, checked_weight, heavy, refuse_unseen, validate_rows
 from .augmentations import Augmentation, Views
 from .core.callbacks import Decay, DivergenceGuard, FlatLoss, Validation, checked_callback
-from .core.engine import Rows, n_parts
+from .core.engine import PASSES, Rows, n_parts
+from .core.schedule import check_taught, pairs_of, stages_of
 from .data_negatives import HeldOutClasses, OwnRows
 from .exceptions import DivergenceError, InterruptedFitWarning
+from .optimizers import resume_optimizer
 
 UPDATES = 1200  # of a fit whose max_iter is "auto"
 CALIBRATION_ROWS = 5_000
@@ -37,6 +39,7 @@ KEPT = (
     *("batch_size", "scaling"),
 )
 HISTORY = ("loss", "goodness_right", "goodness_wrong", "ranked_right")
+LISTS = (list, tuple)
 
 
 class Learner(BaseFF):
@@ -44,23 +47,28 @@ class Learner(BaseFF):
 
     _parameter_constraints: dict = {
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
-        **{name: [str, callable, family.base] for name, family in FAMILIES.items()},
+        **{
+            name: [str, callable, family.base, *(LISTS if family.per_layer else ())]
+            for name, family in FAMILIES.items()
+        },
+        "metric": [callable, *LISTS, None],
         "scaling": [StrOptions({"auto", "standard", "shared", "none"})],
-        "schedule": [StrOptions({"simultaneous", "greedy"})],
+        "phases": [StrOptions({"together", "by_epoch"})],
+        "schedule": [StrOptions({"simultaneous", "greedy"}), *LISTS],
         "layers": ["array-like", None],
         "image_shape": ["array-like", None],
         "augmentation": [str, callable, Augmentation, None],
         "dropout": [Interval(Real, 0, 1, closed="left")],
         "peer_normalization": [Interval(Real, 0, None, closed="left")],
-        "optimizer": [str, type],
-        "optimizer_params": [dict, None],
-        "learning_rate": [StrOptions({"linear", "cosine", "constant"})],
+        "optimizer": [str, type, *LISTS],
+        "optimizer_params": [dict, *LISTS, None],
+        "learning_rate": [StrOptions({"linear", "cosine", "cooldown", "constant"})],
         "learning_rate_init": [Interval(Real, 0, None, closed="neither"), "array-like"],
         "alpha": [Interval(Real, 0, None, closed="left")],
-        "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+        "batch_size": [StrOptions({"auto", "all"}), Interval(Integral, 1, None, closed="left")],
         "max_iter": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         "shuffle": ["boolean"],
-        "tol": [Interval(Real, 0, None, closed="left")],
+        "tol": [Interval(Real, 0, None, closed="left"), None],
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
         "warm_start": ["boolean"],
         "callbacks": [list, tuple, None],
@@ -75,7 +83,7 @@ class Learner(BaseFF):
         refused = {
             "early_stopping=True": self.early_stopping,
             "class_weight='balanced'": self.class_weight == "balanced",
-            "schedule='greedy'": self.schedule == "greedy",
+            f"schedule={self.schedule!r}": self.schedule != "simultaneous",
         }
         for name, given in refused.items():
             if given:
@@ -220,6 +228,7 @@ class Learner(BaseFF):
         """A plan, and a network to train: new, or with the weights of the last fit."""
         plan = self._resolve(X.shape[0], X.shape[1], self._n_classes(), old and old._plan)
         plan.batch_size = self._batch_size(X.shape[0])
+        plan.taught = 0 if old is None else old.net_.module_.depth  # layers that exist already
         if plan.negatives.of_rows and plan.negatives.needs_company and plan.batch_size < 2:
             raise ValueError(
                 f"negatives={self.negatives!r} let a row compete with another one, but a batch "
@@ -240,16 +249,22 @@ class Learner(BaseFF):
         return len(self.classes_)
 
     def _batch_size(self, n_rows):
+        if self.batch_size == "all" or (self.batch_size == "auto" and n_rows <= ONE_BATCH):
+            return n_rows
         if self.batch_size == "auto":
-            return n_rows if n_rows <= ONE_BATCH else 128
+            return 128
         return min(int(self.batch_size), n_rows)
 
     def _train(self, plan, network, draws, data, held_out=None, old=None, resume=False, pool=None):
         """Train and keep the result; what diverges is kept at its last finite weights."""
         n_batches = n_parts(len(data[1]), plan.batch_size)
         epochs = 1 if resume else self._epochs(n_batches)
-        callbacks = self._callbacks(plan, epochs, epochs * n_batches, data[0], held_out, resume)
-        net = self._net(plan, network, draws, callbacks, epochs)
+        stages = self._stages(plan, epochs)
+        n_batches *= len(PASSES[self.phases])
+        callbacks = self._callbacks(plan, n_batches, data[0], held_out, resume)
+        check_phases(self.phases, plan, len(plan.units))
+        metrics = metrics_of(self.metric, len(plan.units))
+        net = self._net(plan, network, draws, callbacks, stages, metrics)
         if old is not None and old._resumable and old._plan.optimizer == plan.optimizer:
             resume_optimizer(net.optimizer_, old.net_.optimizer_)
         network.train()
@@ -274,7 +289,16 @@ class Learner(BaseFF):
         rows = Rows(X, None, None, network.scaler, cumulative.dtype).rows(slice(None))
         return rows, cumulative.to(rows.device)
 
+    def _stages(self, plan, epochs):
+        """Which layers learn in which epochs."""
+        stages = stages_of(self.schedule, len(plan.units), epochs, plan.head, plan.taught)
+        if not plan.taught:
+            check_taught(self.schedule, stages, plan.layers)
+        return stages
+
     def _epochs(self, n_batches):
+        if self._listed():
+            return sum(epochs for _, epochs in pairs_of(self.schedule))
         if self.max_iter == "auto":
             return max(10, -(-UPDATES // n_batches))
         return int(self.max_iter)
@@ -290,22 +314,30 @@ class Learner(BaseFF):
             views = Views(plan.augmentation, plan.image_shape, draws, plan.negatives.n_views)
         return Rows(x, y, weight, network.scaler, dtype, views)
 
-    def _callbacks(self, plan, epochs, n_batches, X, held_out, resume):
+    def _callbacks(self, plan, n_batches, X, held_out, resume):
         """Ours first, then copies of the user's."""
         users = [clone(checked_callback(entry), safe=False) for entry in self.callbacks or ()]
         probe = partial(network_scores, plan=plan, X=X[:PROBED_ROWS])
-        patience = -(-GUARDED_UPDATES * epochs // n_batches)
+        patience = -(-GUARDED_UPDATES // n_batches)
         ours = [("guard", DivergenceGuard(probe, patience))]
         if self.learning_rate != "constant" and not resume:
             ours.append(("decay", Decay(self.learning_rate, n_batches)))
         if held_out is not None:
             patience = self.n_iter_no_change if self.early_stopping else None
-            ours.append(("validation", Validation(Accuracy(plan, *held_out), patience, self.tol)))
-        elif self.learning_rate == "constant" and not resume:
+            score = Accuracy(plan, *held_out)
+            ours.append(("validation", Validation(score, patience, self.tol or 0.0)))
+        elif self._may_be_flat() and not resume:
             ours.append(("flat", FlatLoss(self.tol, self.n_iter_no_change)))
         if self.verbose:
             ours.append(("log", PrintLog(keys_ignored=["statistics", "stage", "layers"])))
         return [*ours, *users]
+
+    def _may_be_flat(self):
+        """Whether a loss that falls no more ends a stage: a budget is meant to be spent."""
+        return self.learning_rate == "constant" and self.tol is not None and not self._listed()
+
+    def _listed(self):
+        return is_list(self.schedule)
 
     def _keep(self, plan, net, data, epochs, old, resume):
         """The fitted attributes."""
@@ -315,7 +347,7 @@ class Learner(BaseFF):
         net.module_.requires_grad_(True)
         net.module_.pool = None
         for name in KEPT:
-            setattr(self, f"{name}_", getattr(plan, name))
+            setattr(self, f"{name}_", shown(getattr(plan, name)))
         self.max_iter_, self.label_strength_ = epochs, plan.strength
         self.precision_ = "bfloat16" if plan.low_precision else plan.dtype
         self._keep_history(net, len(plan.units), old)
@@ -330,17 +362,17 @@ class Learner(BaseFF):
 
     def _keep_history(self, net, n_layers, old):
         epochs = [row for row in net.history if "statistics" in row]
-        new = history_arrays(epochs, n_layers)
-        self.history_ = (
-            new if old is None else {k: np.vstack([old.history_[k], new[k]]) for k in HISTORY}
-        )
+        new = history_arrays(epochs, n_layers, HISTORY + ("metric",) * (net.metric is not None))
+        before = {} if old is None else old.history_
+        self.history_ = {name: continued(before, name, new[name]) for name in new}
         self.n_iter_ = len(self.history_["loss"])
-        self.loss_curve_ = [float(np.nanmean(row)) for row in self.history_["loss"]]
+        self.loss_curve_ = [] if old is None else list(old.loss_curve_)
+        self.loss_curve_ += [row["train_loss"] for row in epochs]
         self.loss_ = self.loss_curve_[-1] if self.loss_curve_ else np.nan
         scores = [row["valid_score"] for row in epochs if "valid_score" in row]
         self.validation_scores_ = scores or None
-        stage = [layer.index for layer in net.stage_]
-        last = [row.get("valid_score", np.nan) for row in epochs if row["stage"] == stage]
+        stages = [row["stage"] for row in epochs]
+        last = [row.get("valid_score", np.nan) for row in epochs if row["stage"] == stages[-1]]
         finite = [score for score in last if not np.isnan(score)]
         self.best_validation_score_ = max(finite) if finite else None
 
@@ -393,19 +425,20 @@ class Learner(BaseFF):
             )
 
 
-def resume_optimizer(optimizer, old):
-    """Give an optimizer the moments of an old one; rates and weight decay stay as set now."""
-    groups = [{k: v for k, v in g.items() if k != "params"} for g in optimizer.param_groups]
-    optimizer.load_state_dict(copy.deepcopy(old.state_dict()))
-    for group, now in zip(optimizer.param_groups, groups, strict=True):
-        group.update(now)
+def continued(before, name, new):
+    """The rows of an array of the history after those that were there before."""
+    if not before:
+        return new
+    missing = np.full_like(before["loss"], np.nan)
+    return np.vstack([before.get(name, missing), new])
 
 
-def history_arrays(rows, n_layers):
+def history_arrays(rows, n_layers, names=HISTORY):
     """What skorch's history holds of our statistics, as arrays (epochs, layers)."""
-    arrays = {name: np.full((len(rows), n_layers), np.nan) for name in HISTORY}
+    arrays = {name: np.full((len(rows), n_layers), np.nan) for name in names}
     for epoch, row in enumerate(rows):
-        for name, values in zip(HISTORY, row.get("statistics", []), strict=False):
-            arrays[name][epoch, row["layers"]] = values
+        for name, values in zip(names, row.get("statistics", []), strict=False):
+            if row["layers"]:  # not where the head learned alone
+                arrays[name][epoch, row["layers"]] = values
     arrays["ranked_right"].clip(0, 1, out=arrays["ranked_right"])  # a sum of rounded weights
     return arrays

@@ -35,15 +35,15 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learner):
     supervised : bool, default=False
         Whether to learn from labels, as FFClassifier does, and transform under the neutral label.
         Otherwise y is ignored, unless `negatives` are held-out classes.
-    activation, overlay, goodness, normalization, scaling, schedule, layers, image_shape, \
-            augmentation, dropout, peer_normalization, optimizer, optimizer_params, \
+    activation, overlay, goodness, metric, normalization, scaling, schedule, phases, layers, \
+            image_shape, augmentation, dropout, peer_normalization, optimizer, optimizer_params, \
             learning_rate, alpha, batch_size, max_iter, shuffle, tol, n_iter_no_change, \
             warm_start, callbacks, device, precision, n_threads, verbose, random_state
         As for :class:`FFClassifier`.
     objective : str, Objective or callable, default="auto"
         How scores become a loss; see :mod:`sklearn_ff.objectives`. "auto" is "swish" with labels,
         and without them "logistic" with a threshold of 4 for right rows and of 6 for wrong ones, as
-        Chen et al. (2025) have them for images of digits.
+        Chen et al. (2025) have them for images of digits. Or a list with one per layer.
     input_normalization : str or Normalization, default="auto"
         What is done to a row before the first layer sees it; "auto" is "none" with labels, and
         without them "rms", so that layers cannot tell rows by their length.
@@ -71,7 +71,7 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learner):
         That loss for every epoch.
     history_ : dict of str to ndarray of shape (n_iter_, n_layers)
         "loss", "goodness_right", "goodness_wrong", "ranked_right" (share of rows that score above
-        their wrong candidates); NaN where a layer did not learn.
+        their wrong candidates); with a `metric`, "metric" too. NaN where a layer did not learn.
     negatives_, overlay_, goodness_, objective_, input_normalization_, batch_size_, max_iter_, \
             scaling_, precision_, label_strength_ : objects
         What is in use.
@@ -112,7 +112,7 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learner):
             StrOptions({"auto"}),
             *Learner._parameter_constraints["learning_rate_init"],
         ],
-        "batch_size": [StrOptions({"auto"}), Interval(Integral, 2, None, closed="left")],
+        "batch_size": [StrOptions({"auto", "all"}), Interval(Integral, 2, None, closed="left")],
     }
 
     def __init__(
@@ -125,12 +125,14 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learner):
         overlay="append",
         goodness="mean_square",
         objective="auto",
+        metric=None,
         normalization="rms",
         input_normalization="auto",
         output_layers="all",
         output="activity",
         scaling="auto",
         schedule="simultaneous",
+        phases="together",
         layers=None,
         image_shape=None,
         augmentation=None,
@@ -161,12 +163,14 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learner):
         self.overlay = overlay
         self.goodness = goodness
         self.objective = objective
+        self.metric = metric
         self.normalization = normalization
         self.input_normalization = input_normalization
         self.output_layers = output_layers
         self.output = output
         self.scaling = scaling
         self.schedule = schedule
+        self.phases = phases
         self.layers = layers
         self.image_shape = image_shape
         self.augmentation = augmentation

@@ -18,7 +18,7 @@ import torch
 from torch import nn
 from torch.autograd.function import once_differentiable
 
-from .parts import Family, Part, check_choice, check_flag, check_number, checked_like
+from .parts import Family, Part, PerLayer, check_choice, check_flag, check_number, checked_like
 
 __all__ = [
     "ClassGroups",
@@ -77,7 +77,24 @@ class FunctionGoodness(Goodness):
         return checked_like(g, h, h.shape[:-1], "goodness", "one score per row of h")
 
 
-goodness = Family("goodness", Goodness, FunctionGoodness, "(h) -> scores")
+class GoodnessPerLayer(PerLayer):
+    """A goodness for every layer, all of one kind."""
+
+    @property
+    def scores_classes(self):
+        return any(part.scores_classes for part in self.parts)
+
+    def check(self):
+        super().check()
+        if self.scores_classes and not all(part.scores_classes for part in self.parts):
+            raise ValueError(
+                f"goodness={self.parts!r} scores classes in some layers and a label shown in "
+                f"others, and where a label is shown a score per class could be read off it; use "
+                f"one kind in all layers."
+            )
+
+
+goodness = Family("goodness", Goodness, FunctionGoodness, "(h) -> scores", GoodnessPerLayer)
 
 
 @goodness.register("mean_square")

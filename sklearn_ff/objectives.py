@@ -2,9 +2,10 @@
 
 The contract. `loss(scores, layer)` takes scores g of shape (rows, candidates), the right candidate
 in column 0, and returns one loss per row; the step weighs and averages them. `layer.index` and
-`layer.n_units` say which layer asks. `sharpness` s is the factor that turns a difference of scores
-into log-odds; "auto" is what suits the layer's goodness. A callable `(scores) -> losses` serves
-too.
+`layer.n_units` say which layer asks. One that `splits` is a sum of a loss of the right candidate,
+`right(scores, layer)`, and of one of the wrong ones, `wrong(scores, layer)`. `sharpness` s is the
+factor that turns a difference of scores into log-odds; "auto" is what suits the layer's goodness. A
+callable `(scores) -> losses` serves too.
 
 In the formulas g⁺ is the score of the right candidate, g⁻ that of a wrong one, Δ = g⁺ − g⁻, and
 terms with g⁻ are averaged over the wrong candidates.
@@ -12,7 +13,7 @@ terms with g⁻ are averaged over the wrong candidates.
 
 from torch.nn.functional import logsigmoid, silu
 
-from .parts import Family, Part, check_number, checked_like, is_number
+from .parts import Family, Part, PerLayer, check_number, checked_like, is_number
 
 __all__ = ["Logistic", "Margin", "Objective", "Softmax", "Swish", "SymBa", "objectives"]
 
@@ -21,6 +22,7 @@ class Objective(Part):
     """Base of an objective; see the module's docstring for the contract."""
 
     sharpness = "auto"
+    splits = False
 
     def check(self):
         if self.sharpness != "auto":
@@ -32,6 +34,21 @@ class Objective(Part):
 
     def loss(self, scores, layer):
         raise NotImplementedError
+
+    def side(self, name):
+        """What this objective makes of "right" or of "wrong" candidates alone."""
+        return OneSided(self, name)
+
+
+class OneSided(Objective):
+    """One of the two terms of an objective that splits."""
+
+    def __init__(self, objective, name):
+        self.objective = objective
+        self.name = name
+
+    def loss(self, scores, layer):
+        return getattr(self.objective, self.name)(scores, layer)
 
 
 class FunctionObjective(Objective):
@@ -45,7 +62,7 @@ class FunctionObjective(Objective):
         return checked_like(loss, scores, scores.shape[:1], "objective", "a loss per row")
 
 
-objectives = Family("objective", Objective, FunctionObjective, "(scores) -> losses")
+objectives = Family("objective", Objective, FunctionObjective, "(scores) -> losses", PerLayer)
 
 
 def softplus(x):
@@ -67,6 +84,8 @@ class Logistic(Objective):
     list with one of these per layer; `threshold_wrong`, if given, replaces it for g⁻.
     """
 
+    splits = True
+
     def __init__(self, threshold=1.0, sharpness="auto", threshold_wrong=None):
         self.threshold = threshold
         self.sharpness = sharpness
@@ -79,11 +98,15 @@ class Logistic(Objective):
             _check_thresholds("threshold_wrong", self.threshold_wrong)
 
     def loss(self, scores, layer):
-        right = _threshold(self.threshold, layer)
-        wrong = self.threshold_wrong
-        wrong = right if wrong is None else _threshold(wrong, layer)
-        s = self.factor(layer)
-        return softplus(s * (right - scores[:, 0])) + softplus(s * (scores[:, 1:] - wrong)).mean(1)
+        return self.right(scores, layer) + self.wrong(scores, layer)
+
+    def right(self, scores, layer):
+        threshold = _threshold(self.threshold, layer)
+        return softplus(self.factor(layer) * (threshold - scores[:, 0]))
+
+    def wrong(self, scores, layer):
+        wrong = self.threshold if self.threshold_wrong is None else self.threshold_wrong
+        return softplus(self.factor(layer) * (scores[:, 1:] - _threshold(wrong, layer))).mean(1)
 
 
 def _check_thresholds(name, value):

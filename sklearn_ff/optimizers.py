@@ -1,11 +1,48 @@
 """Any torch optimizer by name or class, if it takes dense gradients of any shape, in one call."""
 
+import copy
 import inspect
 import warnings
 
 import torch
 
-__all__ = ["optimizer_class"]
+__all__ = ["PerGroup", "optimizer_class", "per_group", "resume_optimizer"]
+
+
+def per_group(pairs):
+    """As `optimizer_class`, of one pair (optimizer, params), or of one for every group."""
+    if len(pairs) == 1:
+        return optimizer_class(*pairs[0])
+    return PerGroup, {"optimizers": [optimizer_class(*pair) for pair in pairs]}
+
+
+class PerGroup(torch.optim.Optimizer):
+    """An optimizer whose parameter groups each have one of their own.
+
+    State and groups are shared with those, so that rates, saving and loading are as of any other.
+    """
+
+    def __init__(self, groups, optimizers):
+        super().__init__(groups, {})
+        self.optimizers = [
+            cls([group], **options)
+            for group, (cls, options) in zip(self.param_groups, optimizers, strict=True)
+        ]
+        self._share()
+
+    def _share(self):
+        for optimizer, group in zip(self.optimizers, self.param_groups, strict=True):
+            optimizer.state, optimizer.param_groups = self.state, [group]
+
+    def step(self, closure=None):
+        """Let the groups that `param_groups` holds at the moment be stepped by their own."""
+        for optimizer in self.optimizers:
+            if any(group is optimizer.param_groups[0] for group in self.param_groups):
+                optimizer.step()
+
+    def load_state_dict(self, state_dict):
+        super().load_state_dict(state_dict)
+        self._share()
 
 
 def optimizer_class(optimizer, params=None):
@@ -21,6 +58,14 @@ def optimizer_class(optimizer, params=None):
         options.setdefault("fused", True)  # one pass over the weights instead of several
     _try(cls, options)
     return cls, options
+
+
+def resume_optimizer(optimizer, old):
+    """Give an optimizer the moments of an old one; rates and weight decay stay as set now."""
+    groups = [{k: v for k, v in g.items() if k != "params"} for g in optimizer.param_groups]
+    optimizer.load_state_dict(copy.deepcopy(old.state_dict()))
+    for group, now in zip(optimizer.param_groups, groups, strict=True):
+        group.update(now)
 
 
 def _by_name(name):

@@ -11,6 +11,7 @@ __all__ = [
     "Draws",
     "Family",
     "Part",
+    "PerLayer",
     "check_choice",
     "check_flag",
     "check_number",
@@ -28,6 +29,24 @@ class Part(BaseEstimator):
 
     def check(self):
         """Raise ValueError where a parameter has no meaning; called at the beginning of a fit."""
+
+    def for_layer(self, index):
+        """What layer `index` uses: this part, unless there is one for every layer."""
+        return self
+
+
+class PerLayer(Part):
+    """Parts of one family, one for every layer."""
+
+    def __init__(self, parts):
+        self.parts = parts
+
+    def check(self):
+        for part in self.parts:
+            part.check()
+
+    def for_layer(self, index):
+        return self.parts[index]
 
 
 def check_number(part, name, *, above=None, at_least=None, whole=False):
@@ -122,12 +141,13 @@ def checked_like(result, like, shape, parameter, meaning):
 class Family:
     """The registered parts of one kind: `parameter` names it, `base` is its contract.
 
-    `wrap`, if given, turns a user's callable (of the stated `signature`) into a part.
+    `wrap`, if given, turns a user's callable (of the stated `signature`) into a part, and
+    `per_layer` a list of parts, one for every layer.
     """
 
-    def __init__(self, parameter, base, wrap=None, signature=None):
+    def __init__(self, parameter, base, wrap=None, signature=None, per_layer=None):
         self.parameter, self.base, self.wrap = parameter, base, wrap
-        self.signature, self.registry = signature, {}
+        self.signature, self.per_layer, self.registry = signature, per_layer, {}
 
     def register(self, name):
         """Class decorator that makes a part known by `name`."""
@@ -143,7 +163,9 @@ class Family:
         return sorted(self.registry)
 
     def get(self, value):
-        """The part that `value` means: a registered name, a part, or a callable."""
+        """The part that `value` means: a registered name, a part, a callable, or a list of them."""
+        if self.per_layer is not None and isinstance(value, (list, tuple)):
+            return self.per_layer(self._entries(value))
         if isinstance(value, str) and value in self.registry:
             return self.registry[value]()
         if isinstance(value, self.base):
@@ -151,6 +173,12 @@ class Family:
         if self.wrap is not None and callable(value) and not inspect.isclass(value):
             return self.wrap(value)
         raise ValueError(self._refusal(value))
+
+    def _entries(self, values):
+        try:
+            return [self.get(value) for value in values]
+        except ValueError as error:
+            raise ValueError(f"{self.parameter}={values!r} has a wrong entry: {error}") from None
 
     def _refusal(self, value):
         name = self.parameter
@@ -163,4 +191,6 @@ class Family:
         allowed = f"one of {self.names} or {article} {self.base.__name__} object"
         if self.wrap is not None:
             allowed += f" or a callable {self.signature}"
+        if self.per_layer is not None:
+            allowed += ", or a list with one of these per layer"
         return f"{name}={value!r} is not known; {name} must be {allowed}."

@@ -44,22 +44,30 @@ def cosine(progress):
     return (1 + math.cos(math.pi * progress)) / 2
 
 
-DECAY = {"linear": linear, "cosine": cosine}
+def cooldown(progress):
+    return min(1.0, 2 * (1 - progress))
+
+
+DECAY = {"linear": linear, "cosine": cosine, "cooldown": cooldown}
 
 
 class Decay(Callback):
-    """Let the learning rate fall from batch to batch, to zero at the end of every stage."""
+    """Let the learning rate fall from batch to batch, to zero at the end of every stage.
+
+    `n_batches` are those of an epoch.
+    """
 
     def __init__(self, kind, n_batches):
         self.kind, self.n_batches = kind, n_batches
 
     def on_stage_begin(self, net, rows):
+        self.total_ = net.stage_epochs_ * self.n_batches
         for group in net.optimizer_.param_groups:
             group["lr"] = group.pop("initial_lr", group["lr"])
         self.schedule_ = LambdaLR(net.optimizer_, self.factor)
 
     def factor(self, batch):
-        return DECAY[self.kind](min(1.0, batch / self.n_batches))
+        return DECAY[self.kind](min(1.0, batch / self.total_))
 
     def on_batch_end(self, net, **kwargs):
         self.schedule_.step()
@@ -119,8 +127,7 @@ class DivergenceGuard(Callback):
         """Which layer's loss has left the numbers that a network can learn with, or None."""
         worst = int(np.argmax(np.where(np.isnan(losses), np.inf, np.abs(losses))))
         if not abs(losses[worst]) < self.LIMIT:
-            layer = net.history[-1, "layers"][worst] + 1
-            return f"the loss of layer {layer} was {losses[worst]:.4g}"
+            return f"the loss of {self._learner(net, worst)} was {losses[worst]:.4g}"
         return None
 
     def _fault_of_network(self, net):
@@ -131,6 +138,10 @@ class DivergenceGuard(Callback):
         if not highest < self.LIMIT:
             return f"the scores of training rows reached {highest:.4g}"
         return None
+
+    def _learner(self, net, place):
+        layers = net.history[-1, "layers"]
+        return f"layer {layers[place] + 1}" if layers else "the head"
 
     def _message(self, net, fault):
         before = "there was no finite loss before"

@@ -13,12 +13,17 @@ from skorch.callbacks import EpochTimer
 
 from .callbacks import Decay, StopStage, StopTraining
 from .forward_forward import step
+from .head import step_head
 
 # What the candidates of one layer may take while training, in bytes; more are learned from in
 # several parts of the batch, whose gradients add up. A candidate takes LIVE_TENSORS of the layer's
 # width at the worst moment: pre-activation, activity, the normalised one below, and gradients.
 CANDIDATE_BYTES = 2**28
 LIVE_TENSORS = 5
+# What is learned from in the passes of an epoch: all candidates, or right before wrong ones.
+PASSES = {"together": (None,), "by_epoch": ("right", "wrong")}
+# What a net refers to only while it learns.
+PASSING = ("interrupt_", "stage_", "stage_number_", "stage_epochs_", "learning_", "side_")
 
 
 class Rows:
@@ -95,8 +100,19 @@ class FFNet(NeuralNet):
     `module_.layers`; each group steps alone, after `on_grad_computed`.
     """
 
-    def __init__(self, *args, schedule="simultaneous", draws=None, groups=None, shuffle=True, **kw):
-        self.schedule, self.draws, self.groups, self.shuffle = schedule, draws, groups, shuffle
+    def __init__(
+        self,
+        *args,
+        stages=(),
+        phases="together",
+        draws=None,
+        groups=None,
+        shuffle=True,
+        metric=None,
+        **kw,
+    ):
+        self.stages, self.phases, self.draws, self.groups = stages, phases, draws, groups
+        self.shuffle, self.metric = shuffle, metric
         super().__init__(*args, **kw)
 
     @property
@@ -120,7 +136,7 @@ class FFNet(NeuralNet):
 
     def forget(self):
         """Let go of everything that refers to training rows."""
-        for name in ("interrupt_", "stage_", "learning_"):
+        for name in PASSING:
             vars(self).pop(name, None)
         ours = Decay.__module__
         self.callbacks_ = [(n, c) for n, c in self.callbacks_ if type(c).__module__ != ours]
@@ -134,8 +150,8 @@ class FFNet(NeuralNet):
         with deferred_interrupt() as self.interrupt_:
             try:
                 self.notify("on_train_begin", X=rows, y=None)
-                for stage in schedule_stages(self.module_, self.schedule):
-                    self._train_stage(stage, rows)
+                for number, stage in enumerate(self.stages):
+                    self._train_stage(number, stage, rows)
             except StopTraining:
                 if not self.n_updates_:
                     raise KeyboardInterrupt("a callback has ended it before it began") from None
@@ -147,12 +163,13 @@ class FFNet(NeuralNet):
             self.notify("on_train_end", X=rows, y=None)
         return self
 
-    def _train_stage(self, stage, rows):
-        self.stage_ = stage
-        self.module_.learn(stage)
+    def _train_stage(self, number, stage, rows):
+        self.stage_ = [self.module_.layers[index] for index in stage.layers]
+        self.stage_number_, self.stage_epochs_ = number, stage.epochs
+        self.module_.learn(self.stage_, stage.depth)
         self.notify_stage("on_stage_begin", rows)
         with suppress(StopStage):
-            self.fit_loop(rows)
+            self.fit_loop(rows, epochs=stage.epochs)
         self.notify_stage("on_stage_end", rows)
 
     def notify_stage(self, name, rows):
@@ -181,11 +198,10 @@ class FFNet(NeuralNet):
     def __getstate__(self):
         """Without what only a running training needs, and no pickle can hold."""
         state = super().__getstate__()
-        passing = ("interrupt_", "stage_", "learning_")
-        return {name: value for name, value in state.items() if name not in passing}
+        return {name: value for name, value in state.items() if name not in PASSING}
 
     def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
-        """One pass over the rows; what is measured stays on the device until its end."""
+        """The passes over the rows; what is measured stays on the device until their end."""
         if iterator is None:
             return
         self._set_training(training)
@@ -193,6 +209,17 @@ class FFNet(NeuralNet):
         for layer in self.stage_:
             layer.learning = layer in self.learning_
         self._draw_once_an_epoch(iterator.rows)
+        passes = PASSES[self.phases]
+        totals = 0.0
+        for side in passes:
+            with one_sided(self.module_.layers, side):
+                totals = totals + self._run_pass(iterator, step_fn, training, side, fit_params)
+        totals[1:] /= len(passes)
+        self._record(totals)
+
+    def _run_pass(self, iterator, step_fn, training, side, fit_params):
+        """The statistics of one pass over the rows."""
+        self.side_ = side
         totals = 0.0
         for batch in iterator:
             self._stop_if_interrupted()
@@ -202,7 +229,7 @@ class FFNet(NeuralNet):
             totals = totals + statistics * (len(batch[1]) / len(iterator.rows))
             self.notify("on_batch_end", batch=batch, training=training, loss=statistics[0])
         self._stop_if_interrupted()
-        self._record(totals)
+        return totals
 
     def _stop_if_interrupted(self):
         if self.interrupt_.is_set():
@@ -221,11 +248,26 @@ class FFNet(NeuralNet):
         for part in parts(len(y), self._part_size(x)):
             update = self._update if part.stop == len(y) else lambda module: None
             drawn = None if wrong is None else wrong[part]
-            record = step(self.module_, x[part], y[part], weight[part], update, self.draws, drawn)
-            total = total + statistics(*map(torch.stack, zip(*record, strict=True)), weight[part])
+            lesson = step if self.stage_ else step_head
+            record = lesson(self.module_, x[part], y[part], weight[part], update, self.draws, drawn)
+            found = statistics(*map(torch.stack, zip(*record, strict=True)), weight[part])
+            if self.metric is not None:
+                found = torch.cat([found, self._measured(record, y[part]) * len(y[part]) / len(y)])
+            total = total + found
         for layer in self.module_.layers:
             layer.peers.end_batch()
         return total
+
+    def _measured(self, record, y):
+        """What the user's metric says of every layer, (1, layers); of the head, nothing."""
+        indices = [layer.index for layer in self.learning_] or [None]
+        y = y if self.module_.n_classes > 1 else None
+        return torch.stack(
+            [
+                measured(None if i is None else self.metric[i], g, y)
+                for i, (_, g) in zip(indices, record, strict=True)
+            ]
+        )[None]
 
     def _part_size(self, x):
         net = self.module_
@@ -235,7 +277,13 @@ class FFNet(NeuralNet):
         return max(2 if net.negatives.of_rows else 1, CANDIDATE_BYTES // needed)
 
     def _update(self, module):
-        """Let the optimizer see this layer's group alone, then drop its gradient."""
+        """Let the optimizer see this layer's group alone, then drop its gradient.
+
+        The head, which knows no wrong candidates, learns in the pass of the right ones.
+        """
+        if self.side_ == "wrong" and module is self.module_.head:
+            module.zero_grad(set_to_none=True)
+            return
         optimizer, every = self.optimizer_, self.optimizer_.param_groups
         index = learners(self.module_).index(module)
         self.notify("on_grad_computed", named_parameters=list(module.named_parameters()))
@@ -247,13 +295,13 @@ class FFNet(NeuralNet):
         module.zero_grad(set_to_none=True)
 
     def _record(self, totals):
-        """Move one epoch's statistics, (4, layers learning), into the history."""
+        """Move one epoch's statistics, (4 or 5, layers learning), into the history."""
         totals = totals.cpu().numpy().astype(np.float64)
         loss = float(totals[0].mean())
         self.history.record("train_loss", loss)
         self.history.record("train_loss_best", loss < self.lowest_loss_)
         self.lowest_loss_ = min(loss, self.lowest_loss_)
-        self.history.record("stage", [layer.index for layer in self.stage_])
+        self.history.record("stage", self.stage_number_)
         self.history.record("layers", [layer.index for layer in self.learning_])
         self.history.record("statistics", totals.tolist())
 
@@ -270,17 +318,44 @@ def statistics(loss, g, weight):
     return torch.cat([loss[None], per_row @ weight])
 
 
-def schedule_stages(net, schedule):
-    """Which layers learn together: all from every batch, or each in its turn, bottom up."""
-    return [[layer] for layer in net.layers] if schedule == "greedy" else [list(net.layers)]
+@contextmanager
+def one_sided(layers, side):
+    """Objectives that act on the right or on the wrong candidates alone, or on all (None).
+
+    Peer normalisation concerns right candidates, and rests meanwhile.
+    """
+    before = [(layer, layer.objective, layer.peers.rate) for layer in layers]
+    for layer, objective, rate in before:
+        layer.objective = objective if side is None else objective.side(side)
+        layer.peers.rate = 0.0 if side == "wrong" else rate
+    try:
+        yield
+    finally:
+        for layer, objective, rate in before:
+            layer.objective, layer.peers.rate = objective, rate
+
+
+@torch.no_grad()
+def measured(metric, g, y):
+    """A metric's number for the scores of one layer, as a tensor; NaN where there is no metric."""
+    value = torch.nan if metric is None else metric(g, y)
+    try:
+        return torch.as_tensor(value, dtype=g.dtype, device=g.device).detach().reshape(())
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(
+            f"the callable given as metric must return a number, but it returned {value!r}."
+        ) from error
 
 
 def not_frozen(stage, head):
-    """The layers of a stage that learn: callbacks may freeze some, each as a whole, but not all."""
+    """The layers of a stage that learn: callbacks may freeze some, each as a whole, but not all.
+
+    A stage without layers teaches the head.
+    """
     learning = [layer for layer in stage if layer.bias.requires_grad]
     frozen = [layer for layer in stage if layer not in learning]
     numbers = [layer.index + 1 for layer in stage]
-    if not learning:
+    if stage and not learning:
         raise ValueError(
             f"A callback has frozen every layer that was to learn (layers {numbers}), and nothing "
             f"is left to train; let it freeze fewer layers, or leave it out."

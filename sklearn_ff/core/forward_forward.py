@@ -100,9 +100,9 @@ class Network(nn.Module):
                 found.append(read(layer, a, h).squeeze(1))
         return torch.cat(found, 1)
 
-    def learn(self, layers):
-        """Let only `layers` learn; those below serve them, those above do not exist yet."""
-        self.depth = max(layer.index for layer in layers) + 1
+    def learn(self, layers, depth):
+        """Let only `layers` learn, of the first `depth`; those above do not exist yet."""
+        self.depth = depth
         for layer in self.layers:
             layer.learning = layer in layers
 

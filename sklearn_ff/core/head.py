@@ -8,6 +8,16 @@ from torch.nn.functional import cross_entropy
 FEATURE_BYTES = 2**25
 
 
+def step_head(net, x, y, weight, update, draws, wrong=None):
+    """Teach the head alone; its loss and logits, the right label first, as those of a layer."""
+    seen = net.see(net.negatives.candidates(x, draws, net.pool)).real()
+    logits = learn_head(net, seen, y, weight, update, draws)
+    loss = weight @ cross_entropy(logits, y, reduction="none")
+    others = torch.arange(1, logits.shape[1], device=y.device)
+    labels = torch.cat([y[:, None], (y[:, None] + others) % logits.shape[1]], 1)
+    return [(loss, logits.gather(1, labels))]
+
+
 def learn_head(net, seen, y, weight, update, draws):
     """Teach the head the labels; return its logits, for hard negatives.
 

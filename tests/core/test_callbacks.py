@@ -26,7 +26,10 @@ def tiny_net(rates=(0.1,)):
     module = torch.nn.Linear(2, 2)
     groups = [{"params": [torch.nn.Parameter(torch.zeros(1))], "lr": rate} for rate in rates]
     return SimpleNamespace(
-        module_=module, optimizer_=torch.optim.SGD(groups, lr=1.0), history=History()
+        module_=module,
+        optimizer_=torch.optim.SGD(groups, lr=1.0),
+        history=History(),
+        stage_epochs_=1,
     )
 
 

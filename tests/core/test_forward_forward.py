@@ -10,8 +10,9 @@ import torch
 from sklearn_ff import FFClassifier
 from sklearn_ff._base import initialize
 from sklearn_ff.core import forward_forward as page
-from sklearn_ff.core.engine import learners, schedule_stages
+from sklearn_ff.core.engine import learners
 from sklearn_ff.core.forward_forward import label_scores, step
+from sklearn_ff.core.schedule import Stage, stages_of
 from sklearn_ff.overlays import Append
 
 D, K, ROWS = 7, 4, 24
@@ -112,11 +113,9 @@ def test_D4_one_step_moves_every_weight_of_every_layer_and_of_the_head(overlay, 
 @pytest.mark.parametrize("prediction", ["goodness", "hybrid"])
 def test_D4_in_a_greedy_stage_only_the_learning_layer_moves(prediction):
     net, draws, _ = network(overlay="every_layer", prediction=prediction)
-    stages = schedule_stages(net, "greedy")
-    assert [[layer.index for layer in stage] for stage in stages] == [[0], [1], [2]]
-    for k, stage in enumerate(stages):
-        net.learn(stage)
-        assert net.depth == k + 1
+    for k, stage in enumerate(stages_of("greedy", 3, 5)):
+        assert stage == Stage((k,), 5, k + 1)
+        net.learn([net.layers[k]], stage.depth)
         before = [copy_of(layer) for layer in net.layers]
         assert len(step(net, *batch(), descend, draws)) == 1
         for layer, old in zip(net.layers, before, strict=True):
@@ -125,8 +124,7 @@ def test_D4_in_a_greedy_stage_only_the_learning_layer_moves(prediction):
 
 
 def test_D4_simultaneous_is_one_stage_of_all_layers():
-    net, _, _ = network()
-    assert schedule_stages(net, "simultaneous") == [list(net.layers)]
+    assert stages_of("simultaneous", 3, 5) == [Stage((0, 1, 2), 5, 3)]
 
 
 @pytest.mark.parametrize("overlay", ["append", "every_layer"])

@@ -1,0 +1,145 @@
+"""One choice for all layers, or a list with one per layer: parts, optimizers, metrics."""
+
+from types import SimpleNamespace
+
+from sklearn.base import BaseEstimator
+
+from .parts import PerLayer
+
+PARTS = ("goodness", "objective")  # families of which every layer may have a part of its own
+
+
+def is_list(value):
+    return isinstance(value, (list, tuple))
+
+
+def each(name, value, n_layers):
+    """`value` for every layer; a list must have one entry per layer."""
+    if not is_list(value):
+        return [value] * n_layers
+    if len(value) != n_layers:
+        raise ValueError(
+            f"{name} has {len(value)} entries for {n_layers} layers; give one for all, or one per "
+            f"layer."
+        )
+    return list(value)
+
+
+def check_lengths(plan, n_layers):
+    """Raise ValueError where a list of parts does not fit the layers."""
+    for name in PARTS:
+        part = getattr(plan, name)
+        if isinstance(part, PerLayer):
+            each(name, part.parts, n_layers)
+
+
+def check_phases(phases, plan, n_layers):
+    """Raise ValueError where an objective cannot act on right and wrong candidates apart."""
+    parts = [plan.objective.for_layer(index) for index in range(n_layers)]
+    for part in parts if phases == "by_epoch" else ():
+        if not part.splits:
+            raise ValueError(
+                f"phases='by_epoch' learns from right candidates without wrong ones, which "
+                f"objective={part!r} cannot, since it compares them; use objective='logistic'."
+            )
+
+
+def of_layer(plan, index):
+    """A plan as layer `index` sees it."""
+    own = {name: getattr(plan, name).for_layer(index) for name in PARTS}
+    return SimpleNamespace(**{**vars(plan), **own})
+
+
+def shown(part):
+    """A part as a fitted attribute tells it: lists of parts as lists."""
+    return part.parts if isinstance(part, PerLayer) else part
+
+
+def optimizers_of(optimizer, params, n_layers, head):
+    """Pairs (optimizer, its options): one for all, or one per layer; the head has the last."""
+    if not (is_list(optimizer) or is_list(params)):
+        return [(optimizer, params)]
+    optimizers = each("optimizer", optimizer, n_layers)
+    pairs = list(zip(optimizers, each("optimizer_params", params, n_layers), strict=True))
+    return pairs + pairs[-1:] * head
+
+
+def metrics_of(metric, n_layers):
+    """A metric or None for every layer; None where there is none at all."""
+    metrics = each("metric", metric, n_layers)
+    for one in metrics:
+        if one is not None and not callable(one):
+            raise ValueError(
+                f"metric holds {one!r}, which cannot be called; give functions (g, y) -> number, "
+                f"or None for a layer without one."
+            )
+    return None if metric is None else metrics
+
+
+class PerLayerParams(BaseEstimator):
+    """Parameters that reach inside lists of parts, as ``objective__1__sharpness``."""
+
+    def get_params(self, deep=True):
+        """The parameters of this estimator.
+
+        Parameters
+        ----------
+        deep : bool, default=True
+            Whether to name those of its parts too, as ``objective__sharpness``, or
+            ``objective__0__sharpness`` where every layer has a part of its own.
+
+        Returns
+        -------
+        params : dict
+            Parameters by name.
+        """
+        params = super().get_params(deep)
+        return {**params, **entries(params)} if deep else params
+
+    def set_params(self, **params):
+        """As scikit-learn's; entries of lists last."""
+        inside = {key: params.pop(key) for key in [*params] if self._is_inside(key, params)}
+        super().set_params(**params)
+        for key, value in inside.items():
+            set_entry(self, key, value)
+        return self
+
+    def _is_inside(self, key, params):
+        name, nested, _ = key.partition("__")
+        return nested and name in PARTS and is_list(params.get(name, getattr(self, name, None)))
+
+
+def entries(params):
+    """Nested parameters of the parts in lists, for `get_params`."""
+    found = {}
+    for name in PARTS:
+        value = params.get(name)
+        for index, part in enumerate(value if is_list(value) else ()):
+            found[f"{name}__{index}"] = part
+            if hasattr(part, "get_params") and not isinstance(part, type):
+                for key, inner in part.get_params().items():
+                    found[f"{name}__{index}__{key}"] = inner
+    return found
+
+
+def set_entry(estimator, key, value):
+    """Set an entry of a list of parts, or a parameter of one."""
+    name, _, rest = key.partition("__")
+    index, _, inner = rest.partition("__")
+    parts = list(getattr(estimator, name))
+    if not index.isdigit() or int(index) >= len(parts):
+        raise ValueError(
+            f"{key!r} names no entry of {name}, a list of {len(parts)}; write {name}__0, or "
+            f"{name}__0__ and a parameter of that part."
+        )
+    part = parts[int(index)]
+    if not inner:
+        parts[int(index)] = value
+        setattr(estimator, name, parts)
+    elif hasattr(part, "set_params"):
+        part.set_params(**{inner: value})
+    else:
+        raise ValueError(
+            f"{name}[{index}]={part!r} has no parameter {inner!r} to set; put the part itself, as "
+            f"an object, into the list."
+        )

@@ -1,0 +1,240 @@
+"""Schedules: what a list means, what is refused, and that the right ones learn."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn.datasets import load_iris
+from skorch.callbacks import Callback
+
+from sklearn_ff import FFClassifier
+from sklearn_ff.core.schedule import Stage, check_taught, stages_of
+from sklearn_ff.objectives import Logistic, objectives
+
+X, y = load_iris(return_X_y=True)
+
+
+def classifier(**params):
+    defaults = {"batch_size": 64, "random_state": 0, "n_threads": 1, "prediction": "head"}
+    return FFClassifier((9, 8, 6), **{**defaults, **params})
+
+
+def test_a_list_becomes_stages():
+    stages = stages_of([(0, 2), ([0, -1], 3), ["all", np.int64(1)], ("head", 5)], 3, 9, head=True)
+    assert stages == [
+        Stage((0,), 2, 1),
+        Stage((0, 2), 3, 3),
+        Stage((0, 1, 2), 1, 3),
+        Stage((), 5, 3),
+    ]
+
+
+def test_layers_that_were_taught_stay():
+    assert stages_of([(1, 2), (0, 3)], 3, 9) == [Stage((1,), 2, 2), Stage((0,), 3, 2)]
+    assert stages_of([("head", 2)], 3, 9, head=True, depth=2) == [Stage((), 2, 2)]
+    assert stages_of([("head", 2)], 3, 9, head=True) == [Stage((), 2, 3)]
+
+
+BAD = {
+    "pairs (layers, epochs)": [[], ["all"], [("all", 1, 2)], ["a"], [3], [("all", 2), 3]],
+    "positive whole number": [[("all", 0)], [(0, -1)], [(0, 1.5)], [(0, True)], [(0, "1")]],
+    "which is no layer": [[(3, 1)], [(-4, 1)], [("top", 1)], [([], 1)], [([0, 5], 1)], [(None, 1)]],
+    "teaches the head, but": [[("all", 1), ("head", 1)]],
+}
+
+
+@pytest.mark.parametrize(
+    "sentence, schedule", [(words, given) for words, cases in BAD.items() for given in cases]
+)
+def test_malformed_lists_are_refused(sentence, schedule):
+    with pytest.raises(ValueError) as error:
+        stages_of(schedule, 3, 9)
+    assert sentence in str(error.value) and f"schedule={schedule!r}" in str(error.value)
+
+
+def test_a_layer_that_counts_must_be_taught():
+    stages = stages_of([(0, 2), (2, 1)], 3, 9)
+    check_taught("...", stages, [0, 2])
+    with pytest.raises(ValueError, match=r"never teaches layers \[1\], which count"):
+        check_taught("...", stages, [0, 1])
+    with pytest.raises(ValueError, match="never teaches"):
+        classifier(schedule=[("head", 3)]).fit(X, y)
+
+
+@pytest.mark.parametrize("prediction", ["head", "goodness"])
+def test_lists_mean_what_the_names_mean(prediction):
+    for name, listed in {
+        "simultaneous": [("all", 3)],
+        "greedy": [(0, 3), (1, 3), ([2], 3)],
+    }.items():
+        named = classifier(schedule=name, max_iter=3, prediction=prediction).fit(X, y)
+        model = classifier(schedule=listed, max_iter=99, prediction=prediction).fit(X, y)
+        assert model.n_iter_ == named.n_iter_ == model.max_iter_
+        np.testing.assert_array_equal(model.decision_function(X), named.decision_function(X))
+
+
+class Weights(Callback):
+    def on_train_begin(self, net, **kwargs):
+        self.seen_ = []
+
+    def on_stage_end(self, net, rows):
+        state = net.module_.state_dict().items()
+        self.seen_.append({name: value.clone() for name, value in state})
+
+
+def moved(before, after):
+    names = {name.split(".")[0] + name.split(".")[1][:1] for name in before}
+    changed = {n for n in before if not torch.equal(before[n], after[n]) and "peers" not in n}
+    return {n for n in names if any(c.replace(".", "", 1).startswith(n) for c in changed)}
+
+
+def test_each_stage_moves_its_own():
+    schedule = [("all", 2), (1, 2), ("head", 3), ([0, 2], 1)]
+    model = classifier(schedule=schedule, callbacks=[Weights()]).fit(X, y)
+    first, second, third, last = dict(model.net_.callbacks_)["Weights"].seen_
+    assert moved(first, second) == {"layers1", "headw", "headb"}
+    assert moved(second, third) == {"headw", "headb"}
+    assert moved(third, last) == {"layers0", "layers2", "headw", "headb"}
+    assert model.n_iter_ == len(model.loss_curve_) == 8
+    learned = ~np.isnan(model.history_["loss"])
+    assert learned.tolist() == (
+        [[True] * 3] * 2 + [[False, True, False]] * 2 + [[False] * 3] * 3 + [[True, False, True]]
+    )
+    assert model.net_.module_.depth == 3
+
+
+def test_the_loss_of_a_stage_of_the_head_is_its_own():
+    model = classifier(schedule=[("all", 5), ("head", 40)], learning_rate_init=0.01).fit(X, y)
+    curve = model.loss_curve_[5:]
+    assert curve[-1] < curve[0] and np.isfinite(curve).all() and model.loss_ == curve[-1]
+    assert model.net_.history[-1, "layers"] == [] and model.net_.history[-1, "stage"] == 1
+
+
+def test_more_epochs_of_the_head_alone_by_a_warm_start():
+    model = classifier(schedule="simultaneous", max_iter=4, warm_start=True).fit(X, y)
+    before = {name: value.clone() for name, value in model.net_.module_.state_dict().items()}
+    model.set_params(schedule=[("head", 5)]).fit(X, y)
+    assert moved(before, model.net_.module_.state_dict()) == {"headw", "headb"}
+    assert model.n_iter_ == 5
+
+
+def test_layers_above_those_taught_do_not_exist():
+    model = classifier(schedule=[(0, 2)], prediction_layers=[0]).fit(X, y)
+    assert model.net_.module_.depth == 1
+    assert np.isfinite(model.decision_function(X)).all()
+
+
+def test_a_constant_rate_spends_the_epochs_of_a_list_and_those_of_no_tolerance():
+    flat = {"learning_rate": "constant", "tol": 1e9, "n_iter_no_change": 2}
+    assert classifier(schedule=[("all", 9)], **flat).fit(X, y).n_iter_ == 9
+    assert classifier(max_iter=9, **{**flat, "tol": None}).fit(X, y).n_iter_ == 9
+    assert classifier(max_iter=9, **flat).fit(X, y).n_iter_ == 3
+
+
+def test_early_stopping_ends_a_stage_of_a_list():
+    model = classifier(
+        schedule=[("all", 9), ("head", 9)], early_stopping=True, tol=1e9, n_iter_no_change=2
+    ).fit(X, y)
+    assert model.n_iter_ == 6 and model.net_.history[:, "stage"] == [0, 0, 0, 1, 1, 1]
+
+
+def test_partial_fit_refuses_a_list():
+    with pytest.raises(ValueError, match="partial_fit does not support schedule="):
+        classifier(schedule=[("all", 9)]).partial_fit(X, y, classes=[0, 1, 2])
+
+
+def test_a_rate_that_cools_down_does_so_in_every_stage():
+    class Rates(Callback):
+        def on_train_begin(self, net, **kwargs):
+            self.seen_ = []
+
+        def on_batch_begin(self, net, **kwargs):
+            self.seen_.append(net.optimizer_.param_groups[0]["lr"])
+
+    model = classifier(
+        schedule=[("all", 4), ("head", 2)],
+        batch_size="all",
+        learning_rate="cooldown",
+        learning_rate_init=0.1,
+        callbacks=[Rates()],
+    ).fit(X, y)
+    seen = dict(model.net_.callbacks_)["Rates"].seen_
+    np.testing.assert_allclose(seen, [0.1, 0.1, 0.1, 0.05, 0.1, 0.1])
+    assert model.batch_size_ == 150
+
+
+# Phases -----------------------------------------------------------------------------------------
+
+
+def phased(**params):
+    given = {"objective": "logistic", "max_iter": 3, "phases": "by_epoch", "prediction": "goodness"}
+    return classifier(**{**given, **params})
+
+
+class Passes(Callback):
+    """Which side every update is of, and of which layer or head."""
+
+    def on_train_begin(self, net, **kwargs):
+        self.seen_ = []
+
+    def on_grad_computed(self, net, named_parameters, **kwargs):
+        owner = [i for i, layer in enumerate(net.module_.layers) if layer.bias.grad is not None]
+        self.seen_.append((net.side_, owner[0] if owner else "head"))
+
+
+def test_an_epoch_of_right_candidates_comes_before_one_of_wrong_ones():
+    model = phased(callbacks=[Passes()], prediction="head").fit(X, y)
+    seen = dict(model.net_.callbacks_)["Passes"].seen_
+    right = [("right", who) for who in ("head", 0, 1, 2)] * 3
+    assert seen == (right + [("wrong", who) for who in (0, 1, 2)] * 3) * 3
+    assert model.n_iter_ == 3 and model.net_.n_updates_ == 18
+
+
+def test_the_phases_by_hand():
+    """One batch, plain gradient descent: a step on the right term, then one on the wrong."""
+    params = {"optimizer": "sgd", "learning_rate": "constant", "tol": None, "batch_size": "all"}
+    params |= {"negatives": "all", "learning_rate_init": 0.1, "max_iter": 1}
+    model = phased(**params).fit(X, y)
+    start = classifier(**{**params, "learning_rate_init": 1e-30, "prediction": "goodness"}).fit(
+        X, y
+    )
+    net, plan = start.net_.module_, start._plan
+    rows = (torch.tensor(X) - net.scaler.shift) / net.scaler.divisor
+    labels = torch.tensor((y[:, None] + np.arange(3)) % 3)
+    with torch.enable_grad():
+        for term in (Logistic().right, Logistic().wrong):
+            for layer, _, h in net.activities(net.see(rows), labels):
+                term(layer.scores(h, labels), layer).mean().backward()
+                for p in layer.parameters():
+                    p.data -= 0.1 * p.grad
+                    p.grad = None
+    assert plan.dtype == "float64"
+    for name, value in net.state_dict().items():
+        torch.testing.assert_close(model.net_.module_.state_dict()[name], value)
+
+
+def test_phases_keep_the_meaning_of_the_history():
+    """With rates of nothing, both orders measure the same."""
+    params = {"learning_rate_init": 1e-30, "negatives": "all", "max_iter": 2}
+    apart, both = phased(**params).fit(X, y), phased(phases="together", **params).fit(X, y)
+    for name, value in both.history_.items():
+        np.testing.assert_allclose(apart.history_[name], value)
+
+
+def test_phases_leave_the_objectives_as_they_were():
+    model = phased(peer_normalization=0.1).fit(X, y)
+    assert all(layer.objective is model.objective_ for layer in model.net_.module_.layers)
+    assert all(layer.peers.rate == 0.1 for layer in model.net_.module_.layers)
+
+
+def test_the_rate_falls_over_both_passes():
+    assert phased(learning_rate="linear").fit(X, y).net_.optimizer_.param_groups[0]["lr"] == 0
+
+
+@pytest.mark.parametrize("name", objectives.names)
+def test_objectives_that_compare_candidates_have_no_phases(name):
+    if objectives.get(name).splits:
+        assert phased(objective=name).fit(X, y).score(X, y) > 0.3
+        return
+    for objective in (name, ["logistic", name, "logistic"]):
+        with pytest.raises(ValueError, match=r"objective=.* cannot, since it compares them; use"):
+            phased(objective=objective).fit(X, y)

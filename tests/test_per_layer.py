@@ -1,0 +1,233 @@
+"""One choice for all layers or one per layer: parts, optimizers, metrics, and their refusals."""
+
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from sklearn.base import clone
+from sklearn.datasets import load_iris
+from sklearn.model_selection import GridSearchCV
+from skorch.callbacks import LRScheduler
+from torch.optim.lr_scheduler import StepLR
+
+from sklearn_ff import FFClassifier, FFTransformer
+from sklearn_ff.goodness import MeanSquare, TopK
+from sklearn_ff.objectives import Logistic, Swish, SymBa
+
+X, y = load_iris(return_X_y=True)
+
+
+def classifier(**params):
+    defaults = {"max_iter": 4, "batch_size": 64, "random_state": 0, "n_threads": 1}
+    return FFClassifier((9, 6), **{**defaults, **params})
+
+
+def weights(model):
+    return model.net_.module_.state_dict()
+
+
+def same(a, b):
+    return all(torch.equal(value, weights(b)[name]) for name, value in weights(a).items())
+
+
+# Parts ------------------------------------------------------------------------------------------
+
+LISTS = {
+    "goodness": ["mean_square", TopK(3)],
+    "objective": [Swish(2.0), "symba"],
+    "optimizer": ["adam", torch.optim.SGD],
+    "optimizer_params": [None, {"weight_decay": 0.1}],
+}
+TWICE = {
+    "goodness": ("top_k", "top_k"),
+    "objective": [SymBa(3.0), SymBa(3.0)],
+    "optimizer": ["sgd", "sgd"],
+    "optimizer_params": [{"amsgrad": True}] * 2,
+}
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_a_list_of_equal_entries_is_that_entry_for_all(name):
+    listed = classifier(**{name: TWICE[name]}).fit(X, y)
+    assert same(listed, classifier(**{name: TWICE[name][0]}).fit(X, y))
+
+
+@pytest.mark.parametrize("name", ["goodness", "objective"])
+def test_every_layer_has_its_own_part(name):
+    model = classifier(**{name: LISTS[name]}).fit(X, y)
+    told = getattr(model, f"{name}_")
+    assert isinstance(told, list) and len(told) == 2
+    layers = model.net_.module_.layers
+    if name == "objective":
+        assert [layer.objective for layer in layers] == told
+    else:
+        h = torch.rand(3, 6)
+        torch.testing.assert_close(layers[1].goodness(h), TopK(3).score(h))
+        torch.testing.assert_close(layers[0].goodness(h), MeanSquare().score(h))
+
+
+@pytest.mark.parametrize("name", LISTS)
+@pytest.mark.parametrize("prediction", ["goodness", "hybrid"])
+def test_lists_pickle_clone_and_go_on(name, prediction):
+    model = classifier(prediction=prediction, **{name: LISTS[name]})
+    assert repr(clone(model)) == repr(model)
+    model.partial_fit(X, y, classes=[0, 1, 2])
+    again = pickle.loads(pickle.dumps(model)).partial_fit(X, y)
+    model.partial_fit(X, y)
+    assert same(model, again)
+    warm = classifier(warm_start=True, **{name: LISTS[name]}).fit(X, y)
+    assert warm.fit(X, y).n_iter_ == 4
+
+
+def test_a_warm_start_refuses_another_goodness_in_one_layer():
+    model = classifier(warm_start=True, goodness=["mean_square", TopK(3)]).fit(X, y)
+    with pytest.raises(ValueError, match="goodness"):
+        model.set_params(goodness=["mean_square", TopK(4)]).fit(X, y)
+
+
+@pytest.mark.parametrize("name", LISTS)
+@pytest.mark.parametrize("change", [lambda v: v[:1], lambda v: [*v, v[0]], lambda v: []])
+def test_a_list_of_another_length_is_refused(name, change):
+    with pytest.raises(ValueError, match=rf"{name} has \d entries for 2 layers; give one"):
+        classifier(**{name: change(LISTS[name])}).fit(X, y)
+
+
+def test_unknown_entries_are_refused_by_name():
+    with pytest.raises(ValueError, match=r"goodness=\['no', 'top_k'\] has a wrong entry: .*'no'"):
+        classifier(goodness=["no", "top_k"]).fit(X, y)
+    with pytest.raises(ValueError, match="optimizer='no' is not an optimizer"):
+        classifier(optimizer=["no", "sgd"]).fit(X, y)
+    with pytest.raises(ValueError, match="metric holds 3, which cannot be called"):
+        classifier(metric=[3, None]).fit(X, y)
+
+
+def test_kinds_of_goodness_do_not_mix():
+    with pytest.raises(ValueError, match=r"scores classes in some layers .* use one kind"):
+        classifier(goodness=["mean_square", "readout"]).fit(X, y)
+    one_pass = classifier(goodness=["readout", "prototypes"]).fit(X, y)
+    assert one_pass.negatives_.n_candidates(3) == 3
+    assert np.isfinite(one_pass.decision_function(X)).all()
+
+
+def test_a_transformer_has_parts_per_layer_too():
+    model = FFTransformer((9, 6), objective=["logistic", Swish()], max_iter=2, random_state=0)
+    assert model.fit_transform(X).shape == (150, 15)
+    with pytest.raises(ValueError, match="scores classes"):
+        model.set_params(goodness=["readout", "readout"]).fit(X)
+
+
+# Names that reach inside a list -----------------------------------------------------------------
+
+
+def test_nested_names_reach_into_lists():
+    model = classifier(objective=[Swish(2.0), "symba"])
+    params = model.get_params()
+    assert params["objective__0__sharpness"] == 2.0 and params["objective__1"] == "symba"
+    assert "objective__0" not in model.get_params(deep=False)
+    given = model.objective
+    model.set_params(objective__0__sharpness=5.0, objective__1=SymBa(1.0))
+    assert model.objective[0].sharpness == 5.0 and model.objective[1].sharpness == 1.0
+    assert given[1] == "symba", "the list that was given is left alone"
+    model.set_params(objective=["swish", SymBa(4.0)], objective__1__sharpness=6.0)
+    assert model.objective[1].sharpness == 6.0
+
+
+@pytest.mark.parametrize(
+    "name, sentence",
+    [
+        ("objective__2__sharpness", "names no entry of objective"),
+        ("objective__sharpness", "names no entry of objective"),
+        ("objective__1__sharpness", "has no parameter 'sharpness' to set; put the part itself"),
+    ],
+)
+def test_nested_names_that_reach_nothing_are_refused(name, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        classifier(objective=[Swish(), "symba"]).set_params(**{name: 1.0})
+
+
+def test_a_search_reaches_into_lists():
+    grid = {"objective__0__sharpness": [1.0, 10.0]}
+    search = GridSearchCV(classifier(objective=[Swish(), Logistic()]), grid, cv=2).fit(X, y)
+    assert search.best_params_["objective__0__sharpness"] in (1.0, 10.0)
+
+
+# Optimizers -------------------------------------------------------------------------------------
+
+
+def test_each_layer_steps_by_its_own_optimizer():
+    mixed = classifier(optimizer=["adam", "sgd"]).fit(X, y)
+    assert same_layer(mixed, classifier(optimizer="adam").fit(X, y), 0)
+    kinds = [type(optimizer).__name__ for optimizer in mixed.net_.optimizer_.optimizers]
+    assert kinds == ["Adam", "SGD"]
+
+
+def same_layer(a, b, index):
+    names = [name for name in weights(a) if name.startswith(f"layers.{index}.")]
+    return all(torch.equal(weights(a)[name], weights(b)[name]) for name in names)
+
+
+def test_the_head_has_the_optimizer_of_the_last_layer():
+    model = classifier(optimizer=["adam", "sgd"], prediction="head").fit(X, y)
+    kinds = [type(optimizer).__name__ for optimizer in model.net_.optimizer_.optimizers]
+    assert kinds == ["Adam", "SGD", "SGD"]
+
+
+def test_schedulers_change_the_rates_of_all_optimizers():
+    params = {"learning_rate": "constant", "tol": None, "optimizer": ["adam", "sgd"]}
+    halved = LRScheduler(StepLR, step_size=1, gamma=0.5)
+    model = classifier(callbacks=[halved], **params).fit(X, y)
+    rates = [group["lr"] for group in model.net_.optimizer_.param_groups]
+    np.testing.assert_allclose(rates, 5e-3 * 0.5**4)
+    inner = [optimizer.param_groups[0]["lr"] for optimizer in model.net_.optimizer_.optimizers]
+    assert inner == rates
+
+
+# Metrics ----------------------------------------------------------------------------------------
+
+
+def above(g, y):
+    """Share of right candidates above 1/2."""
+    return (g[:, 0] > 0.5).double().mean()
+
+
+def test_a_metric_is_the_mean_over_the_rows_of_an_epoch():
+    seen = []
+
+    def goodness_of_right(g, y):
+        seen.append(y.tolist())
+        assert not g.requires_grad and len(g) == len(y)
+        return g[:, 0].mean()
+
+    model = classifier(metric=goodness_of_right).fit(X, y)
+    assert model.history_["metric"].shape == (4, 2)
+    np.testing.assert_allclose(model.history_["metric"], model.history_["goodness_right"], 1e-6)
+    assert sorted(seen[0] + seen[2] + seen[4]) == y.tolist()
+    plain = classifier().fit(X, y)
+    assert "metric" not in plain.history_ and same(model, plain)
+
+
+def test_a_metric_per_layer_and_none_for_some():
+    model = classifier(metric=[None, above], schedule="greedy").fit(X, y)
+    found = np.isnan(model.history_["metric"])
+    assert found[:, 0].all() and not found[4:, 1].any()
+    assert ((model.history_["metric"][4:, 1] >= 0) & (model.history_["metric"][4:, 1] <= 1)).all()
+
+
+def test_a_metric_may_come_and_go_between_calls_of_partial_fit():
+    model = classifier().partial_fit(X, y, classes=[0, 1, 2])
+    model.set_params(metric=above).partial_fit(X, y)
+    assert np.isnan(model.history_["metric"]).tolist() == [[True, True], [False, False]]
+    assert "metric" not in model.set_params(metric=None).partial_fit(X, y).history_
+
+
+def test_a_metric_without_labels_is_told_of_none():
+    classes = []
+    FFTransformer(6, metric=lambda g, y: classes.append(y) or 0, max_iter=1).fit(X)
+    assert classes and all(one is None for one in classes)
+
+
+@pytest.mark.parametrize("value", ["x", None, torch.zeros(2)])
+def test_a_metric_that_returns_no_number_is_refused(value):
+    with pytest.raises(ValueError, match="metric must return a number"):
+        classifier(metric=lambda g, y: value).fit(X, y)
