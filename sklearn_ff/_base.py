@@ -31,7 +31,7 @@ from .objectives import objectives
 from .optimizers import per_group
 from .overlays import Encoder, overlays
 from .parts import Draws
-from .scaling import Scaler, scaler_for
+from .scaling import Scaler, largest, scaler_for
 
 FAMILIES = {
     "activation": activations,
@@ -210,6 +210,9 @@ class BaseFF(PerLayerParams):
         if self.precision == "auto" and plan.large and plan.dtype == "float32":
             plan.low_precision = plan.scaling == "shared" and multiplies_bfloat16(plan.device)
         strength = plan.overlay.strength
+        if strength == "max":
+            strength = largest(scaler, X, weight)
+            strength = strength if strength > 0 else rms
         plan.strength = float(rms) if strength == "auto" else float(strength)
 
     def _network(self, plan):

@@ -49,7 +49,7 @@ class FFClassifier(ClassifierMixin, Learner):
         What is done to activities before the next layer sees them.
     input_normalization : same as `normalization`, default="none"
         What is done to a row after the label is in.
-    scaling : {"auto", "standard", "shared", "none"}, default="auto"
+    scaling : {"auto", "standard", "shared", "global", "none"}, default="auto"
         How columns are scaled, by statistics of the training rows; see :mod:`sklearn_ff.scaling`.
     schedule : {"simultaneous", "greedy"} or list of (layers, epochs), default="simultaneous"
         All layers learn from every batch, or one layer is trained after another. Or a list of

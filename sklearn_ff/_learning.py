@@ -52,7 +52,7 @@ class Learner(BaseFF):
             for name, family in FAMILIES.items()
         },
         "metric": [callable, *LISTS, None],
-        "scaling": [StrOptions({"auto", "standard", "shared", "none"})],
+        "scaling": [StrOptions({"auto", "standard", "shared", "global", "none"})],
         "phases": [StrOptions({"together", "by_epoch"})],
         "schedule": [StrOptions({"simultaneous", "greedy"}), *LISTS],
         "layers": ["array-like", None],

@@ -208,15 +208,15 @@ class HeldOutClasses(Pool):
     """Rows of the given `classes`: what is to be told from all else (rmwkwok, 2023).
 
     FFTransformer learns from the other rows, and sees these as wrong ones. FFClassifier shows them
-    with a random label of the other classes, and does not know the held-out ones. Since right and
+    with a random label of the other classes, and does not know the held-out ones; with
+    ``labelled=False`` its layers see no labels, and only the head learns them. Since right and
     wrong rows differ by more than their labels, layers need not read the label, so that predicting
     by goodness can be little better than chance: use prediction="head".
     """
 
-    labelled = True
-
-    def __init__(self, classes):
+    def __init__(self, classes, labelled=True):
         self.classes = classes
+        self.labelled = labelled
 
     def check(self):
         super().check()

@@ -47,7 +47,7 @@ class Overlay(Part):
     strength = 1.0
 
     def check(self):
-        if not (isinstance(self.strength, str) and self.strength == "auto"):
+        if not (isinstance(self.strength, str) and self.strength in ("auto", "max")):
             check_number(self, "strength", above=0)
 
     def base(self, x, n_classes):

@@ -1,7 +1,8 @@
 """Columns brought to one scale, from statistics of the training rows alone.
 
 "standard" centres every column and divides it by its own standard deviation; "shared" centres every
-column and divides all by one number, the root mean square of what is then left; "none" changes
+column and divides all by one number, the root mean square of what is then left; "global"
+centres and divides all columns by one mean and one deviation, as if they were one; "none" changes
 nothing. "auto" is "shared" if at least half of the columns that vary span at least half of the
 widest column's range, as pixels do, and "standard" otherwise.
 """
@@ -11,7 +12,7 @@ import torch
 from scipy.sparse import issparse
 from torch import nn
 
-__all__ = ["Scaler", "scaler_for"]
+__all__ = ["Scaler", "largest", "scaler_for"]
 
 # Scaled values beyond this, in rows far from all that was trained on, are cut to it, so that
 # squares and their sums stay finite in float32.
@@ -43,6 +44,10 @@ def scaler_for(X, weight, scaling, dtype):
     if scaling == "none":
         rms = np.sqrt(np.mean(variance + mean**2))
         return Scaler(*_cast(np.zeros_like(mean), np.ones_like(mean), dtype)), scaling, rms or 1.0
+    if scaling == "global":
+        shift = np.full_like(mean, mean.mean())
+        divisor = np.full_like(mean, np.sqrt(np.mean(variance + (mean - shift) ** 2)) or 1.0)
+        return Scaler(*_cast(shift, divisor, dtype)), scaling, 1.0
     # What float32 cannot tell from a constant is one.
     constant = np.sqrt(variance) <= 1e-6 * np.maximum(np.abs(low), np.abs(high))
     constant |= np.sqrt(variance) < np.finfo(np.float32).tiny
@@ -57,6 +62,12 @@ def scaler_for(X, weight, scaling, dtype):
 
 def _cast(shift, divisor, dtype):
     return shift.astype(dtype), divisor.astype(dtype)
+
+
+def largest(scaler, X, weight):
+    """The largest of the scaled values of the rows X."""
+    high = column_statistics(X, weight)[3]
+    return float(((high - scaler.shift.numpy()) / scaler.divisor.numpy()).max())
 
 
 def share_a_unit(low, high):

@@ -258,6 +258,15 @@ def test_the_base_shows_nothing():
     overlay.check_room(1, 10)
 
 
+def test_strength_of_the_largest_value():
+    X = np.abs(np.random.default_rng(0).normal(size=(40, 12)))
+    for rows, expected in ((X, X.max()), (-X, np.sqrt((X**2).mean()))):
+        clf = FFClassifier(8, overlay=Replace(strength="max"), scaling="none", max_iter=1)
+        clf.fit(rows, np.arange(40) % 3)
+        np.testing.assert_allclose(clf.label_strength_, expected)
+
+
+
 @pytest.mark.parametrize("name", ["append", "replace", "every_layer", "add"])
 def test_automatic_strength_is_the_scale_of_the_rows(name):
     _, _, plan = network(name)

@@ -6,9 +6,9 @@ import torch
 from scipy.sparse import csr_array, csr_matrix
 
 from sklearn_ff import scaling as module
-from sklearn_ff.scaling import LIMIT, column_statistics, scaler_for
+from sklearn_ff.scaling import LIMIT, column_statistics, largest, scaler_for
 
-KINDS = ["standard", "shared", "none"]
+KINDS = ["standard", "shared", "global", "none"]
 
 
 def rows(n=60, d=5, seed=0):
@@ -35,6 +35,21 @@ def test_shared_matches_reference():
     np.testing.assert_allclose(out, expected, rtol=1e-12, atol=1e-12)
     np.testing.assert_allclose(np.sqrt((out**2).mean()), 1, rtol=1e-12)
     assert (kind, rms) == ("shared", 1.0)
+
+
+def test_global_matches_reference():
+    X = rows()
+    out, kind, rms = scaled(X, np.ones(len(X)), "global")
+    np.testing.assert_allclose(out, (X - X.mean()) / X.std(), rtol=1e-12, atol=1e-12)
+    assert (kind, rms) == ("global", 1.0)
+    assert np.isfinite(scaled(np.ones((3, 2)), np.ones(3), "global")[0]).all()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_largest_matches_reference(kind):
+    X, weight = rows(), np.ones(60)
+    scaler = scaler_for(X, weight, kind, np.dtype("float64"))[0]
+    np.testing.assert_allclose(largest(scaler, X, weight), scaled(X, weight, kind)[0].max())
 
 
 def test_none_matches_reference():
