@@ -25,7 +25,7 @@ TABLE = [
     ["_base"],
     ["_learning"],
     ["_classifier", "_transformer"],
-    ["datasets"],
+    ["recipes", "datasets"],
     [""],
 ]
 ROW = {name: row for row, names in enumerate(TABLE) for name in names}

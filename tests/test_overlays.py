@@ -266,7 +266,6 @@ def test_strength_of_the_largest_value():
         np.testing.assert_allclose(clf.label_strength_, expected)
 
 
-
 @pytest.mark.parametrize("name", ["append", "replace", "every_layer", "add"])
 def test_automatic_strength_is_the_scale_of_the_rows(name):
     _, _, plan = network(name)

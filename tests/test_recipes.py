@@ -1,0 +1,102 @@
+"""Recipes: every one fits, says what it sets, and lets any parameter be overridden."""
+
+import inspect
+import re
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.datasets import load_digits
+
+from sklearn_ff import FFClassifier, recipes
+from sklearn_ff.objectives import Logistic
+
+X, y = load_digits(return_X_y=True)
+X, y = X[:400] / 16, y[:400]
+ALL = {name: getattr(recipes, name) for name in recipes.__all__}
+SMALL = {"hidden_layer_sizes": (24, 24, 24), "max_iter": 2, "random_state": 0, "n_threads": 1}
+SETTINGS = {  # what the docstrings say
+    "mpezeshki": {
+        "hidden_layer_sizes": (500, 500),
+        "schedule": "greedy",
+        "input_normalization": "unit",
+        "learning_rate": "constant",
+        "learning_rate_init": 0.03,
+        "batch_size": "all",
+        "max_iter": 1000,
+        "prediction_layers": "all",
+        "prediction": "goodness",
+        "negatives__redraw": "once",
+        "objective__threshold": 2.0,
+        "overlay__strength": "max",
+    },
+    "rmwkwok_dense": {
+        "hidden_layer_sizes": (100,) * 4,
+        "goodness": "sum_square",
+        "learning_rate_init": 1e-4,
+        "head_learning_rate_init": 1e-4,
+        "phases": "by_epoch",
+        "max_iter": 200,
+        "prediction_layers": "skip_first",
+        "objective__threshold": 0.1,
+        "negatives__labelled": False,
+    },
+    "hinton_supervised": {
+        "hidden_layer_sizes": (1000,) * 3,
+        "negatives": "hard",
+        "prediction": "goodness",
+        "prediction_layers": "skip_first",
+        "input_normalization": "rms",
+        "learning_rate": "cooldown",
+        "objective__threshold": "width",
+        "optimizer_params": {"momentum": 0.9, "dampening": 0.1},
+    },
+    "loewe": {"negatives": "uniform", "prediction": "head", "optimizer_params": {"momentum": 0.9}},
+}
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_fits(name):
+    clf = ALL[name](**SMALL).fit(X, y)
+    assert set(clf.predict(X)) <= set(clf.classes_)
+    assert clf.n_iter_ == 2 * (3 if clf.schedule == "greedy" else 1)
+    assert np.isfinite(clf.loss_curve_).all()
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_settings_are_as_told(name):
+    given = ALL[name]().get_params()
+    assert {key: given[key] for key in SETTINGS[name]} == SETTINGS[name]
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_overrides_and_keeps_what_it_is_made_of(name):
+    assert type(ALL[name]()) is FFClassifier
+    assert clone(ALL[name](alpha=0.5, overlay="append")).get_params()["alpha"] == 0.5
+    with pytest.raises(TypeError, match="nonsense"):
+        ALL[name](nonsense=1)
+    ALL[name]().set_params(objective__threshold=7.0)
+    assert ALL[name]().objective.threshold != 7.0
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_docstrings_name_source_settings_and_figure(name):
+    text = inspect.getdoc(ALL[name])
+    for word in ("Settings: ", "Published", "What differs: ", "References", "Examples"):
+        assert word in text
+    assert re.search(r"https://|arXiv", text)
+
+
+def test_rmwkwok_forms():
+    labelled = recipes.rmwkwok_dense(supervised=True, **SMALL).fit(X, y)
+    assert labelled._plan.shows_labels and labelled.classes_.tolist() == [0, 1, 2, 3, 4]
+    by_goodness = recipes.rmwkwok_dense(supervised=True, prediction="goodness", **SMALL)
+    assert set(by_goodness.fit(X, y).predict(X)) <= set(range(5))
+    newer = recipes.rmwkwok_dense(n_units=500, newer=True)
+    assert newer.hidden_layer_sizes == (500,) * 4
+    assert (newer.shuffle, newer.head_learning_rate_init) == (True, 1e-3)
+
+
+def test_an_objective_may_be_overridden():
+    clf = recipes.mpezeshki(**SMALL, objective=Logistic(threshold=1.0), negatives="uniform")
+    assert clf.fit(X, y).objective_.threshold == 1.0
