@@ -272,3 +272,63 @@ def test_performance_page_compares_precisions_and_programs(monkeypatch):
     late |= {"error": 0.02, "goal": 0.0145, "seconds": 1.0, "seconds_theirs": 900.0}
     page = render([late | {"times_faster": 900.0, "asked": 200}])
     assert "| 900 | ≥ 200 | **missed** |" in page  # fast, but short of the error
+
+
+def test_results_page_is_up_to_date(monkeypatch, tmp_path):
+    report = benchmark(monkeypatch, "report", "--docs", tmp_path)
+    report["main"]()
+    page = (tmp_path / "results.md").read_text(encoding="utf-8")
+    assert page == (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
+    for path in tmp_path.rglob("*.svg"):  # whose bytes depend on the release of matplotlib
+        assert (ROOT / "docs" / path.relative_to(tmp_path)).exists()
+    if not report["OUTPUT"].exists():
+        assert report["render"]([]).count("not been measured") == len(report["SECTIONS"])
+
+
+def train(monkeypatch, folder, *flags):
+    """One epoch of named runs on a few rows; the lines written so far."""
+    flags = [*flags, "--data-home", folder, "--output", folder / "runs.jsonl", "--epochs", 1]
+    benchmark(monkeypatch, "run", *flags)["main"]()
+    return [json.loads(line) for line in (folder / "runs.jsonl").read_text().splitlines()]
+
+
+def test_runs_resume_and_are_rendered_alike(monkeypatch, capsys, few_images):
+    names = ["rmwkwok_dense_supervised", "rmwkwok_backprop"]
+    lines = train(monkeypatch, few_images, *names, "--seeds", 2)
+    assert [(line["run"], line["seed"]) for line in lines] == [
+        (n, s) for n in names for s in (0, 1)
+    ]
+    ours = lines[0]
+    assert {"seconds", "peak_bytes", "threads", "torch", "processor", "settings"} <= set(ours)
+    assert ours["curve"]["error_head"] == [ours["error_head"]] == [ours["best_on_test_head"]]
+    assert "0.0 minutes left" in capsys.readouterr().err
+    assert train(monkeypatch, few_images, *names, "--seeds", 2) == lines
+    assert capsys.readouterr().err.count("done before") == 4
+    figures = []
+    for number in range(2):
+        docs = few_images / str(number)
+        benchmark(monkeypatch, "report", "--runs", few_images / "runs.jsonl", "--docs", docs)[
+            "main"
+        ]()
+        figures.append((docs / "images" / "results_rmwkwok.svg").read_bytes())
+    assert figures[0] == figures[1]
+    page = (few_images / "0" / "results.md").read_text(encoding="utf-8")
+    assert "| rmwkwok_backprop | backpropagation | 99.2 | " in page
+    assert "](images/results_rmwkwok.svg)" in page and page.count("not been measured") == 2
+
+
+def test_runs_validate_and_keep_to_a_budget(monkeypatch, capsys, few_images):
+    lines = train(monkeypatch, few_images, "mpezeshki_our_defaults", "--validate")
+    assert (lines[0]["rows"], lines[0]["n_train"]) == ("held_out", 250)
+    assert "best_on_test_goodness" not in lines[0] and "train_error_goodness" in lines[0]
+    page = benchmark(monkeypatch, "report")["render"](lines)
+    assert page.count("not been measured") == 3  # figures of held-out rows are not results
+    flags = ["mpezeshki", "loewe", "--budget", 1e-9]
+    assert train(monkeypatch, few_images, *flags) == lines
+    assert "mpezeshki is not begun" in capsys.readouterr().err
+
+
+def test_every_named_run_makes_an_estimator(monkeypatch):
+    runs = benchmark(monkeypatch, "runs")["RUNS"]
+    for name, run in runs.items():
+        assert run.make(3).random_state == 3, name

@@ -1,0 +1,225 @@
+"""Render docs/results.md and its figures from the lines of `run.py`, and from them alone.
+
+    python examples/benchmarks/report.py
+
+Of lines on the same run, rows and seed the last one counts. What lines cannot tell stands in
+`results_notes.md` and closes the page.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+from report_table import Section, at_most, get, mebibytes, percent
+from run import OUTPUT, lines_of
+from runs import RUNS
+
+HERE = Path(__file__).parent
+DOCS = HERE.parents[1] / "docs"
+KEYS = ["run", "rows", "seed"]
+RULES = ("goodness", "head", "predict")
+INTRODUCTION = """\
+# Results
+
+`examples/benchmarks/report.py` renders this page from the committed lines of
+`examples/benchmarks/results/runs.jsonl`, which `run.py` beside it has measured; no figure of ours
+is typed. Figures are of the last epoch, on test rows, which no choice was made by; with several
+seeds they are the mean, and the standard deviation follows. Published figures are their authors'.
+"""
+
+
+def main():
+    args = arguments()
+    lines = lines_of(args.runs)
+    args.docs.mkdir(parents=True, exist_ok=True)
+    (args.docs / "results.md").write_text(render(lines), encoding="utf-8")
+    for section in SECTIONS:
+        if curves := with_curve(of_test(lines, section.benchmark)):
+            draw(curves, args.docs / figure_of(section.benchmark))
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--runs", type=Path, default=OUTPUT, help="file of lines")
+    parser.add_argument("--docs", type=Path, default=DOCS, help="folder to write to")
+    return parser.parse_args()
+
+
+def render(lines):
+    notes = (HERE / "results_notes.md").read_text(encoding="utf-8")
+    lines = [line for line in lines if line["rows"] == "test" and line["run"] in RUNS]
+    return "\n".join([INTRODUCTION, *(section.render(lines) for section in SECTIONS), notes])
+
+
+def of_test(lines, benchmark):
+    """The lines that the section of a benchmark is made of."""
+    lines = [line for line in lines if line["benchmark"] == benchmark and line["run"] in RUNS]
+    return [line for line in lines if line["rows"] == "test"]
+
+
+# Tables -------------------------------------------------------------------------------------------
+
+
+def by_rule(lines):
+    """A row per run and rule of prediction, its seeds together."""
+    rows = []
+    for run in dict.fromkeys(line["run"] for line in lines):
+        seeds = [line for line in lines if line["run"] == run]
+        rows += [{"run": run, "rule": rule, "seeds": seeds} for rule in RULES]
+    return [row for row in rows if published(row) != "–" or values(row, f"error_{row['rule']}")]
+
+
+def values(row, name):
+    """One figure of all seeds, those that have it."""
+    return [line[name] for line in row["seeds"] if name in line]
+
+
+def figure(prefix, form=percent):
+    """A column: mean and standard deviation over the seeds of `prefix` and the row's rule."""
+    return lambda row: spread(values(row, f"{prefix}_{row['rule']}"), form)
+
+
+def spread(found, form):
+    if not found:
+        return "–"
+    more = f" ± {np.std(found, ddof=1) * 100:.2f}" if len(found) > 1 else ""
+    return f"{form(np.mean(found))}{more}"
+
+
+def right(share):
+    """Per cent right, as rmwkwok states figures."""
+    return f"{100 * (1 - share):.1f}"
+
+
+def published(row):
+    return RUNS[row["run"]].published.get(row["rule"], "–")
+
+
+def minutes(row):
+    return f"{np.mean(values(row, 'seconds')) / 60:.1f}"
+
+
+def n_rows(row):
+    return f"{row['seeds'][-1]['n_train']:,}"
+
+
+def rule(row):
+    return "backpropagation" if row["rule"] == "predict" else row["rule"]
+
+
+def verdict(row):
+    asked, found = RUNS[row["run"]].asked, values(row, f"error_{row['rule']}")
+    return at_most(np.mean(found), asked, percent) if asked and found else ["–", "–"]
+
+
+def memory(row):
+    return mebibytes(max(filter(None, values(row, "peak_bytes")), default=None))
+
+
+COMMON = {"run": get("run"), "by": rule}
+COSTS = {
+    "seeds": lambda row: len(row["seeds"]),
+    "rows": n_rows,
+    "minutes": minutes,
+    "MiB": memory,
+}
+SECTIONS = [
+    Section(
+        "Recipes beside what was published",
+        "Test error on MNIST of `sklearn_ff.recipes` at the settings of the program they follow. "
+        "`mpezeshki_never_true` differs from `mpezeshki` in that a wrong label is never the true "
+        "one; `mpezeshki_our_defaults` has its layers, and all else by default.",
+        "recipes",
+        KEYS,
+        COMMON
+        | {
+            "published": published,
+            "test error": figure("error"),
+            "training error": figure("train_error"),
+        }
+        | COSTS,
+        rows=by_rule,
+        more=lambda lines: pictured(lines, "Loss and errors against epochs of the recipes"),
+    ),
+    Section(
+        "rmwkwok's table of five digits",
+        "Digits 0 to 4 told apart, in per cent right of their test rows; digits 5 to 9 are the "
+        "wrong rows. Published figures are the best of all epochs on test rows, so ours of that "
+        "kind stand beside those of the last epoch; they are no estimate of what a user will see.",
+        "rmwkwok",
+        KEYS,
+        COMMON
+        | {
+            "published, best on test": published,
+            "ours, last epoch": figure("error", right),
+            "ours, best on test": figure("best_on_test", right),
+        }
+        | COSTS,
+        rows=by_rule,
+        more=lambda lines: pictured(lines, "Test errors against epochs of the five-digit runs"),
+    ),
+    Section(
+        "Networks of our own",
+        "Test error of networks whose settings were chosen on held-out training rows "
+        "(`run.py --validate`), each trained once per seed on all training rows.",
+        "images",
+        KEYS,
+        COMMON
+        | {"data": lambda row: row["seeds"][-1]["data"], "test error": figure("error")}
+        | COSTS,
+        verdict,
+        rows=by_rule,
+        more=lambda lines: pictured(lines, "Loss against epochs of networks of our own"),
+    ),
+]
+
+
+# Figures ------------------------------------------------------------------------------------------
+
+
+def figure_of(benchmark):
+    return f"images/results_{benchmark}.svg"
+
+
+def pictured(lines, caption):
+    if with_curve(lines):
+        yield f"![{caption}]({figure_of(lines[0]['benchmark'])})"
+
+
+def with_curve(lines):
+    """The first seed of every run."""
+    return list({line["run"]: line for line in reversed(lines) if line["curve"]["loss"]}.values())
+
+
+def draw(lines, path):
+    """A panel per run; always the same bytes."""
+    columns = min(3, len(lines))
+    shape = -(-len(lines) // columns), columns
+    with rc_context({"svg.hashsalt": "sklearn_ff", "svg.fonttype": "none"}):
+        figure = Figure(figsize=(4 * shape[1], 3 * shape[0]), layout="tight")
+        panels = figure.subplots(*shape, squeeze=False).ravel()
+        for panel, line in zip(panels, lines, strict=False):
+            draw_curve(panel, line)
+        for panel in panels[len(lines) :]:
+            panel.axis("off")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(path, metadata={"Date": None, "Creator": None})
+
+
+def draw_curve(panel, line):
+    """Errors where rows were watched, and the loss elsewhere."""
+    curve = line["curve"]
+    watched = [name for name in curve if name.startswith("error_")]
+    for name in watched:
+        errors = [100 * value for value in curve[name]]
+        panel.plot(curve["epoch"], errors, label=name.removeprefix("error_"))
+    if not watched:
+        panel.plot(range(1, 1 + len(curve["loss"])), curve["loss"], label="training loss")
+    panel.set(title=line["run"], xlabel="epoch", ylabel="error, %" if watched else "loss")
+    panel.legend()
+
+
+if __name__ == "__main__":
+    main()
