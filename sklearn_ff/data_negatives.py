@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from .negatives import Negatives, negatives
-from .parts import check_number, checked_like, is_number
+from .parts import check_flag, check_number, checked_like, is_number
 
 __all__ = [
     "Corruption",
@@ -220,6 +220,7 @@ class HeldOutClasses(Pool):
 
     def check(self):
         super().check()
+        check_flag(self, "labelled")
         if not isinstance(self.classes, (list, tuple, range, np.ndarray)) or not len(self.classes):
             raise ValueError(
                 f"HeldOutClasses({self.classes!r}) names no classes; give a list of labels, "

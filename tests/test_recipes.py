@@ -97,6 +97,38 @@ def test_rmwkwok_forms():
     assert (newer.shuffle, newer.head_learning_rate_init) == (True, 1e-3)
 
 
+def test_rmwkwoks_newer_form_adds_the_label_to_the_first_pixels():
+    clf = recipes.rmwkwok_dense(True, newer=True, **SMALL).fit(X, y)
+    code = clf.net_.module_.encoder.code
+    np.testing.assert_array_equal(code[:5], np.eye(5, 64))
+    np.testing.assert_allclose(code[5], np.repeat([0.2, 0], [5, 59]), rtol=1e-6)
+
+
+@pytest.mark.parametrize("name, rate", [("hinton_supervised", 0.01), ("loewe", 1e-3)])
+def test_a_step_is_that_of_the_program(name, rate):
+    """W moves by (1 − p) h for right rows and by −p h for wrong ones, times the program's rate."""
+    rows, labels = X[y < 2], y[y < 2]
+    params = {**SMALL, "hidden_layer_sizes": (6,), "max_iter": 1, "batch_size": "all"}
+    params |= {"negatives": "all", "learning_rate": "constant", "precision": "float64"}
+    params |= {"peer_normalization": 0.0, "alpha": 0.0}
+    after, before = (
+        ALL[name](**params, **still).fit(rows, labels).net_.module_.layers[0]
+        for still in ({}, {"learning_rate_init": 1e-30})
+    )
+    W, U = (p.detach().numpy() for p in (before.transform.weight, before.label_weight))
+    step = np.zeros_like(W)
+    for right in (True, False):
+        shown = labels if right else 1 - labels
+        base = np.where(np.arange(64) < 2, 0, rows)
+        length = np.sqrt(((base**2).sum(1, keepdims=True) + 1) / 64)
+        h = np.maximum((base @ W.T + U[shown]) / length, 0)
+        p = 1 / (1 + np.exp(6 - (h**2).sum(1, keepdims=True)))
+        step += ((1 - p) * h if right else -p * h).T @ (base / length) / len(rows)
+    moved = (after.transform.weight - before.transform.weight).detach().numpy()
+    # torch's average of gradients takes the first of them whole
+    np.testing.assert_allclose(moved, rate * step, rtol=1e-6, atol=1e-12)
+
+
 def test_an_objective_may_be_overridden():
     clf = recipes.mpezeshki(**SMALL, objective=Logistic(threshold=1.0), negatives="uniform")
     assert clf.fit(X, y).objective_.threshold == 1.0
