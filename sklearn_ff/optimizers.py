@@ -40,8 +40,12 @@ class PerGroup(torch.optim.Optimizer):
             if any(group is optimizer.param_groups[0] for group in self.param_groups):
                 optimizer.step()
 
-    def load_state_dict(self, state_dict):
-        super().load_state_dict(state_dict)
+    def __getstate__(self):
+        return {**super().__getstate__(), "optimizers": self.optimizers}
+
+    def __setstate__(self, state):
+        """What loading a state dict ends with, too."""
+        super().__setstate__(state)
         self._share()
 
 

@@ -183,6 +183,25 @@ def test_schedulers_change_the_rates_of_all_optimizers():
     assert inner == rates
 
 
+def test_optimizers_of_several_kinds_save_load_and_pickle():
+    net = classifier(optimizer=["adam", "sgd"], optimizer_params=[None, {"momentum": 0.9}])
+    optimizer = net.fit(X, y).net_.optimizer_
+    again = pickle.loads(pickle.dumps(optimizer))
+    fresh = classifier(optimizer=["adam", "sgd"], max_iter=1).fit(X, y).net_.optimizer_
+    fresh.load_state_dict(optimizer.state_dict())
+    for other in (again, fresh):
+        assert all(inner.state is other.state for inner in other.optimizers)
+        before = [p.clone() for group in other.param_groups for p in group["params"]]
+        for group in other.param_groups:
+            group["lr"] = 0.1
+            for p in group["params"]:
+                p.grad = torch.ones_like(p)
+        other.step()
+        after = [p for group in other.param_groups for p in group["params"]]
+        assert not any(map(torch.equal, before, after))
+        assert len(other.state) == len(after)
+
+
 # Metrics ----------------------------------------------------------------------------------------
 
 
