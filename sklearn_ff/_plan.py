@@ -20,10 +20,11 @@ def check_overlay(plan):
             f"{plan.input_normalization!r} as input_normalization moves a row's mean, and with it "
             f"the columns that {plan.overlay!r} has overwritten; use 'rms'."
         )
-    if plan.overlay.local and plan.kinds[0].reads_images:
+    first = plan.kinds[0]
+    if plan.overlay.local and first.reads_images and not first.sees_all(plan.image_shape):
         raise ValueError(
             f"{plan.overlay!r} shows the label in columns of its own, which most receptive fields "
-            f"of {plan.kinds[0]!r} do not see; use overlay='channel' or 'spatial'."
+            f"of {first!r} do not see; use overlay='channel' or 'spatial'."
         )
 
 

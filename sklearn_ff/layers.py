@@ -76,6 +76,10 @@ class ImageLayer(LayerKind):
     def pad(self):
         return self.kernel_size // 2 if self.padding == "same" else int(self.padding)
 
+    def sees_all(self, shape):
+        """Whether every unit sees the whole image."""
+        return shape is not None and self.pad() == 0 and self.kernel_size >= max(shape[1:])
+
     def maps(self, shape):
         """(channels, height, width) before and after pooling."""
         size = [(n + 2 * self.pad() - self.kernel_size) // self.stride + 1 for n in shape[1:]]

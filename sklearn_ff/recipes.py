@@ -8,11 +8,12 @@ import torch
 
 from ._classifier import FFClassifier
 from .data_negatives import HeldOutClasses
+from .layers import Conv2d
 from .negatives import Permuted
 from .objectives import Logistic
 from .overlays import Add, Replace
 
-__all__ = ["hinton_supervised", "loewe", "mpezeshki", "rmwkwok_dense"]
+__all__ = ["hinton_supervised", "loewe", "mpezeshki", "rmwkwok_conv", "rmwkwok_dense"]
 
 
 def _ready(settings, overrides):
@@ -179,6 +180,59 @@ def rmwkwok_dense(supervised=False, *, n_units=100, newer=False, **overrides):
 def first_columns(n_features, n_classes):
     """One-hot labels in the first columns, for the overlay that adds."""
     return torch.eye(n_classes, n_features, dtype=torch.float64)
+
+
+def rmwkwok_conv(supervised=False, *, image_shape=(1, 28, 28), n_channels=100, **overrides):
+    """As :func:`rmwkwok_dense`, but of convolutions; the first one covers the whole image.
+
+    Settings: a convolution of 100 channels as large as the image, which leaves one pixel, then
+    three of 1 x 1; all else as in the dense form, to which this network is equal. The label,
+    written over the first pixels, is seen by every unit.
+
+    Published, the best of 200 epochs on test digits 0 to 4, in per cent right: without labels 95.1
+    by the head and 41.5 by goodness; supervised 94.6 and 68.6 in the program's picture, 94.0 and
+    71.7 in its notebook; its backpropagation 99.2.
+
+    What differs: as for :func:`rmwkwok_dense`. The 41.5 is not learned: goodness is there after one
+    epoch, and falls to 29.8. The program's convolutions start from other weights than its dense
+    layers, ours from the same.
+
+    Parameters
+    ----------
+    supervised : bool, default=False
+        Whether layers are shown labels, random ones on wrong rows.
+    image_shape : tuple of int, default=(1, 28, 28)
+        Channels, height and width of the images, which are square.
+    n_channels : int, default=100
+        Channels of each of the four layers.
+    **overrides : dict
+        Parameters of :class:`FFClassifier` that are to differ.
+
+    Returns
+    -------
+    clf : FFClassifier
+        Not fitted.
+
+    References
+    ----------
+    rmwkwok (2023). forward_forward_algorithm, a program.
+    https://github.com/rmwkwok/forward_forward_algorithm.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn_ff.recipes import rmwkwok_conv
+    >>> X, y = load_digits(return_X_y=True)
+    >>> clf = rmwkwok_conv(image_shape=(1, 8, 8), max_iter=3, random_state=0).fit(X / 16, y)
+    >>> clf.classes_.tolist()
+    [0, 1, 2, 3, 4]
+    """
+    whole = Conv2d(n_channels, kernel_size=image_shape[1], padding=0)
+    settings = dict(
+        layers=[whole, *(Conv2d(n_channels, kernel_size=1, padding=0) for _ in range(3))],
+        image_shape=image_shape,
+    )
+    return rmwkwok_dense(supervised, **{**settings, **overrides})
 
 
 def hinton_supervised(**overrides):

@@ -15,6 +15,7 @@ X, y = load_digits(return_X_y=True)
 X, y = X[:400] / 16, y[:400]
 ALL = {name: getattr(recipes, name) for name in recipes.__all__}
 SMALL = {"hidden_layer_sizes": (24, 24, 24), "max_iter": 2, "random_state": 0, "n_threads": 1}
+OF_IMAGES = {"rmwkwok_conv": {"image_shape": (1, 8, 8)}}
 SETTINGS = {  # what the docstrings say
     "mpezeshki": {
         "hidden_layer_sizes": (500, 500),
@@ -41,6 +42,13 @@ SETTINGS = {  # what the docstrings say
         "objective__threshold": 0.1,
         "negatives__labelled": False,
     },
+    "rmwkwok_conv": {
+        "image_shape": (1, 28, 28),
+        "goodness": "sum_square",
+        "learning_rate_init": 1e-4,
+        "max_iter": 200,
+        "negatives__labelled": False,
+    },
     "hinton_supervised": {
         "hidden_layer_sizes": (1000,) * 3,
         "negatives": "hard",
@@ -57,7 +65,8 @@ SETTINGS = {  # what the docstrings say
 
 @pytest.mark.parametrize("name", ALL)
 def test_fits(name):
-    clf = ALL[name](**SMALL).fit(X, y)
+    small = {**SMALL, **OF_IMAGES.get(name, {})}
+    clf = ALL[name](**small).fit(X, y)
     assert set(clf.predict(X)) <= set(clf.classes_)
     assert clf.n_iter_ == 2 * (3 if clf.schedule == "greedy" else 1)
     assert np.isfinite(clf.loss_curve_).all()
@@ -127,6 +136,17 @@ def test_a_step_is_that_of_the_program(name, rate):
     moved = (after.transform.weight - before.transform.weight).detach().numpy()
     # torch's average of gradients takes the first of them whole
     np.testing.assert_allclose(moved, rate * step, rtol=1e-6, atol=1e-12)
+
+
+@pytest.mark.parametrize("supervised", [False, True])
+def test_the_convolutions_are_equal_to_a_dense_network(supervised):
+    given = {"supervised": supervised, **SMALL, "max_iter": 1, "precision": "float64"}
+    conv = recipes.rmwkwok_conv(**given, **OF_IMAGES["rmwkwok_conv"], n_channels=24).fit(X, y)
+    dense = recipes.rmwkwok_dense(**{**given, "hidden_layer_sizes": (24,) * 4}).fit(X, y)
+    assert [layer.n_units for layer in conv.net_.module_.layers] == [24] * 4
+    np.testing.assert_allclose(
+        conv.decision_function(X), dense.decision_function(X), rtol=1e-6, atol=1e-9
+    )
 
 
 def test_an_objective_may_be_overridden():

@@ -34,8 +34,12 @@ class Run:
 
 def rmwkwok(supervised, n_units=100, published=None, every=1, **more):
     """A run of the five-digit set-up, watched as its origin was."""
+    return five_digits(recipes.rmwkwok_dense, supervised, published, every, n_units=n_units, **more)
+
+
+def five_digits(recipe, supervised, published=None, every=1, **more):
     return Run(
-        lambda seed: recipes.rmwkwok_dense(supervised, n_units=n_units, random_state=seed, **more),
+        lambda seed: recipe(supervised, random_state=seed, **more),
         BOTH if supervised else HEAD,
         classes=SMALL_DIGITS,
         every=every,
@@ -94,6 +98,12 @@ RMWKWOK = {
     "rmwkwok_dense": rmwkwok(False, published={"head": "96.2", "goodness": "22.7"}),
     "rmwkwok_dense_supervised": rmwkwok(
         True, published={"head": "96.1 (notebook 96.4)", "goodness": "76.7 (notebook 78.1)"}
+    ),
+    "rmwkwok_conv": five_digits(recipes.rmwkwok_conv, False, {"head": "95.1", "goodness": "41.5"}),
+    "rmwkwok_conv_supervised": five_digits(
+        recipes.rmwkwok_conv,
+        True,
+        {"head": "94.6 (notebook 94.0)", "goodness": "68.6 (notebook 71.7)"},
     ),
     "rmwkwok_500": rmwkwok(False, 500, {"head": "98.4"}, 5, newer=True, batch_size=512),
     "rmwkwok_500_supervised": rmwkwok(
