@@ -69,7 +69,7 @@ class FFClassifier(ClassifierMixin, Learner):
         :mod:`sklearn_ff.augmentations`.
     prediction : {"goodness", "head", "hybrid"}, default="goodness"
         By the goodness of every label (one pass per label), by a softmax head (one pass), or by the
-        goodness of the three labels that the head finds most likely.
+        goodness of the two labels that the head finds most likely.
     prediction_layers : {"all", "skip_first"} or sequence of int, default="all"
         Layers whose goodness counts and whose activities the head reads.
     dropout : float in [0, 1), default=0.0

@@ -39,7 +39,7 @@ class PerImage(Augmentation):
         devices = [images.device] if images.is_cuda else []
         with self._lock, torch.random.fork_rng(devices):
             torch.manual_seed(seed_of(draws))
-            varied = [self.transform(image) for image in images]
+            varied = [self.transform(image.clone()) for image in images]
         for image in varied:
             checked_shape(image, images.shape[1:], "augmentation", "an image of the shape given")
         return torch.stack(varied).to(images.dtype)

@@ -29,7 +29,7 @@ class Scaler(nn.Module):
         self.register_buffer("divisor", torch.tensor(divisor))
 
     def forward(self, x):
-        return self.scale_(x.clone())
+        return x.sub(self.shift).div_(self.divisor).clamp_(-LIMIT, LIMIT)
 
     def scale_(self, x):
         """Scale in place."""

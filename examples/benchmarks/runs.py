@@ -9,7 +9,10 @@ from dataclasses import dataclass, field
 from sklearn.neural_network import MLPClassifier
 
 from sklearn_ff import FFClassifier, recipes
+from sklearn_ff.augmentations import Shifts
+from sklearn_ff.layers import Conv2d
 from sklearn_ff.negatives import Uniform
+from sklearn_ff.objectives import Softmax
 
 SMALL_DIGITS = (0, 1, 2, 3, 4)
 HEAD, BOTH = ("head",), ("goodness", "head")
@@ -51,6 +54,33 @@ def five_digits(recipe, supervised, published=None, every=1, **more):
 def backprop(n_units):
     return lambda seed: MLPClassifier(
         (n_units,) * 4, alpha=0, batch_size=128, max_iter=20, tol=0, random_state=seed
+    )
+
+
+def convolutions(seed):
+    """Three convolutions, a readout in each, of which the last one predicts."""
+    return FFClassifier(
+        layers=[Conv2d(n, norm="batch", pool="max") for n in (32, 64, 128)],
+        image_shape=(1, 28, 28),
+        augmentation=Shifts(1),
+        goodness="readout",
+        objective=Softmax(1.0),
+        learning_rate_init=3e-3,
+        prediction_layers=[-1],
+        max_iter=12,
+        random_state=seed,
+    )
+
+
+def dense_with_shifts(seed):
+    return FFClassifier(
+        (1000, 1000),
+        image_shape=(1, 28, 28),
+        augmentation="shifts",
+        goodness="readout",
+        objective=Softmax(1.0),
+        max_iter=60,
+        random_state=seed,
     )
 
 
@@ -114,9 +144,11 @@ RMWKWOK = {
         True, 2000, {"goodness": "97.4"}, 20, newer=True, batch_size=512
     ),
 }
-# Networks of ours belong here: "mnist_conv" (asked=0.0055), "mnist_dense_shifts" (asked=0.008) and
-# "fashion_conv" (asked=0.08, data="fashion_mnist").
-IMAGES = {}
+IMAGES = {
+    "mnist_conv": Run(convolutions, asked=0.0055),
+    "fashion_conv": Run(convolutions, data="fashion_mnist", asked=0.08),
+    "mnist_dense_shifts": Run(dense_with_shifts, asked=0.008),
+}
 
 GROUPS = {"recipes": RECIPES, "rmwkwok": RMWKWOK, "images": IMAGES}
 RUNS = {name: run for group in GROUPS.values() for name, run in group.items()}

@@ -50,7 +50,7 @@ class Rows:
     def rows(self, index):
         if self.views is not None:
             return self.scaler.scale_(self.views(self._raw(index)))
-        return self._raw(index) if self._scaled() else self.scaler.scale_(self._raw(index))
+        return self._raw(index) if self._scaled() else self.scaler(self._raw(index))
 
     def _scaled(self):
         return isinstance(self.x, torch.Tensor)
@@ -60,7 +60,8 @@ class Rows:
             return self.x[index]
         index = index.cpu().numpy() if isinstance(index, torch.Tensor) else index
         rows = self.x[index].toarray() if issparse(self.x) else self.x[index]
-        return torch.tensor(rows, dtype=self.dtype, device=self.scaler.shift.device)
+        shared = torch.from_numpy(np.require(rows, requirements="W"))
+        return shared.to(self.scaler.shift.device, self.dtype)
 
 
 def n_parts(n, size):

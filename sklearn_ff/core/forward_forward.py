@@ -19,7 +19,7 @@ from ..activities import Peers, dropped
 from ..overlays import with_neutral
 from .head import learn_head
 
-SHORTLIST = 3  # labels that "hybrid" looks at closely
+SHORTLIST = 2  # labels that "hybrid" looks at closely
 
 
 class Layer(nn.Module):
