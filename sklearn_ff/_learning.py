@@ -234,6 +234,11 @@ class Learner(BaseFF):
                 f"negatives={self.negatives!r} let a row compete with another one, but a batch "
                 f"holds 1 sample; give at least two rows, and batch_size=2 or more."
             )
+        if plan.batch_size < 2 and any(kind.needs_company for kind in plan.kinds):
+            raise ValueError(
+                "norm='batch' compares a row with the others of its batch, but a batch holds 1 "
+                "sample; give batch_size=2 or more, or use norm='group'."
+            )
         if old is None:
             self._scale(plan, X, weight)
         network = self._network(plan)

@@ -28,6 +28,7 @@ class LayerKind(Part):
     """Base of a kind of layer; see the module's docstring for the contract."""
 
     reads_images = False
+    needs_company = False  # whether a row is seen beside the others of its batch
 
     def build(self, shape, n_label_inputs=0, low_precision=False, raw=False):
         raise NotImplementedError
@@ -55,6 +56,10 @@ class ImageLayer(LayerKind):
     """What layers that see images in patches share: geometry, normalisation and pooling."""
 
     reads_images = True
+
+    @property
+    def needs_company(self):
+        return self.norm == "batch"
 
     def check(self):
         for name in ("n_channels", "kernel_size", "stride", "pool_size"):

@@ -230,6 +230,7 @@ def test_layers_are_cloned_and_searched():
         ({"layers": [Conv2d]}, "is a class; pass an instance"),
         ({"layers": []}, "empty list"),
         ({"layers": [Conv2d(4)], "goodness": [1]}, "goodness"),
+        ({"layers": [Conv2d(4, norm="batch")], "batch_size": 1}, "a batch holds 1 sample"),
         ({"layers": [Conv2d(4)], "peer_normalization": 0.03}, "those of dense layers"),
         ({"layers": [20], "goodness": Readout(patch=2)}, "a smaller patch, or none"),
         ({"layers": [Conv2d(4)], "goodness": Readout(normalized="no")}, "True or False"),

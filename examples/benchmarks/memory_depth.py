@@ -1,6 +1,6 @@
 """Peak memory of a training step against depth: Forward-Forward, backprop, checkpointed backprop.
 
-    python examples/benchmarks/memory_depth.py --output examples/benchmarks/results/memory_depth.jsonl
+    python examples/benchmarks/memory_depth.py --output FILE
 
 1,000 units a layer, batches of 4,096 rows, each network in a process of its own. What counts is the
 highest resident memory during a step less the memory before it, when data, weights and optimizer

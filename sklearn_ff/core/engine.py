@@ -275,7 +275,7 @@ class FFNet(NeuralNet):
         candidates = net.negatives.n_candidates(net.n_classes)
         width = max(layer.transform.n_units for layer in net.layers)
         needed = LIVE_TENSORS * candidates * width * x.element_size()
-        return max(2 if net.negatives.of_rows else 1, CANDIDATE_BYTES // needed)
+        return max(2, CANDIDATE_BYTES // needed)
 
     def _update(self, module):
         """Let the optimizer see this layer's group alone, then drop its gradient.
