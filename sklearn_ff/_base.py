@@ -139,6 +139,12 @@ class BaseFF(PerLayerParams):
             return
         plan.augmentation = augmentations.get(self.augmentation)
         plan.augmentation.check()
+        if not plan.negatives.varied:
+            raise ValueError(
+                f"augmentation={self.augmentation!r} varies the rows that are learned from, but "
+                f"not the wrong ones of negatives={self.negatives!r}, which would be told by this "
+                f"alone; use one without the other."
+            )
         if shape is None:
             raise ValueError(
                 f"augmentation={self.augmentation!r} varies images, but nothing says how to read "

@@ -14,6 +14,12 @@ def transforms(plan):
 
 def check_overlay(plan):
     """Refuse an overlay that has no room, or that the first layer would not see."""
+    own = checked_image_shape(getattr(plan.overlay, "image_shape", None), plan.n_features)
+    if own is not None and own != (plan.image_shape or own):
+        raise ValueError(
+            f"{plan.overlay!r} reads rows as other images than image_shape={plan.image_shape!r}; "
+            f"give the shape once, to the estimator."
+        )
     plan.overlay.check_room(plan.n_features, plan.n_classes)
     if plan.overlay.overwrites and plan.input_normalization.centers:
         raise ValueError(

@@ -11,7 +11,7 @@ import threading
 import torch
 from torch.nn import functional as F
 
-from .parts import Family, Part, check_number, checked_shape
+from .parts import Family, Part, check_number, checked_like, checked_shape
 
 __all__ = ["Augmentation", "PerImage", "Shifts", "Views", "augmentations"]
 
@@ -94,5 +94,15 @@ class Views:
 
     def __call__(self, x):
         images = x.view(len(x), *self.image_shape)
-        views = [self.augmentation(images, self.draws).flatten(1) for _ in range(self.n)]
+        views = [self._view(images).flatten(1) for _ in range(self.n)]
         return views[0] if self.n == 1 else torch.stack(views, 1)
+
+    def _view(self, images):
+        view = self.augmentation(images, self.draws)
+        checked_like(view, images, images.shape, "augmentation", "images of the shape given")
+        if not torch.isfinite(view).all():
+            raise ValueError(
+                "the callable given as augmentation returned images with NaN or infinity; let it "
+                "return finite numbers."
+            )
+        return view

@@ -188,6 +188,8 @@ class Pool(DataNegatives):
     The pool is (rows, cumulative): its rows, and the sums of their weights up to each, the last 1.
     """
 
+    varied = False
+
     def wrong_rows(self, x, draws, pool=None):
         rows, cumulative = pool
         picked = torch.searchsorted(cumulative, draws.uniform(len(x)), right=True)

@@ -7,6 +7,7 @@ the label has, and returns a transform: a torch module that works on flat rows, 
 * `n_biases`, and `expand(b)`: one number per bias, or per unit, to one per unit;
 * `forward(z, bias=None)`: linear in z, plus the bias: pre-activations, `n_units` of them;
 * `activity(a, function)`: what is passed on, `n_outputs` numbers that read as `shape`;
+* `whole_batches`: whether a batch must not be learned from in parts;
 * `n_products`: multiply-adds per row; `reset(generator)`: draws the first weights.
 
 Flat images lie channel by channel in `raw` rows, as users have them, and pixel by pixel between
@@ -64,10 +65,24 @@ class ImageLayer(LayerKind):
     def check(self):
         for name in ("n_channels", "kernel_size", "stride", "pool_size"):
             check_number(self, name, at_least=1, whole=True)
-        if not (isinstance(self.padding, str) and self.padding == "same"):
-            check_number(self, "padding", at_least=0, whole=True)
+        self._check_padding()
         check_choice(self, "pool", ("none", "max", "mean"))
         check_choice(self, "norm", ("none", "batch", "group"))
+
+    def _check_padding(self):
+        same = isinstance(self.padding, str) and self.padding == "same"
+        if same and self.kernel_size % 2 == 0:
+            raise ValueError(
+                f"{self!r}: padding='same' keeps an image's size with a kernel of odd size only; "
+                f"give an odd kernel_size, or padding as a number of pixels."
+            )
+        if not same:
+            check_number(self, "padding", at_least=0, whole=True)
+            if self.padding >= self.kernel_size:
+                raise ValueError(
+                    f"{self!r}: with a padding as wide as the kernel some places see nothing of "
+                    f"the image; give padding below kernel_size."
+                )
 
     def build(self, shape, n_label_inputs=0, low_precision=False, raw=False):
         if len(shape) != 3:
@@ -107,6 +122,7 @@ class Affine(nn.Module):
         super().__init__()
         self.n_units = self.n_biases = self.n_outputs = n_units
         self.shape, self.n_products = (n_units,), n_inputs * n_units
+        self.whole_batches = False
         self.fan_in, self.low_precision = fan_in, low_precision
         self.weight = nn.Parameter(torch.empty(n_units, n_inputs))
 
@@ -132,7 +148,7 @@ class Maps(nn.Module):
     def __init__(self, kind, shape, n_label_inputs, low_precision=False, raw=False):
         super().__init__()
         self.kind, self.shape_in, self.raw = kind, shape, raw
-        self.low_precision = low_precision
+        self.low_precision, self.whole_batches = low_precision, kind.needs_company
         self.maps, self.shape = kind.maps(shape)
         self.n_units, self.n_outputs = math.prod(self.maps), math.prod(self.shape)
         self.fan_in = shape[0] * kind.kernel_size**2 + n_label_inputs
@@ -229,7 +245,7 @@ class RightBatchNorm(nn.Module):
     Wrong candidates are seen as the right ones are, else a layer could tell them by their
     statistics. Where nothing is learned (prediction, the head, layers taught before) the running
     averages serve, so that what a row is worth does not depend on its company (Ioffe and Szegedy,
-    2015).
+    2015). In the statistics every row counts alike, whatever its weight.
     """
 
     def __init__(self, n_channels, momentum=0.1, eps=1e-5):

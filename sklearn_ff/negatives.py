@@ -24,6 +24,7 @@ class Negatives(Part):
     needs_head = False
     never_true = True
     redraw = "batch"
+    varied = True  # whether an augmentation varies wrong rows as it does right ones
     n_views = 1  # how many views of a row an augmentation is to give
 
     def check(self):

@@ -7,8 +7,8 @@ from sklearn.datasets import load_digits
 from torchvision.transforms import v2
 
 from sklearn_ff import FFClassifier, FFTransformer
-from sklearn_ff.augmentations import PerImage, Shifts, Views, augmentations
-from sklearn_ff.data_negatives import HybridMask, PairSum
+from sklearn_ff.augmentations import Augmentation, PerImage, Shifts, Views, augmentations
+from sklearn_ff.data_negatives import HeldOutClasses, HybridMask, PairSum
 from sklearn_ff.parts import Draws
 
 X, Y = (part[:600] for part in load_digits(return_X_y=True))
@@ -106,6 +106,40 @@ def test_hybrids_read_rows_as_the_estimator_does():
     assert own.negatives_.image_shape == (4, 4, 4)
 
 
+class Same(Augmentation):
+    def __call__(self, images, draws):
+        return images
+
+
+class As(Augmentation):
+    def __init__(self, change):
+        self.change = change
+
+    def __call__(self, images, draws):
+        return self.change(images)
+
+
+@pytest.mark.parametrize("batches", [{"batch_size": 600}, {"batch_size": 50, "shuffle": False}])
+def test_an_augmentation_that_returns_what_it_was_given_leaves_the_rows_as_they_are(batches):
+    same, plain = (small(augmentation=given, **batches).fit(X, Y) for given in (Same(), None))
+    assert same.loss_curve_ == plain.loss_curve_
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (lambda images: images[:, :, :6], "shape"),
+        (lambda images: images[1:], "shape"),
+        (lambda images: images.half(), "float16"),
+        (lambda images: images.numpy(), "as a torch tensor"),
+        (lambda images: images / 0, "NaN or infinity"),
+    ],
+)
+def test_what_an_augmentation_returns_is_checked(change, message):
+    with pytest.raises(ValueError, match=message):
+        small(augmentation=As(change)).fit(X, Y)
+
+
 @pytest.mark.parametrize(
     "params, message",
     [
@@ -115,6 +149,7 @@ def test_hybrids_read_rows_as_the_estimator_does():
         ({"augmentation": "turns"}, "one of ['shifts']"),
         ({"augmentation": Shifts(0)}, "max_pixels must be a whole number of at least 1"),
         ({"augmentation": Shifts}, "is a class"),
+        ({"augmentation": "shifts", "negatives": HeldOutClasses([9])}, "one without the other"),
         ({"augmentation": lambda image: image[:, 1:]}, "an image of the shape given"),
         ({"augmentation": PerImage(lambda image: None)}, "as a torch tensor"),
     ],

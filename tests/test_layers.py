@@ -9,6 +9,7 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import GridSearchCV
 
 from sklearn_ff import FFClassifier, FFTransformer
+from sklearn_ff.core import engine
 from sklearn_ff.goodness import ClassGroups, Patches, Readout
 from sklearn_ff.layers import Affine, Conv2d, Dense, LocallyConnected2d, RightBatchNorm
 
@@ -211,6 +212,13 @@ def test_features_of_a_convolution(output):
     assert np.isfinite(fitted.score_samples(X)).all()
 
 
+def test_batch_normalisation_sees_whole_batches_however_little_memory_there_is(monkeypatch):
+    params = {"layers": [Conv2d(12, norm="batch")], "goodness": "readout"}
+    whole = images(**params).fit(X, Y).loss_curve_
+    monkeypatch.setattr(engine, "CANDIDATE_BYTES", 2**16)
+    assert images(**params).fit(X, Y).loss_curve_ == whole
+
+
 def test_layers_are_cloned_and_searched():
     search = GridSearchCV(
         images(goodness="readout", max_iter=2), {"layers": [[Conv2d(4)], [20]]}, cv=2
@@ -231,6 +239,8 @@ def test_layers_are_cloned_and_searched():
         ({"layers": []}, "empty list"),
         ({"layers": [Conv2d(4)], "goodness": [1]}, "goodness"),
         ({"layers": [Conv2d(4, norm="batch")], "batch_size": 1}, "a batch holds 1 sample"),
+        ({"layers": [Conv2d(4, kernel_size=2)]}, "an odd kernel_size"),
+        ({"layers": [Conv2d(4, padding=3)]}, "padding below kernel_size"),
         ({"layers": [Conv2d(4)], "peer_normalization": 0.03}, "those of dense layers"),
         ({"layers": [20], "goodness": Readout(patch=2)}, "a smaller patch, or none"),
         ({"layers": [Conv2d(4)], "goodness": Readout(normalized="no")}, "True or False"),

@@ -164,6 +164,13 @@ def test_a_label_in_a_corner_of_an_image_is_refused(overlay):
         network(overlay, layers=[Conv2d(4)])
 
 
+def test_spatial_reads_rows_as_the_estimator_does():
+    with pytest.raises(ValueError, match="give the shape once"):
+        network(Spatial(image_shape=(1, 7, 1)))
+    with pytest.raises(ValueError, match="no shape of an image"):
+        network(Spatial(image_shape=(7, 1)))
+
+
 def test_spatial_needs_the_shape_of_an_image():
     with pytest.raises(ValueError, match=r"overlay='spatial' .* set image_shape"):
         FFClassifier(overlay="spatial").fit(np.eye(4), [0, 1, 0, 1])

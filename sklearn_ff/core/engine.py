@@ -49,7 +49,7 @@ class Rows:
 
     def rows(self, index):
         if self.views is not None:
-            return self.scaler.scale_(self.views(self._raw(index)))
+            return self.scaler(self.views(self._raw(index)))
         return self._raw(index) if self._scaled() else self.scaler(self._raw(index))
 
     def _scaled(self):
@@ -272,10 +272,12 @@ class FFNet(NeuralNet):
 
     def _part_size(self, x):
         net = self.module_
+        if any(layer.transform.whole_batches for layer in net.layers):
+            return len(x)  # their statistics are of a batch
         candidates = net.negatives.n_candidates(net.n_classes)
         width = max(layer.transform.n_units for layer in net.layers)
         needed = LIVE_TENSORS * candidates * width * x.element_size()
-        return max(2, CANDIDATE_BYTES // needed)
+        return max(2 if net.negatives.of_rows else 1, CANDIDATE_BYTES // needed)
 
     def _update(self, module):
         """Let the optimizer see this layer's group alone, then drop its gradient.

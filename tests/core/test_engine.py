@@ -61,6 +61,10 @@ class Counted(Scaler):
 
     n_rows = 0
 
+    def forward(self, x):
+        self.n_rows += len(x)
+        return super().forward(x)
+
     def scale_(self, x):
         self.n_rows += len(x)
         return super().scale_(x)
