@@ -42,6 +42,7 @@ FAMILIES = {
     "normalization": normalizations,
     "input_normalization": normalizations,
 }
+NAMED = {**FAMILIES, "augmentation": augmentations}  # whatever a name may stand for
 # Parts that fix what the weights mean; a warm start must find them unchanged.
 ARCHITECTURE = ("activation", "overlay", "goodness", "normalization", "input_normalization")
 LARGE_LAYER = 100_000  # weights from which low precision is worth its conversions
@@ -68,7 +69,7 @@ class BaseFF(PerLayerParams):
         for key in params:
             name, nested, inner = key.partition("__")
             value = params.get(name, getattr(self, name, None))
-            if nested and name in FAMILIES and isinstance(value, str):
+            if nested and name in NAMED and isinstance(value, str):
                 raise ValueError(_no_nested_names(name, value, inner))
         return super().set_params(**params)
 
@@ -329,7 +330,7 @@ class BaseFF(PerLayerParams):
 
 
 def _no_nested_names(name, value, inner):
-    family = FAMILIES[name]
+    family = NAMED[name]
     cls = family.registry.get(value)
     example = f"{cls.__name__}({inner}=...)" if inspect_is_class(cls) else "an object"
     return (

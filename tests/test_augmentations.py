@@ -158,3 +158,10 @@ def test_refusals(params, message):
     with pytest.raises(ValueError) as error:
         small(**params).fit(X, Y)
     assert message in str(error.value)
+
+
+def test_a_name_has_no_parameters_to_set():
+    with pytest.raises(ValueError, match=r"augmentation=Shifts\(max_pixels=...\)"):
+        small(augmentation="shifts").set_params(augmentation__max_pixels=1)
+    changed = small(augmentation=Shifts()).set_params(augmentation__max_pixels=1)
+    assert changed.augmentation.max_pixels == 1
