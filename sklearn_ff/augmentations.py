@@ -11,7 +11,7 @@ import threading
 import torch
 from torch.nn import functional as F
 
-from .parts import Family, Part, check_number, checked_like, checked_shape
+from .parts import Family, Part, check_number, checked_finite, checked_like, checked_shape
 
 __all__ = ["Augmentation", "PerImage", "Shifts", "Views", "augmentations"]
 
@@ -100,9 +100,4 @@ class Views:
     def _view(self, images):
         view = self.augmentation(images, self.draws)
         checked_like(view, images, images.shape, "augmentation", "images of the shape given")
-        if not torch.isfinite(view).all():
-            raise ValueError(
-                "the callable given as augmentation returned images with NaN or infinity; let it "
-                "return finite numbers."
-            )
-        return view
+        return checked_finite(view, "augmentation", "images")

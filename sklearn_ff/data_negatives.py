@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from .negatives import Negatives, negatives
-from .parts import check_flag, check_number, checked_like, is_number
+from .parts import check_flag, check_number, checked_finite, checked_like, is_number
 
 __all__ = [
     "Corruption",
@@ -250,9 +250,4 @@ class Corruption(DataNegatives):
     def wrong_rows(self, x, draws, pool=None):
         wrong = self.function(x.clone(), draws)
         checked_like(wrong, x, x.shape, "negatives", "one wrong row per row")
-        if not torch.isfinite(wrong).all():
-            raise ValueError(
-                "the callable given as negatives returned rows with NaN or infinity; let it return "
-                "finite numbers."
-            )
-        return wrong
+        return checked_finite(wrong, "negatives", "rows")

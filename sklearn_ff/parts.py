@@ -15,6 +15,7 @@ __all__ = [
     "check_choice",
     "check_flag",
     "check_number",
+    "checked_finite",
     "checked_like",
     "checked_shape",
 ]
@@ -134,6 +135,16 @@ def checked_like(result, like, shape, parameter, meaning):
         raise ValueError(
             f"the callable given as {parameter} returned a tensor without a gradient, from which "
             f"nothing can be learned; write it with torch operations, without detach()."
+        )
+    return result
+
+
+def checked_finite(result, parameter, what):
+    """What a user's callable returned, if all of it is finite."""
+    if not torch.isfinite(result).all():
+        raise ValueError(
+            f"the callable given as {parameter} returned {what} with NaN or infinity; let it "
+            f"return finite numbers."
         )
     return result
 
