@@ -17,6 +17,7 @@ from ._plan import (
     counted_layers,
     numbers_of,
     owns_label_weights,
+    told_shape,
     transforms,
 )
 from .activities import activations, normalizations
@@ -132,9 +133,8 @@ class BaseFF(PerLayerParams):
     def _read_images(self, plan):
         """How rows are read as images, and how these are varied in training."""
         shape = plan.image_shape = checked_image_shape(self.image_shape, plan.n_features)
-        if shape is not None:
-            plan.negatives = plan.negatives.for_images(shape)
-            plan.overlay = plan.overlay.for_images(shape)
+        plan.negatives = told_shape(plan.negatives, plan)
+        plan.overlay = told_shape(plan.overlay, plan)
         plan.augmentation = None
         if self.augmentation is None:
             return

@@ -7,6 +7,8 @@ from sklearn.base import BaseEstimator
 from .parts import PerLayer
 
 PARTS = ("goodness", "objective")  # families of which every layer may have a part of its own
+OURS = {"lr": "learning_rate_init", "weight_decay": "alpha", "params": "the network"}
+LISTED = (*PARTS, "layers")  # parameters that may be lists of parts
 
 
 def is_list(value):
@@ -57,11 +59,27 @@ def shown(part):
 
 def optimizers_of(optimizer, params, n_layers, head):
     """Pairs (optimizer, its options): one for all, or one per layer; the head has the last."""
+    for options in params if is_list(params) else [params]:
+        check_options(options)
     if not (is_list(optimizer) or is_list(params)):
         return [(optimizer, params)]
     optimizers = each("optimizer", optimizer, n_layers)
     pairs = list(zip(optimizers, each("optimizer_params", params, n_layers), strict=True))
     return pairs + pairs[-1:] * head
+
+
+def check_options(options):
+    """Raise ValueError unless these are options of an optimizer that no parameter of ours sets."""
+    if not (options is None or isinstance(options, dict)):
+        raise ValueError(
+            f"optimizer_params holds {options!r}, which is no dict; give the options of the "
+            f"optimizer by name, such as {{'momentum': 0.9}}, or None."
+        )
+    for name, ours in OURS.items():
+        if name in (options or {}):
+            raise ValueError(
+                f"optimizer_params={options!r} sets {name!r}, which {ours} decides; set that."
+            )
 
 
 def metrics_of(metric, n_layers):
@@ -106,13 +124,13 @@ class PerLayerParams(BaseEstimator):
 
     def _is_inside(self, key, params):
         name, nested, _ = key.partition("__")
-        return nested and name in PARTS and is_list(params.get(name, getattr(self, name, None)))
+        return nested and name in LISTED and is_list(params.get(name, getattr(self, name, None)))
 
 
 def entries(params):
     """Nested parameters of the parts in lists, for `get_params`."""
     found = {}
-    for name in PARTS:
+    for name in LISTED:
         value = params.get(name)
         for index, part in enumerate(value if is_list(value) else ()):
             found[f"{name}__{index}"] = part

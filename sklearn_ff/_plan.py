@@ -14,12 +14,6 @@ def transforms(plan):
 
 def check_overlay(plan):
     """Refuse an overlay that has no room, or that the first layer would not see."""
-    own = checked_image_shape(getattr(plan.overlay, "image_shape", None), plan.n_features)
-    if own is not None and own != (plan.image_shape or own):
-        raise ValueError(
-            f"{plan.overlay!r} reads rows as other images than image_shape={plan.image_shape!r}; "
-            f"give the shape once, to the estimator."
-        )
     plan.overlay.check_room(plan.n_features, plan.n_classes)
     if plan.overlay.overwrites and plan.input_normalization.centers:
         raise ValueError(
@@ -32,6 +26,18 @@ def check_overlay(plan):
             f"{plan.overlay!r} shows the label in columns of its own, which most receptive fields "
             f"of {first!r} do not see; use overlay='channel' or 'spatial'."
         )
+
+
+def told_shape(part, plan):
+    """A part that reads rows as images as the estimator does, unless it says so itself."""
+    own = checked_image_shape(getattr(part, "image_shape", None), plan.n_features)
+    if own is not None and own != (plan.image_shape or own):
+        raise ValueError(
+            f"{part!r} reads rows as other images than image_shape={plan.image_shape!r}; give the "
+            f"shape once, to the estimator."
+        )
+    shape = own or plan.image_shape
+    return part if shape is None else part.for_images(shape)
 
 
 def owns_label_weights(plan, index):

@@ -101,7 +101,7 @@ class HybridMask(DataNegatives):
             )
 
     def for_images(self, image_shape):
-        return HybridMask(self.image_shape or image_shape, self.n_blurs)
+        return HybridMask(image_shape, self.n_blurs)
 
     def wrong_rows(self, x, draws, pool=None):
         mask = self._mask(x, draws)
@@ -121,7 +121,7 @@ class HybridMask(DataNegatives):
 
 def is_image_shape(shape):
     """Whether this is (channels, height, width)."""
-    three = isinstance(shape, (tuple, list)) and len(shape) == 3
+    three = isinstance(shape, (tuple, list, np.ndarray)) and len(shape) == 3
     return three and all(is_number(n, whole=True) and n > 0 for n in shape)
 
 

@@ -22,7 +22,7 @@ import torch
 from torch import nn
 from torch.nn.functional import embedding
 
-from .parts import Family, Part, check_number
+from .parts import Family, Part, check_flag, check_number
 
 __all__ = [
     "Add",
@@ -99,9 +99,13 @@ class Channel(Overlay):
         self.learned = learned
         self.strength = strength
 
+    def check(self):
+        super().check()
+        check_flag(self, "learned")
+
     @property
     def plane(self):
-        return bool(self.learned)
+        return self.learned
 
 
 @overlays.register("every_layer")
@@ -206,7 +210,7 @@ class Spatial(Overlay):
         check_number(self, "wavelength", above=0)
 
     def for_images(self, image_shape):
-        return Spatial(self.wavelength, self.image_shape or image_shape, self.strength)
+        return Spatial(self.wavelength, image_shape, self.strength)
 
     def check_room(self, n_features, n_classes):
         if self.image_shape is None:

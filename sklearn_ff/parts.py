@@ -177,9 +177,12 @@ class Family:
         """The part that `value` means: a registered name, a part, a callable, or a list of them."""
         if self.per_layer is not None and isinstance(value, (list, tuple)):
             return self.per_layer(self._entries(value))
+        return self._one(value)
+
+    def _one(self, value):
         if isinstance(value, str) and value in self.registry:
             return self.registry[value]()
-        if isinstance(value, self.base):
+        if isinstance(value, self.base) and type(value) is not self.base:
             return value
         if self.wrap is not None and callable(value) and not inspect.isclass(value):
             return self.wrap(value)
@@ -187,7 +190,7 @@ class Family:
 
     def _entries(self, values):
         try:
-            return [self.get(value) for value in values]
+            return [self._one(value) for value in values]
         except ValueError as error:
             raise ValueError(f"{self.parameter}={values!r} has a wrong entry: {error}") from None
 
@@ -198,6 +201,8 @@ class Family:
                 f"{name}={value.__name__} is a class; pass an instance of it: "
                 f"{name}={value.__name__}(...)."
             )
+        if type(value) is self.base:
+            return f"{name}={value!r} is only the base of such parts; pass one of {self.names}."
         article = "an" if self.base.__name__[0] in "AEIOU" else "a"
         allowed = f"one of {self.names} or {article} {self.base.__name__} object"
         if self.wrap is not None:

@@ -154,8 +154,13 @@ def rmwkwok_dense(supervised=False, *, n_units=100, newer=False, **overrides):
     >>> clf.classes_.tolist()
     [0, 1, 2, 3, 4]
     """
-    settings = dict(
-        hidden_layer_sizes=(n_units,) * 4,
+    settings = dict(hidden_layer_sizes=(n_units,) * 4)
+    return _ready(_rmwkwok(supervised, newer) | settings, overrides)
+
+
+def _rmwkwok(supervised, newer=False):
+    """What the dense and the convolutional form have in common."""
+    return dict(
         overlay=Add(first_columns, strength=1.0) if newer else Replace(strength=1.0),
         negatives=HeldOutClasses([5, 6, 7, 8, 9], labelled=supervised),
         goodness="sum_square",
@@ -174,7 +179,6 @@ def rmwkwok_dense(supervised=False, *, n_units=100, newer=False, **overrides):
         shuffle=newer,
         tol=None,
     )
-    return _ready(settings, overrides)
 
 
 def first_columns(n_features, n_classes):
@@ -227,12 +231,17 @@ def rmwkwok_conv(supervised=False, *, image_shape=(1, 28, 28), n_channels=100, *
     >>> clf.classes_.tolist()
     [0, 1, 2, 3, 4]
     """
+    if image_shape[1] != image_shape[2]:
+        raise ValueError(
+            f"image_shape={image_shape!r} is not square, and no square kernel covers it; give "
+            f"layers of your own."
+        )
     whole = Conv2d(n_channels, kernel_size=image_shape[1], padding=0)
     settings = dict(
         layers=[whole, *(Conv2d(n_channels, kernel_size=1, padding=0) for _ in range(3))],
         image_shape=image_shape,
     )
-    return rmwkwok_dense(supervised, **{**settings, **overrides})
+    return _ready(_rmwkwok(supervised) | settings, overrides)
 
 
 def hinton_supervised(**overrides):

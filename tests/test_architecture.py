@@ -23,6 +23,7 @@ TABLE = [
     ["core.engine"],
     ["_machine", "_per_layer", "_plan", "_scoring", "_validation"],
     ["_base"],
+    ["_input"],
     ["_learning"],
     ["_classifier", "_transformer"],
     ["recipes", "datasets"],

@@ -5,13 +5,22 @@ import pickle
 import numpy as np
 import pytest
 import torch
+from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.model_selection import GridSearchCV
 
 from sklearn_ff import FFClassifier, FFTransformer
 from sklearn_ff.core import engine
 from sklearn_ff.goodness import ClassGroups, Patches, Readout
-from sklearn_ff.layers import Affine, Conv2d, Dense, LocallyConnected2d, RightBatchNorm
+from sklearn_ff.layers import (
+    Affine,
+    Conv2d,
+    Dense,
+    LayerKind,
+    LocallyConnected2d,
+    RightBatchNorm,
+)
+from sklearn_ff.overlays import Channel
 
 
 def test_dense_matches_reference():
@@ -226,9 +235,26 @@ def test_layers_are_cloned_and_searched():
     assert len(search.cv_results_["params"]) == 2
 
 
+def test_nested_names_reach_into_layers():
+    model = images(layers=[Conv2d(4), 20])
+    model.set_params(layers__0__n_channels=6, layers__1=10)
+    assert model.layers[0].n_channels == 6 and model.layers[1] == 10
+    assert model.get_params()["layers__0__n_channels"] == 6
+    with pytest.raises(ValueError, match="layers, a list of 2"):
+        model.set_params(layers__2__n_channels=6)
+
+
+def test_the_shape_of_images_may_be_an_array():
+    listed = images(layers=[Conv2d(4)], goodness="readout", max_iter=1).fit(X, Y)
+    array = clone(listed).set_params(image_shape=np.array(listed.image_shape)).fit(X, Y)
+    np.testing.assert_array_equal(listed.decision_function(X), array.decision_function(X))
+
+
 @pytest.mark.parametrize(
     "params, message",
     [
+        ({"layers": [LayerKind()]}, "LayerKind() is only the base of such parts"),
+        ({"layers": [Conv2d(4)], "overlay": Channel(learned="no")}, "True or False"),
         ({"layers": [Conv2d(4)], "image_shape": None}, "set image_shape"),
         ({"layers": [20, Conv2d(4)]}, "put dense layers last"),
         ({"layers": [Conv2d(4, kernel_size=20, padding=0)]}, "leaves no pixel"),

@@ -37,7 +37,7 @@ LISTS = {
     "goodness": ["mean_square", TopK(3)],
     "objective": [Swish(2.0), "symba"],
     "optimizer": ["adam", torch.optim.SGD],
-    "optimizer_params": [None, {"weight_decay": 0.1}],
+    "optimizer_params": [None, {"amsgrad": True}],
 }
 TWICE = {
     "goodness": ("top_k", "top_k"),
@@ -96,10 +96,25 @@ def test_a_list_of_another_length_is_refused(name, change):
 def test_unknown_entries_are_refused_by_name():
     with pytest.raises(ValueError, match=r"goodness=\['no', 'top_k'\] has a wrong entry: .*'no'"):
         classifier(goodness=["no", "top_k"]).fit(X, y)
+    with pytest.raises(ValueError, match=r"has a wrong entry: .*'top_k'.* is not known"):
+        classifier(goodness=[["top_k"], ["top_k"]]).fit(X, y)
     with pytest.raises(ValueError, match="optimizer='no' is not an optimizer"):
         classifier(optimizer=["no", "sgd"]).fit(X, y)
     with pytest.raises(ValueError, match="metric holds 3, which cannot be called"):
         classifier(metric=[3, None]).fit(X, y)
+
+
+@pytest.mark.parametrize(
+    "params, sentence",
+    [
+        (["x", "y"], "holds 'x', which is no dict"),
+        ({"lr": 0.1}, "sets 'lr', which learning_rate_init decides"),
+        ([None, {"weight_decay": 0.1}], "sets 'weight_decay', which alpha decides"),
+    ],
+)
+def test_options_of_an_optimizer_are_its_own(params, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        classifier(optimizer_params=params).fit(X, y)
 
 
 def test_kinds_of_goodness_do_not_mix():
@@ -250,3 +265,8 @@ def test_a_metric_without_labels_is_told_of_none():
 def test_a_metric_that_returns_no_number_is_refused(value):
     with pytest.raises(ValueError, match="metric must return a number"):
         classifier(metric=lambda g, y: value).fit(X, y)
+
+
+def test_the_refusal_of_a_metric_tells_the_shape_and_no_numbers():
+    with pytest.raises(ValueError, match=r"it returned Tensor of shape \(64, 3\)\.$"):
+        classifier(metric=lambda g, y: g).fit(X, y)

@@ -10,6 +10,7 @@ from sklearn.datasets import load_digits
 
 from sklearn_ff import FFClassifier, recipes
 from sklearn_ff.objectives import Logistic
+from sklearn_ff.recipes import rmwkwok_conv
 
 X, y = load_digits(return_X_y=True)
 X, y = X[:400] / 16, y[:400]
@@ -104,6 +105,13 @@ def test_rmwkwok_forms():
     newer = recipes.rmwkwok_dense(n_units=500, newer=True)
     assert newer.hidden_layer_sizes == (500,) * 4
     assert (newer.shuffle, newer.head_learning_rate_init) == (True, 1e-3)
+
+
+def test_rmwkwoks_convolutions_say_what_they_cannot_do():
+    with pytest.raises(ValueError, match=r"\(1, 8, 10\) is not square"):
+        rmwkwok_conv(image_shape=(1, 8, 10))
+    with pytest.raises(TypeError, match="n_units"):
+        rmwkwok_conv(n_units=500)
 
 
 def test_rmwkwoks_newer_form_adds_the_label_to_the_first_pixels():

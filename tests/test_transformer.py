@@ -220,6 +220,10 @@ REFUSED = {
     "image": (FFTransformer(negatives=HybridMask((1, 3, 3))), "image_shape"),
     "no shape": (FFTransformer(negatives=HybridMask((1, "a", 3))), "no shape of an image"),
     "two sides": (FFTransformer(negatives=HybridMask((2, 2))), "no shape of an image"),
+    "two shapes": (
+        FFTransformer(negatives=HybridMask((1, 2, 2)), image_shape=(2, 2, 1)),
+        "give the shape once",
+    ),
     "an array": (FFTransformer(negatives=Corruption(lambda x, draws: x.numpy())), "torch tensor"),
     "a list": (FFClassifier(negatives=lambda y, K, draws: y.tolist()), "torch tensor"),
     "floats": (FFClassifier(negatives=lambda y, K, draws: y[:, None] * 1.0), "of torch.int64"),

@@ -345,8 +345,10 @@ def measured(metric, g, y):
     try:
         return torch.as_tensor(value, dtype=g.dtype, device=g.device).detach().reshape(())
     except (TypeError, ValueError, RuntimeError) as error:
+        shape = f" of shape {tuple(value.shape)}" if hasattr(value, "shape") else ""
         raise ValueError(
-            f"the callable given as metric must return a number, but it returned {value!r}."
+            f"the callable given as metric must return a number, but it returned "
+            f"{type(value).__name__}{shape}."
         ) from error
 
 

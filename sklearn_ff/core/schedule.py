@@ -3,6 +3,8 @@
 from numbers import Integral
 from typing import NamedTuple
 
+import numpy as np
+
 
 class Stage(NamedTuple):
     """So many epochs in which `layers` learn (none: the head alone), the first `depth` existing."""
@@ -59,7 +61,7 @@ def taught_layers(schedule, layers, n_layers, head):
     if isinstance(layers, str) and layers == "all":
         return tuple(range(n_layers))
     given = [layers] if isinstance(layers, Integral) else layers
-    whole = isinstance(given, (list, tuple, range)) and len(given) > 0
+    whole = isinstance(given, (list, tuple, range, np.ndarray)) and len(given) > 0
     whole = whole and all(isinstance(i, Integral) and not isinstance(i, bool) for i in given)
     if not whole or not all(-n_layers <= i < n_layers for i in given):
         raise ValueError(
