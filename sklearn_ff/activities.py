@@ -9,6 +9,7 @@ from functools import partial
 
 import torch
 from torch import nn
+from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from .parts import Family, Part
@@ -90,20 +91,60 @@ class NoNorm(Normalization):
 
 
 class Activation(Part):
-    """A function of the pre-activation; `in_place`, if given, is the same and overwrites it."""
+    """A function of the pre-activation, and the same, if given, overwriting it: `in_place`.
 
-    def __init__(self, function, in_place=None):
+    `faded` overwrites too, and leaves the gradient as it comes: for a goodness whose gradient is
+    zero wherever the activity is.
+    """
+
+    def __init__(self, function, in_place=None, faded=None):
         self.function = function
         self.in_place = in_place
+        self.faded = faded
 
     def __call__(self, a):
         return self.function(a)
 
 
 activations = Family("activation", Activation, Activation, "(tensor) -> tensor")
-activations.register("relu")(partial(Activation, F.relu, torch.relu_))
+
+
+class FadedRelu(torch.autograd.Function):
+    """max(0, a) in place. With g = Σ h², ∂g/∂a = 2h already: a tensor less in the backward pass.
+
+    In the peak of a step that is one of four tensors of a layer's candidates.
+    """
+
+    @staticmethod
+    def forward(ctx, a):
+        ctx.mark_dirty(a)
+        return a.relu_()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, gradient):
+        return gradient
+
+
+def overwriting_relu(a):
+    """max(0, a), in place unless a is a view, whose gradient would be copied several times."""
+    return F.relu(a) if a._is_view() else torch.relu_(a)
+
+
+def faded_relu(a):
+    return F.relu(a) if a._is_view() else FadedRelu.apply(a)
+
+
+activations.register("relu")(partial(Activation, F.relu, overwriting_relu, faded_relu))
 for _name in ("leaky_relu", "gelu", "tanh"):
     activations.register(_name)(partial(Activation, getattr(F, _name)))
+
+
+def overwriting(parts, transform):
+    """The activation that overwrites pre-activations in training; None if there is none."""
+    pooled = len(transform.shape) > 1  # then a goodness does not see the activities themselves
+    faded = parts.goodness.fades and not pooled
+    return parts.activation.faded if faded else parts.activation.in_place
 
 
 def dropped(h, share, draws):

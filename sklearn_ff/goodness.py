@@ -37,6 +37,7 @@ class Goodness(Part):
     """Base of a goodness; see the module's docstring for the contract."""
 
     scores_classes = False
+    fades = False  # whether ∂g/∂h_j is zero wherever h_j is
     sharpness = 10.0  # of the objective: log-odds per unit of g, as held-out rows of MNIST ask for
 
     def build(self, n_units, n_classes):
@@ -101,6 +102,8 @@ goodness = Family("goodness", Goodness, FunctionGoodness, "(h) -> scores", Goodn
 class MeanSquare(Goodness):
     """g = mean_j h_j²: free of the layer's width (the goodness of most later work)."""
 
+    fades = True
+
     def score(self, h):
         return SquaredLength.apply(h, 1 / h.shape[-1])
 
@@ -108,6 +111,8 @@ class MeanSquare(Goodness):
 @goodness.register("sum_square")
 class SumSquare(Goodness):
     """g = Σ_j h_j² (Hinton, 2022)."""
+
+    fades = True
 
     def score(self, h):
         return SquaredLength.apply(h, 1.0)
@@ -124,6 +129,8 @@ class MeanActivation(Goodness):
 @goodness.register("top_k")
 class TopK(Goodness):
     """g = mean of the `k` largest h_j²; `k` is capped at the layer's width."""
+
+    fades = True
 
     def __init__(self, k=20):
         self.k = k
@@ -150,6 +157,10 @@ class ClassGroups(Goodness):
 
     def __init__(self, of="square"):
         self.of = of
+
+    @property
+    def fades(self):
+        return self.of == "square"
 
     def check(self):
         check_choice(self, "of", ("square", "activation"))

@@ -133,6 +133,8 @@ class Affine(nn.Module):
         return b
 
     def forward(self, z, bias=None):
+        if bias is not None and torch.is_grad_enabled() and not self.low_precision:
+            return F.linear(z, self.weight).add_(bias)  # no view, which activations may overwrite
         if not (self.low_precision and self.training):
             return F.linear(z, self.weight, bias)
         a = F.linear(z.bfloat16(), self.weight.bfloat16()).to(self.weight.dtype)

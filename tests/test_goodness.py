@@ -122,3 +122,20 @@ def test_D1_gradients_agree_with_differences(name, objective, normalization):
         return loss(g, AsLayer)
 
     assert torch.autograd.gradcheck(losses, (z, *weights))
+
+
+@pytest.mark.parametrize("of", ["as it comes", "activation"])
+@pytest.mark.parametrize("name", goodness.names)
+def test_what_fades_has_no_gradient_where_a_unit_is_idle(name, of):
+    part = goodness.get(name)
+    if of == "activation":
+        part = part.set_params(of=of) if "of" in part.get_params() else part
+    h = torch.tensor([[0.0, 2.0, 0.0, 1.0, 3.0]], dtype=torch.float64, requires_grad=True)
+    made = part.build(5, 3)
+    if isinstance(made, torch.nn.Module):
+        made = made.double()
+        for p in made.parameters():
+            torch.nn.init.normal_(p)
+    made(h)[..., :1].sum().backward()
+    idle = h.grad[h == 0]
+    assert part.fades == bool((idle == 0).all())

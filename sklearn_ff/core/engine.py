@@ -274,7 +274,8 @@ class FFNet(NeuralNet):
         net = self.module_
         if any(layer.transform.whole_batches for layer in net.layers):
             return len(x)  # their statistics are of a batch
-        candidates = net.negatives.n_candidates(net.n_classes)
+        shown = net.encoder.shows_labels or net.negatives.of_rows
+        candidates = net.negatives.n_candidates(net.n_classes) if shown else 1
         width = max(layer.transform.n_units for layer in net.layers)
         needed = LIVE_TENSORS * candidates * width * x.element_size()
         return max(2 if net.negatives.of_rows else 1, CANDIDATE_BYTES // needed)

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 from torch.nn.functional import embedding
 
-from ..activities import Peers, dropped
+from ..activities import Peers, dropped, overwriting
 from ..overlays import with_neutral
 from .head import learn_head
 
@@ -34,7 +34,7 @@ class Layer(nn.Module):
         self.goodness = part.build_for(transform.shape, n_classes)
         self.scores_classes, self.sharpness = part.scores_classes, part.sharpness
         self.dropout, self.peers = parts.dropout, Peers(self.n_units, parts.peer_normalization)
-        self.in_place = None if parts.peer_normalization else parts.activation.in_place
+        self.in_place = None if parts.peer_normalization else overwriting(parts, transform)
         self.bias = nn.Parameter(torch.zeros(transform.n_biases))
         self.label_strength = label_strength
         if label_strength is not None:

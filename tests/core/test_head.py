@@ -6,8 +6,10 @@ import torch
 from sklearn.datasets import load_iris
 
 from sklearn_ff import FFClassifier
-from sklearn_ff.activities import activations
+from sklearn_ff.activities import activations, faded_relu, overwriting_relu
 from sklearn_ff.core import head
+from sklearn_ff.goodness import goodness
+from sklearn_ff.layers import Affine, Conv2d
 
 X, y = load_iris(return_X_y=True)
 
@@ -58,3 +60,33 @@ def test_overwriting_what_nobody_reads_changes_nothing():
 
 def test_peers_still_read_the_pre_activation():
     assert fitted(peer_normalization=0.03).net_.module_.layers[0].in_place is None
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.5])
+@pytest.mark.parametrize("name", [name for name in goodness.names if goodness.get(name).fades])
+def test_a_gradient_that_fades_where_units_are_idle_needs_no_mask(name, dropout):
+    own = fitted(activation="relu", goodness=name, dropout=dropout)
+    kept = fitted(activation=torch.nn.functional.relu, goodness=name, dropout=dropout)
+    assert own.net_.module_.layers[1].in_place is faded_relu
+    for key, value in weights(kept).items():
+        np.testing.assert_allclose(weights(own)[key], value, rtol=1e-9, atol=1e-12, err_msg=key)
+
+
+def test_where_a_goodness_sees_pools_or_idle_units_the_mask_stays():
+    kept = fitted(goodness="mean_activation")
+    assert kept.net_.module_.layers[0].in_place is overwriting_relu
+    layers = [Conv2d(4, pool="mean")]
+    pooled = FFClassifier(layers=layers, overlay="channel", image_shape=(1, 8, 8), max_iter=1)
+    pooled.fit(np.eye(64), np.arange(64) % 2)
+    assert pooled.net_.module_.layers[0].in_place is overwriting_relu
+
+
+def test_a_view_is_not_overwritten():
+    a = torch.tensor([[-1.0, 2.0]], requires_grad=True) * 1
+    for function in (overwriting_relu, faded_relu):
+        assert function(a.view(2)).tolist() == [0, 2] and a.tolist() == [[-1, 2]]
+
+
+def test_pre_activations_of_dense_layers_are_no_views():
+    z = torch.rand(3, 2, 4)
+    assert not Affine(4, 5, 4)(z, torch.zeros(5))._is_view()
