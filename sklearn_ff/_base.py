@@ -115,7 +115,6 @@ class BaseFF(PerLayerParams):
         plan.optimizer = optimizers_of(
             self.optimizer, self.optimizer_params, len(plan.units), plan.head
         )
-        plan.groups = self._parameter_groups(plan)
         plan.device = pick_device(self.device)
         plan.low_precision = self.precision == "bfloat16"
         if old is not None:  # what the first rows have fixed
@@ -272,7 +271,7 @@ class BaseFF(PerLayerParams):
 
     def _parameter_groups(self, plan):
         """Rate and weight decay of every layer, and of the head."""
-        rates = numbers_of(self._rates())
+        rates = numbers_of(plan.learning_rate_init)
         numeric = rates.ndim == 1 and rates.dtype.kind in "iuf"
         if not (numeric and (rates > 0).all() and np.isfinite(rates).all()):
             raise ValueError(
@@ -287,9 +286,6 @@ class BaseFF(PerLayerParams):
             rate = float(rates[-1] if rate is None else rate)
             groups.append({"lr": rate, "weight_decay": self.head_alpha})
         return groups
-
-    def _rates(self):
-        return self.learning_rate_init
 
     def _draws(self, plan):
         """One generator for initial weights, order of rows, negatives and dropout."""

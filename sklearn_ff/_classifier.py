@@ -84,8 +84,9 @@ class FFClassifier(ClassifierMixin, Learner):
     learning_rate : {"linear", "cosine", "cooldown", "constant"}, default="linear"
         How the rate falls, to zero at the end of training, or of every stage of a `schedule`;
         "cooldown" stays for the first half, then falls linearly.
-    learning_rate_init : float or sequence of float, default=5e-3
-        Initial rate, for all layers or for each.
+    learning_rate_init : float, sequence of float or "auto", default="auto"
+        Initial rate, for all layers or for each. "auto" is 5e-3 where the rate is constant, as in
+        `partial_fit`; where it falls it is 6 / updates, but at least 5e-3 and at most 3e-2.
     head_learning_rate_init : float or None, default=None
         Initial rate of the head; by default that of the last layer.
     alpha : float, default=0.0
@@ -95,8 +96,8 @@ class FFClassifier(ClassifierMixin, Learner):
     batch_size : int, "all" or "auto", default="auto"
         Rows of a batch; "auto" is all of up to 256 rows, and 128 of more.
     max_iter : int or "auto", default="auto"
-        Epochs, for each layer if `schedule="greedy"`. "auto" is as many as make 1,200 updates, and
-        at least 10.
+        Epochs, for each layer if `schedule="greedy"`. "auto" is as many as make 400 updates, and at
+        least 10; 200 where all rows are one batch.
     shuffle : bool, default=True
         Whether rows are shuffled in every epoch.
     tol : float or None, default=1e-4
@@ -159,7 +160,8 @@ class FFClassifier(ClassifierMixin, Learner):
         Factor that turns scores into log-probabilities.
     negatives_, overlay_, goodness_, objective_, input_normalization_ : objects
         The parts in use.
-    batch_size_, max_iter_, scaling_, precision_, label_strength_ : int or str or float
+    batch_size_, max_iter_, learning_rate_init_, scaling_, precision_, label_strength_ : int, \
+            float, str or list
         What "auto" came to.
     net_ : skorch net
         The trained torch network is ``net_.module_``.
@@ -224,7 +226,7 @@ class FFClassifier(ClassifierMixin, Learner):
         optimizer="adam",
         optimizer_params=None,
         learning_rate="linear",
-        learning_rate_init=5e-3,
+        learning_rate_init="auto",
         head_learning_rate_init=None,
         alpha=0.0,
         head_alpha=0.0,

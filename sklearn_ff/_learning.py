@@ -23,7 +23,12 @@ from .core.schedule import check_taught, pairs_of, stages_of
 from .exceptions import DivergenceError, InterruptedFitWarning
 from .optimizers import resume_optimizer
 
-UPDATES = 1200  # of a fit whose max_iter is "auto"
+UPDATES, FEW_UPDATES = (
+    300,
+    200,
+)  # of a fit whose max_iter is "auto"; of one whose rows are one batch
+PATH = 6.0  # the rate of a fit times its updates, where the rate is "auto" ...
+RATES = 5e-3, 3e-2  # ... and within these bounds
 CALIBRATION_ROWS = 5_000
 CALIBRATION_SCORES = 2**20  # with many classes, fewer rows serve
 GUARDED_UPDATES = 10  # after so many, weights and scores are looked at
@@ -31,7 +36,7 @@ PROBED_ROWS = 8  # scored after every epoch, to see that the weights are sound
 # What "auto" or a name came to, told by attributes.
 KEPT = (
     *("overlay", "negatives", "goodness", "objective", "input_normalization"),
-    *("batch_size", "scaling"),
+    *("batch_size", "max_iter", "learning_rate_init", "scaling"),
 )
 HISTORY = ("loss", "goodness_right", "goodness_wrong", "ranked_right")
 LISTS = (list, tuple)
@@ -58,7 +63,11 @@ class Learner(InputRows):
         "optimizer": [str, type, *LISTS],
         "optimizer_params": [dict, *LISTS, None],
         "learning_rate": [StrOptions({"linear", "cosine", "cooldown", "constant"})],
-        "learning_rate_init": [Interval(Real, 0, None, closed="neither"), "array-like"],
+        "learning_rate_init": [
+            StrOptions({"auto"}),
+            Interval(Real, 0, None, closed="neither"),
+            "array-like",
+        ],
         "alpha": [Interval(Real, 0, None, closed="left")],
         "batch_size": [StrOptions({"auto", "all"}), Interval(Integral, 1, None, closed="left")],
         "max_iter": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
@@ -78,6 +87,11 @@ class Learner(InputRows):
         """A plan, and a network to train: new, or with the weights of the last fit."""
         plan = self._resolve(X.shape[0], X.shape[1], self._n_classes(), old and old._plan)
         plan.batch_size = self._batch_size(X.shape[0])
+        n_batches = n_parts(X.shape[0], plan.batch_size)
+        plan.max_iter = 1 if resume else self._epochs(n_batches)
+        falls = self.learning_rate != "constant" and not resume
+        plan.learning_rate_init = self._rate(plan.max_iter * n_batches if falls else None)
+        plan.groups = self._parameter_groups(plan)
         plan.taught = 0 if old is None else old.net_.module_.depth  # layers that exist already
         if plan.negatives.of_rows and plan.negatives.needs_company and plan.batch_size < 2:
             raise ValueError(
@@ -113,8 +127,7 @@ class Learner(InputRows):
     def _train(self, plan, network, draws, data, held_out=None, old=None, resume=False, pool=None):
         """Train and keep the result; what diverges is kept at its last finite weights."""
         n_batches = n_parts(len(data[1]), plan.batch_size)
-        epochs = 1 if resume else self._epochs(n_batches)
-        stages = self._stages(plan, epochs)
+        stages = self._stages(plan, plan.max_iter)
         n_batches *= len(PASSES[self.phases])
         callbacks = self._callbacks(plan, n_batches, data[0], held_out, resume)
         check_phases(self.phases, plan, len(plan.units))
@@ -129,9 +142,9 @@ class Learner(InputRows):
             net.train(self._rows(plan, network, draws, *data))
         except DivergenceError:
             net.optimizer_.state.clear()  # its moments are not finite any more
-            self._keep(plan, net, data, epochs, old, resume)
+            self._keep(plan, net, data, old, resume)
             raise
-        self._keep(plan, net, data, epochs, old, resume)
+        self._keep(plan, net, data, old, resume)
         self._warn(net, dict(c for c in callbacks if isinstance(c, tuple)).get("flat"))
         return self
 
@@ -155,8 +168,18 @@ class Learner(InputRows):
         if self._listed():
             return sum(epochs for _, epochs in pairs_of(self.schedule))
         if self.max_iter == "auto":
-            return max(10, -(-UPDATES // n_batches))
+            return max(10, -(-self._updates(n_batches) // n_batches))
         return int(self.max_iter)
+
+    def _updates(self, n_batches):
+        return UPDATES if n_batches > 1 else FEW_UPDATES
+
+    def _rate(self, n_updates):
+        """The initial rate: few updates go far, and where it does not fall, all go carefully."""
+        if not isinstance(self.learning_rate_init, str):
+            return self.learning_rate_init
+        lowest, highest = RATES
+        return lowest if n_updates is None else min(highest, max(lowest, PATH / n_updates))
 
     def _rows(self, plan, network, draws, X, codes, weight):
         """Copies on the device; weights have mean 1, so that a batch's loss is not biased."""
@@ -194,7 +217,7 @@ class Learner(InputRows):
     def _listed(self):
         return is_list(self.schedule)
 
-    def _keep(self, plan, net, data, epochs, old, resume):
+    def _keep(self, plan, net, data, old, resume):
         """The fitted attributes."""
         X, codes, weight = data
         weight = weight * max(1.0, len(weight) / weight.sum())  # rows count as one at least
@@ -203,7 +226,7 @@ class Learner(InputRows):
         net.module_.pool = None
         for name in KEPT:
             setattr(self, f"{name}_", shown(getattr(plan, name)))
-        self.max_iter_, self.label_strength_ = epochs, plan.strength
+        self.label_strength_ = plan.strength
         self.precision_ = "bfloat16" if plan.low_precision else plan.dtype
         self._keep_history(net, len(plan.units), old)
         net.forget()

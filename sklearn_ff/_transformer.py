@@ -16,6 +16,9 @@ from ._validation import validate_rows
 from .data_negatives import HeldOutClasses
 from .objectives import Logistic
 
+# Without labels, where the parameters are "auto".
+UPDATES, RATE = 1200, 2e-3
+
 
 class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learner):
     """Features of dense layers that learn without backpropagation, by default without labels.
@@ -37,7 +40,7 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learner):
         Otherwise y is ignored, unless `negatives` are held-out classes.
     activation, overlay, goodness, metric, normalization, scaling, schedule, phases, layers, \
             image_shape, augmentation, dropout, peer_normalization, optimizer, optimizer_params, \
-            learning_rate, alpha, batch_size, max_iter, shuffle, tol, n_iter_no_change, \
+            learning_rate, alpha, batch_size, shuffle, tol, n_iter_no_change, \
             warm_start, callbacks, device, precision, n_threads, verbose, random_state
         As for :class:`FFClassifier`.
     objective : str, Objective or callable, default="auto"
@@ -48,7 +51,10 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learner):
         What is done to a row before the first layer sees it; "auto" is "none" with labels, and
         without them "rms", so that layers cannot tell rows by their length.
     learning_rate_init : float, sequence of float or "auto", default="auto"
-        Initial rate; "auto" is 5e-3 with labels and 2e-3 without.
+        Initial rate; "auto" is that of :class:`FFClassifier` with labels, and 2e-3 without.
+    max_iter : int or "auto", default="auto"
+        Epochs; "auto" is that of :class:`FFClassifier` with labels, and without them as many as
+        make 1,200 updates, and at least 10.
     output_layers : {"all", "skip_first"} or sequence of int, default="all"
         Layers whose activities are the features, and whose goodness is the familiarity.
     output : {"activity", "triangle"}, default="activity"
@@ -108,10 +114,6 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learner):
         "supervised": ["boolean"],
         "output_layers": [StrOptions({"all", "skip_first"}), "array-like"],
         "output": [StrOptions({"triangle", "activity"})],
-        "learning_rate_init": [
-            StrOptions({"auto"}),
-            *Learner._parameter_constraints["learning_rate_init"],
-        ],
         "batch_size": [StrOptions({"auto", "all"}), Interval(Integral, 2, None, closed="left")],
     }
 
@@ -339,10 +341,12 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learner):
             return "none" if self.supervised else "rms"
         return super()._automatic(name, n_rows) if self.supervised else "pair_sum"
 
-    def _rates(self):
-        if isinstance(self.learning_rate_init, str):
-            return 5e-3 if self.supervised else 2e-3
-        return self.learning_rate_init
+    def _updates(self, n_batches):
+        return super()._updates(n_batches) if self.supervised else UPDATES
+
+    def _rate(self, n_updates):
+        unlabelled = isinstance(self.learning_rate_init, str) and not self.supervised
+        return RATE if unlabelled else super()._rate(n_updates)
 
     def _validate(self, X, y, sample_weight, reset=True):
         if self.supervised or (y is not None and isinstance(self.negatives, HeldOutClasses)):

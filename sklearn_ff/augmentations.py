@@ -70,15 +70,14 @@ class Shifts(Augmentation):
         check_number(self, "fill")
 
     def __call__(self, images, draws):
-        n, channels, height, width = images.shape
+        n, _, height, width = images.shape
         reach = self.max_pixels
         padded = F.pad(images, (reach,) * 4, value=float(self.fill))
-        top, left = (draws.uniform(2, n, 1) * (2 * reach + 1)).long().clamp_(max=2 * reach)
-        rows = (top + torch.arange(height, device=top.device))[:, None, :, None]
-        columns = (left + torch.arange(width, device=top.device))[:, None, None, :]
-        row = torch.arange(n, device=top.device)[:, None, None, None]
-        channel = torch.arange(channels, device=top.device)[:, None, None]
-        return padded[row, channel, rows, columns]
+        top, left = (draws.uniform(2, n) * (2 * reach + 1)).long().clamp_(max=2 * reach)
+        windows = padded.unfold(2, height, 1).unfold(
+            3, width, 1
+        )  # a view: all shifts of all images
+        return windows[torch.arange(n, device=top.device), :, top, left]
 
 
 class Views:

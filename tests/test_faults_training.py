@@ -658,3 +658,29 @@ def test_F2_a_callback_that_ends_training_before_it_began_leaves_nothing_fitted(
         impatient.fit(X, y)
     with pytest.raises(NotFittedError):
         impatient.predict(X)
+
+
+@pytest.mark.parametrize(
+    "params, rate",
+    [
+        ({"max_iter": 200}, 6 / 200),
+        ({"max_iter": 400}, 6 / 400),
+        ({"max_iter": 10}, 3e-2),
+        ({"max_iter": 2000}, 5e-3),
+        ({"max_iter": 200, "learning_rate": "constant"}, 5e-3),
+        ({"max_iter": 200, "learning_rate_init": 0.1}, 0.1),
+        ({}, 6 / 200),
+    ],
+)
+def test_few_updates_go_as_far_as_many(params, rate):
+    clf = FFClassifier(4, n_threads=1, **params)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        clf.fit(*load_iris(return_X_y=True))
+    assert clf.learning_rate_init_ == pytest.approx(rate)
+    assert clf.max_iter_ == params.get("max_iter", 200)
+
+
+def test_a_rate_that_does_not_fall_is_low():
+    clf = FFClassifier(4, n_threads=1).partial_fit(*load_iris(return_X_y=True), classes=[0, 1, 2])
+    assert clf.learning_rate_init_ == 5e-3
