@@ -26,6 +26,9 @@ __all__ = [
 ]
 
 
+LOUDEST = 1e6  # noise, in units of the columns: beyond it, squares leave single precision
+
+
 class DataNegatives(Negatives):
     """Base of data negatives; see the module's docstring for the contract."""
 
@@ -156,9 +159,7 @@ class Shuffle(DataNegatives):
 
     def check(self):
         super().check()
-        check_number(self, "share", above=0)
-        if self.share > 1:
-            raise ValueError(f"Shuffle(share={self.share!r}) must be a share of at most 1.")
+        check_number(self, "share", above=0, at_most=1)
 
     def wrong_rows(self, x, draws, pool=None):
         shuffled = x.gather(0, draws.uniform(*x.shape).argsort(0))
@@ -176,7 +177,7 @@ class Noise(DataNegatives):
 
     def check(self):
         super().check()
-        check_number(self, "scale", above=0)
+        check_number(self, "scale", above=0, at_most=LOUDEST)
 
     def wrong_rows(self, x, draws, pool=None):
         return x + self.scale * draws.normal(*x.shape)

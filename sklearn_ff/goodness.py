@@ -18,7 +18,16 @@ import torch
 from torch import nn
 from torch.autograd.function import once_differentiable
 
-from .parts import Family, Part, PerLayer, check_choice, check_flag, check_number, checked_like
+from .parts import (
+    Family,
+    Part,
+    PerLayer,
+    call_intact,
+    check_choice,
+    check_flag,
+    check_number,
+    checked_like,
+)
 
 __all__ = [
     "ClassGroups",
@@ -74,7 +83,7 @@ class FunctionGoodness(Goodness):
         self.function = function
 
     def score(self, h):
-        g = self.function(h)
+        g = call_intact(self.function, h, "goodness")
         return checked_like(g, h, h.shape[:-1], "goodness", "one score per row of h")
 
 

@@ -13,7 +13,7 @@ terms with g⁻ are averaged over the wrong candidates.
 
 from torch.nn.functional import logsigmoid, silu
 
-from .parts import Family, Part, PerLayer, check_number, checked_like, is_number
+from .parts import Family, Part, PerLayer, call_intact, check_number, checked_like, is_number
 
 __all__ = ["Logistic", "Margin", "Objective", "Softmax", "Swish", "SymBa", "objectives"]
 
@@ -58,7 +58,7 @@ class FunctionObjective(Objective):
         self.function = function
 
     def loss(self, scores, layer):
-        loss = self.function(scores)
+        loss = call_intact(self.function, scores, "objective")
         return checked_like(loss, scores, scores.shape[:1], "objective", "a loss per row")
 
 

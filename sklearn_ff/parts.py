@@ -12,6 +12,7 @@ __all__ = [
     "Family",
     "Part",
     "PerLayer",
+    "call_intact",
     "check_choice",
     "check_flag",
     "check_number",
@@ -50,16 +51,17 @@ class PerLayer(Part):
         return self.parts[index]
 
 
-def check_number(part, name, *, above=None, at_least=None, whole=False):
+def check_number(part, name, *, above=None, at_least=None, at_most=math.inf, whole=False):
     """Raise ValueError unless a part's parameter is a finite number within its bounds."""
     value = getattr(part, name)
     if is_number(value, whole):
         high_enough = above is None or value > above
-        if high_enough and (at_least is None or value >= at_least):
+        if high_enough and (at_least is None or value >= at_least) and value <= at_most:
             return
     needed = "a whole number" if whole else "a finite number"
     needed += "" if above is None else f" above {above}"
     needed += "" if at_least is None else f" of at least {at_least}"
+    needed += "" if at_most == math.inf else f" and at most {at_most:g}"
     raise ValueError(_misfit(part, name, needed))
 
 
@@ -135,6 +137,18 @@ def checked_like(result, like, shape, parameter, meaning):
         raise ValueError(
             f"the callable given as {parameter} returned a tensor without a gradient, from which "
             f"nothing can be learned; write it with torch operations, without detach()."
+        )
+    return result
+
+
+def call_intact(function, argument, parameter):
+    """function(argument); ValueError if this overwrote what others have yet to read."""
+    before = argument._version
+    result = function(argument)
+    if argument._version != before:
+        raise ValueError(
+            f"the callable given as {parameter} overwrites its argument, which others have yet to "
+            f"read; write it without operations in place, such as h.square() for h.square_()."
         )
     return result
 

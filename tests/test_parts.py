@@ -7,6 +7,7 @@ from sklearn.base import clone
 
 from sklearn_ff import FFClassifier
 from sklearn_ff.activities import activations, normalizations
+from sklearn_ff.data_negatives import Noise, Shuffle
 from sklearn_ff.goodness import Goodness, MeanSquare, TopK, goodness
 from sklearn_ff.negatives import Hard, Permuted, Uniform, negatives
 from sklearn_ff.objectives import Logistic, Margin, Softmax, Swish, SymBa, objectives
@@ -186,3 +187,23 @@ def test_a_fit_checks_every_part(parameter):
 def test_prediction_layers_must_be_indices_of_layers(layers):
     with pytest.raises(ValueError, match="prediction_layers"):
         FFClassifier((3, 3), prediction_layers=layers).fit(np.eye(6), [0, 1, 2, 0, 1, 2])
+
+
+@pytest.mark.parametrize(
+    "parameter, function",
+    [
+        ("goodness", lambda h: h.square_().mean(-1)),
+        ("objective", lambda g: g.neg_()[:, 0]),
+    ],
+)
+def test_a_callable_that_overwrites_its_argument_is_refused(parameter, function):
+    with pytest.raises(
+        ValueError, match=rf"{parameter} overwrites its argument.*without .* in place"
+    ):
+        FFClassifier(8, max_iter=1, **{parameter: function}).fit(np.eye(4), [0, 1, 0, 1])
+
+
+@pytest.mark.parametrize("part", [Noise(1e200), Shuffle(1.5)])
+def test_a_number_beyond_its_bound_is_refused(part):
+    with pytest.raises(ValueError, match="a finite number above 0 and at most 1"):
+        part.check()
