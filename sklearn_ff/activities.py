@@ -41,7 +41,7 @@ class Normalization(Part):
 
     def __call__(self, z):
         z = self.center(z)
-        mean_square = torch.linalg.vecdot(z, z).unsqueeze(-1) / z.shape[-1]
+        mean_square = torch.linalg.vector_norm(z, dim=-1, keepdim=True).square() / z.shape[-1]
         return z * self.factor(mean_square, z.shape[-1])
 
 
