@@ -85,8 +85,8 @@ class FFClassifier(ClassifierMixin, Learner):
         How the rate falls, to zero at the end of training, or of every stage of a `schedule`;
         "cooldown" stays for the first half, then falls linearly.
     learning_rate_init : float, sequence of float or "auto", default="auto"
-        Initial rate, for all layers or for each. "auto" is 5e-3 where the rate is constant, as in
-        `partial_fit`; where it falls it is 6 / updates, but at least 5e-3 and at most 3e-2.
+        Initial rate, for all layers or for each. "auto" is 6 / updates, but at least 5e-3 and at
+        most 3e-2; where the rate is constant, as in `partial_fit`, or a layer reads images, 5e-3.
     head_learning_rate_init : float or None, default=None
         Initial rate of the head; by default that of the last layer.
     alpha : float, default=0.0

@@ -89,8 +89,9 @@ class Learner(InputRows):
         plan.batch_size = self._batch_size(X.shape[0])
         n_batches = n_parts(X.shape[0], plan.batch_size)
         plan.max_iter = 1 if resume else self._epochs(n_batches)
-        falls = self.learning_rate != "constant" and not resume
-        plan.learning_rate_init = self._rate(plan.max_iter * n_batches if falls else None)
+        careful = resume or self.learning_rate == "constant"
+        careful = careful or any(kind.reads_images for kind in plan.kinds)
+        plan.learning_rate_init = self._rate(None if careful else plan.max_iter * n_batches)
         plan.groups = self._parameter_groups(plan)
         plan.taught = 0 if old is None else old.net_.module_.depth  # layers that exist already
         if plan.negatives.of_rows and plan.negatives.needs_company and plan.batch_size < 2:
@@ -175,7 +176,7 @@ class Learner(InputRows):
         return UPDATES if n_batches > 1 else FEW_UPDATES
 
     def _rate(self, n_updates):
-        """The initial rate: few updates go far, and where it does not fall, all go carefully."""
+        """The initial rate: few updates go far, unless they are to go carefully (None)."""
         if not isinstance(self.learning_rate_init, str):
             return self.learning_rate_init
         lowest, highest = RATES

@@ -23,6 +23,7 @@ from sklearn_ff import DivergenceError, FFClassifier, InterruptedFitWarning
 from sklearn_ff._learning import history_arrays
 from sklearn_ff._scoring import Accuracy, network_scores
 from sklearn_ff.core.callbacks import DivergenceGuard
+from sklearn_ff.layers import Conv2d
 
 X, y = load_iris(return_X_y=True)
 DIGITS, DIGIT = load_digits(return_X_y=True)
@@ -681,6 +682,8 @@ def test_few_updates_go_as_far_as_many(params, rate):
     assert clf.max_iter_ == params.get("max_iter", 200)
 
 
-def test_a_rate_that_does_not_fall_is_low():
+def test_a_rate_that_does_not_fall_is_low_and_so_is_that_of_images():
+    images = FFClassifier(layers=[Conv2d(4)], image_shape=(1, 2, 2), overlay="channel", n_threads=1)
+    assert images.fit(*load_iris(return_X_y=True)).learning_rate_init_ == 5e-3
     clf = FFClassifier(4, n_threads=1).partial_fit(*load_iris(return_X_y=True), classes=[0, 1, 2])
     assert clf.learning_rate_init_ == 5e-3

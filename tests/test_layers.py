@@ -174,7 +174,7 @@ STACKS = {
 METHODS = {
     "readout": {"goodness": "readout"},
     "class_groups": {"goodness": "class_groups"},
-    "channel": {"overlay": "channel"},
+    "channel": {"overlay": "channel", "negatives": "all"},
     "every_layer": {"overlay": "every_layer", "prediction": "hybrid"},
     "spatial": {"overlay": "spatial", "prediction": "head"},
 }

@@ -76,9 +76,10 @@ def dense_with_shifts(seed):
     return FFClassifier(
         (1000, 1000),
         image_shape=(1, 28, 28),
-        augmentation="shifts",
+        augmentation=Shifts(1),
         goodness="readout",
-        objective=Softmax(1.0),
+        dropout=0.2,
+        learning_rate_init=2e-3,
         max_iter=60,
         random_state=seed,
     )
