@@ -171,8 +171,8 @@ SECTIONS = [
     Section(
         "A whole fit beside others",
         "Seconds of a whole `fit`, ours over theirs: on MNIST at the same shape, batch, epochs and "
-        "threads, on tables with the defaults of both (`fit_time.py`). `mlp` is scikit-learn's "
-        "`MLPClassifier`, `backprop` a plain loop in torch.",
+        "threads, on tables (standardised) with the defaults of both (`fit_time.py`). `mlp` is "
+        "scikit-learn's `MLPClassifier`, `backprop` a plain loop in torch.",
         "fit_time",
         ["data", "against", "rows", "epochs", "threads"],
         {
