@@ -162,8 +162,8 @@ SECTIONS = [
     ),
     Section(
         "Networks of our own",
-        "Test error of networks whose settings were chosen on held-out training rows "
-        "(`run.py --validate`), each trained once per seed on all training rows.",
+        "Test error of networks whose settings were chosen on held-out training rows, as "
+        "`run.py --validate` scores them, each trained once per seed on all training rows.",
         "images",
         KEYS,
         COMMON
