@@ -62,7 +62,7 @@ class PairSum(DataNegatives):
     """x + x against x + x', x' another row (Chen et al., 2025); halved, so that x stays x.
 
     With an augmentation the first x, the second and x' are each varied by themselves, as in the
-    authors' program.
+    authors' program; a head then learns from the mean of the two views of x.
     """
 
     needs_company = True
