@@ -1,5 +1,6 @@
 """scikit-learn compatible estimators that learn without backpropagation: Forward-Forward."""
 
+from . import recipes
 from ._classifier import FFClassifier
 from ._transformer import FFTransformer
 from ._version import __version__
@@ -14,4 +15,5 @@ __all__ = [
     "FFWarning",
     "InterruptedFitWarning",
     "__version__",
+    "recipes",
 ]

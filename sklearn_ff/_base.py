@@ -99,7 +99,7 @@ class BaseFF(PerLayerParams):
             value = getattr(self, name)
             if isinstance(value, str) and value == "auto" and name in self.AUTOMATIC:
                 value = self._automatic(name, n_rows) if old is None else clone(getattr(old, name))
-            part = family.get(value)
+            part = family.get(value, name, name in self.AUTOMATIC)
             part.check()
             setattr(plan, name, part)
         plan.dtype = "float64" if self._double(n_rows) else "float32"

@@ -96,7 +96,7 @@ class FFClassifier(ClassifierMixin, Learner):
     batch_size : int, "all" or "auto", default="auto"
         Rows of a batch; "auto" is all of up to 256 rows, and 128 of more.
     max_iter : int or "auto", default="auto"
-        Epochs, for each layer if `schedule="greedy"`. "auto" is as many as make 400 updates, and at
+        Epochs, for each layer if `schedule="greedy"`. "auto" is as many as make 300 updates, and at
         least 10; 200 where all rows are one batch.
     shuffle : bool, default=True
         Whether rows are shuffled in every epoch.

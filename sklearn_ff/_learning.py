@@ -23,10 +23,8 @@ from .core.schedule import check_taught, pairs_of, stages_of
 from .exceptions import DivergenceError, InterruptedFitWarning
 from .optimizers import resume_optimizer
 
-UPDATES, FEW_UPDATES = (
-    300,
-    200,
-)  # of a fit whose max_iter is "auto"; of one whose rows are one batch
+UPDATES = 300  # of a fit whose max_iter is "auto"
+FEW_UPDATES = 200  # of one whose rows are one batch
 PATH = 6.0  # the rate of a fit times its updates, where the rate is "auto" ...
 RATES = 5e-3, 3e-2  # ... and within these bounds
 CALIBRATION_ROWS = 5_000
@@ -87,11 +85,12 @@ class Learner(InputRows):
         """A plan, and a network to train: new, or with the weights of the last fit."""
         plan = self._resolve(X.shape[0], X.shape[1], self._n_classes(), old and old._plan)
         plan.batch_size = self._batch_size(X.shape[0])
-        n_batches = n_parts(X.shape[0], plan.batch_size)
+        n_batches = n_parts(X.shape[0], plan.batch_size) * len(PASSES[self.phases])
         plan.max_iter = 1 if resume else self._epochs(n_batches)
         careful = resume or self.learning_rate == "constant"
         careful = careful or any(kind.reads_images for kind in plan.kinds)
-        plan.learning_rate_init = self._rate(None if careful else plan.max_iter * n_batches)
+        updates = None if careful else self._longest_stage(plan.max_iter) * n_batches
+        plan.learning_rate_init = self._rate(updates)
         plan.groups = self._parameter_groups(plan)
         plan.taught = 0 if old is None else old.net_.module_.depth  # layers that exist already
         if plan.negatives.of_rows and plan.negatives.needs_company and plan.batch_size < 2:
@@ -171,6 +170,14 @@ class Learner(InputRows):
         if self.max_iter == "auto":
             return max(10, -(-self._updates(n_batches) // n_batches))
         return int(self.max_iter)
+
+    def _longest_stage(self, epochs):
+        """Epochs of the longest stage of layers, in which the rate falls once."""
+        if not self._listed():
+            return epochs
+        pairs = pairs_of(self.schedule)
+        of_layers = [n for layers, n in pairs if not (isinstance(layers, str) and layers == "head")]
+        return max(of_layers or [n for _, n in pairs])
 
     def _updates(self, n_batches):
         return UPDATES if n_batches > 1 else FEW_UPDATES

@@ -145,7 +145,7 @@ def set_entry(estimator, key, value):
     name, _, rest = key.partition("__")
     index, _, inner = rest.partition("__")
     parts = list(getattr(estimator, name))
-    if not index.isdigit() or int(index) >= len(parts):
+    if not index.isdecimal() or int(index) >= len(parts):
         raise ValueError(
             f"{key!r} names no entry of {name}, a list of {len(parts)}; write {name}__0, or "
             f"{name}__0__ and a parameter of that part."

@@ -36,8 +36,8 @@ def told_shape(part, plan):
             f"{part!r} reads rows as other images than image_shape={plan.image_shape!r}; give the "
             f"shape once, to the estimator."
         )
-    shape = own or plan.image_shape
-    return part if shape is None else part.for_images(shape)
+    known = own is not None or plan.image_shape is None
+    return part if known else part.for_images(plan.image_shape)
 
 
 def owns_label_weights(plan, index):

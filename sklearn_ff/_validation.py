@@ -13,6 +13,11 @@ def heavy(X, codes, weight):
 
 def validate_rows(estimator, X, y="no_validation", *, reset, dtype):
     """scikit-learn's validation in the dtype of the computation; nothing beyond float32 passes."""
+    if estimator.image_shape is not None and getattr(X, "ndim", 2) > 2:
+        raise ValueError(
+            f"X has {X.ndim} dimensions, but images come as flat rows; pass X.reshape(len(X), -1), "
+            f"each image channel by channel."
+        )
     with np.errstate(over="ignore"):
         checked = validate_data(
             estimator, X, y, reset=reset, dtype=dtype, order="C", accept_sparse="csr"

@@ -143,7 +143,8 @@ for _name in ("leaky_relu", "gelu", "tanh"):
 def overwriting(parts, transform):
     """The activation that overwrites pre-activations in training; None if there is none."""
     pooled = len(transform.shape) > 1  # then a goodness does not see the activities themselves
-    faded = parts.goodness.fades and not pooled
+    declared = "fades" in vars(type(parts.goodness))  # what a subclass computes is its own affair
+    faded = declared and parts.goodness.fades and not pooled
     return parts.activation.faded if faded else parts.activation.in_place
 
 

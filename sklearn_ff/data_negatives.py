@@ -104,7 +104,7 @@ class HybridMask(DataNegatives):
             )
 
     def for_images(self, image_shape):
-        return HybridMask(image_shape, self.n_blurs)
+        return self.changed(image_shape=image_shape)
 
     def wrong_rows(self, x, draws, pool=None):
         mask = self._mask(x, draws)

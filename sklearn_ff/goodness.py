@@ -9,7 +9,8 @@ The contract. `score(h)` takes activities h of shape (..., units):
 
 A goodness that learns is a description: `build(n_units, n_classes)` returns a torch module, whose
 parameters the layer then owns; if it has `reset(generator)`, that draws its first weights. A
-callable `(h) -> scores` serves as a goodness of the first kind.
+callable `(h) -> scores` serves as a goodness of the first kind. A class that says `fades = True`
+promises that ∂g/∂h_j is zero wherever h_j is, and has its activations computed more cheaply.
 """
 
 import math

@@ -105,7 +105,7 @@ class Channel(Overlay):
 
     @property
     def plane(self):
-        return self.learned
+        return bool(self.learned)
 
 
 @overlays.register("every_layer")
@@ -210,7 +210,7 @@ class Spatial(Overlay):
         check_number(self, "wavelength", above=0)
 
     def for_images(self, image_shape):
-        return Spatial(self.wavelength, image_shape, self.strength)
+        return self.changed(image_shape=image_shape)
 
     def check_room(self, n_features, n_classes):
         if self.image_shape is None:

@@ -4,6 +4,7 @@ import inspect
 import math
 import numbers
 
+import numpy as np
 import torch
 from sklearn.base import BaseEstimator
 
@@ -31,6 +32,10 @@ class Part(BaseEstimator):
 
     def check(self):
         """Raise ValueError where a parameter has no meaning; called at the beginning of a fit."""
+
+    def changed(self, **params):
+        """A part of the same kind with some parameters changed."""
+        return type(self)(**{**self.get_params(deep=False), **params})
 
     def for_layer(self, index):
         """What layer `index` uses: this part, unless there is one for every layer."""
@@ -74,7 +79,7 @@ def check_choice(part, name, choices):
 
 def check_flag(part, name):
     """Raise ValueError unless a part's parameter is True or False."""
-    if not isinstance(getattr(part, name), bool):
+    if not isinstance(getattr(part, name), (bool, np.bool_)):
         raise ValueError(_misfit(part, name, "True or False"))
 
 
@@ -143,6 +148,8 @@ def checked_like(result, like, shape, parameter, meaning):
 
 def call_intact(function, argument, parameter):
     """function(argument); ValueError if this overwrote what others have yet to read."""
+    if argument.is_inference():  # such tensors do not count their changes
+        return function(argument)
     before = argument._version
     result = function(argument)
     if argument._version != before:
@@ -187,38 +194,42 @@ class Family:
     def names(self):
         return sorted(self.registry)
 
-    def get(self, value):
-        """The part that `value` means: a registered name, a part, a callable, or a list of them."""
-        if self.per_layer is not None and isinstance(value, (list, tuple)):
-            return self.per_layer(self._entries(value))
-        return self._one(value)
+    def get(self, value, parameter=None, automatic=False):
+        """The part that `value` means: a registered name, a part, a callable, or a list of them.
 
-    def _one(self, value):
+        A refusal names the `parameter` that it was given as, and "auto" where that is `automatic`.
+        """
+        name = parameter or self.parameter
+        if self.per_layer is not None and isinstance(value, (list, tuple)):
+            return self.per_layer(self._entries(value, name))
+        return self._one(value, name, automatic)
+
+    def _one(self, value, name, automatic=False):
         if isinstance(value, str) and value in self.registry:
             return self.registry[value]()
         if isinstance(value, self.base) and type(value) is not self.base:
             return value
-        if self.wrap is not None and callable(value) and not inspect.isclass(value):
+        usable = callable(value) and not inspect.isclass(value) and type(value) is not self.base
+        if self.wrap is not None and usable:
             return self.wrap(value)
-        raise ValueError(self._refusal(value))
+        raise ValueError(self._refusal(value, name, ["auto"] * automatic + self.names))
 
-    def _entries(self, values):
+    def _entries(self, values, name):
         try:
-            return [self._one(value) for value in values]
+            return [self._one(value, name) for value in values]
         except ValueError as error:
-            raise ValueError(f"{self.parameter}={values!r} has a wrong entry: {error}") from None
+            raise ValueError(f"{name}={values!r} has a wrong entry: {error}") from None
 
-    def _refusal(self, value):
-        name = self.parameter
+    def _refusal(self, value, name, names):
         if inspect.isclass(value):
             return (
                 f"{name}={value.__name__} is a class; pass an instance of it: "
                 f"{name}={value.__name__}(...)."
             )
         if type(value) is self.base:
-            return f"{name}={value!r} is only the base of such parts; pass one of {self.names}."
+            return f"{name}={value!r} is only the base of such parts; pass one of {names}."
         article = "an" if self.base.__name__[0] in "AEIOU" else "a"
-        allowed = f"one of {self.names} or {article} {self.base.__name__} object"
+        allowed = f"one of {names} or {article} {self.base.__name__} object"
         if self.wrap is not None:
             allowed += f" or a callable {self.signature}"
         if self.per_layer is not None:

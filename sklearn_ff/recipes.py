@@ -1,13 +1,14 @@
 """Published set-ups by name: functions that return an estimator ready to be fitted.
 
-A recipe takes any parameter of its estimator and lets it override what the recipe says. Faults of
+A recipe takes any parameter of its estimator and lets it override what the recipe says. Rows are to
+be pixels between 0 and 1: labels are written at the strength of a white pixel. Faults of
 the programs that lie outside the method are not repeated; the docstrings name them.
 """
 
 import torch
 
 from ._classifier import FFClassifier
-from .data_negatives import HeldOutClasses
+from .data_negatives import HeldOutClasses, is_image_shape
 from .layers import Conv2d
 from .negatives import Permuted
 from .objectives import Logistic
@@ -231,17 +232,21 @@ def rmwkwok_conv(supervised=False, *, image_shape=(1, 28, 28), n_channels=100, *
     >>> clf.classes_.tolist()
     [0, 1, 2, 3, 4]
     """
-    if image_shape[1] != image_shape[2]:
+    settings = _rmwkwok(supervised) | dict(image_shape=image_shape)
+    if "layers" not in overrides:
+        settings["layers"] = _as_large_as(image_shape, n_channels)
+    return _ready(settings, overrides)
+
+
+def _as_large_as(image_shape, n_channels):
+    """A convolution that covers the image, and three of one pixel."""
+    if not is_image_shape(image_shape) or image_shape[1] != image_shape[2]:
         raise ValueError(
-            f"image_shape={image_shape!r} is not square, and no square kernel covers it; give "
-            f"layers of your own."
+            f"image_shape={image_shape!r} is not (channels, height, width) of a square image, "
+            f"which one kernel could cover; give layers of your own."
         )
-    whole = Conv2d(n_channels, kernel_size=image_shape[1], padding=0)
-    settings = dict(
-        layers=[whole, *(Conv2d(n_channels, kernel_size=1, padding=0) for _ in range(3))],
-        image_shape=image_shape,
-    )
-    return _ready(_rmwkwok(supervised) | settings, overrides)
+    whole = Conv2d(n_channels, kernel_size=int(image_shape[1]), padding=0)
+    return [whole, *(Conv2d(n_channels, kernel_size=1, padding=0) for _ in range(3))]
 
 
 def hinton_supervised(**overrides):

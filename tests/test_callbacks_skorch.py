@@ -371,3 +371,17 @@ def test_history_of_a_greedy_fit_names_the_layer_that_learned():
     history = fit(schedule="greedy").net_.history
     assert history[:, "layers"] == [[0]] * 4 + [[1]] * 4
     assert np.shape(history[:, "statistics"]) == (8, 4, 1)
+
+
+class ByInstance(Callback):
+    """Takes its hook when training begins."""
+
+    def on_train_begin(self, net, **kwargs):
+        self.heard_ = []
+        self.on_grad_computed = lambda net, named_parameters, **kwargs: self.heard_.append(1)
+
+
+def test_a_hook_on_gradients_may_sit_on_the_instance():
+    model = FFClassifier(8, callbacks=[ByInstance()], max_iter=3, random_state=0)
+    model.fit(*load_iris(return_X_y=True))
+    assert len(callback(model, "ByInstance").heard_) == 3

@@ -687,3 +687,22 @@ def test_a_rate_that_does_not_fall_is_low_and_so_is_that_of_images():
     assert images.fit(*load_iris(return_X_y=True)).learning_rate_init_ == 5e-3
     clf = FFClassifier(4, n_threads=1).partial_fit(*load_iris(return_X_y=True), classes=[0, 1, 2])
     assert clf.learning_rate_init_ == 5e-3
+
+
+@pytest.mark.parametrize(
+    "stages, rate",
+    [
+        ([(0, 400), (1, 400)], 6 / 400),
+        ([("all", 200), ("head", 1000)], 6 / 200),
+        ([("all", 1), ("head", 400)], 3e-2),
+    ],
+)
+def test_the_rate_suits_the_longest_stage_of_layers(stages, rate):
+    clf = FFClassifier((4, 4), schedule=stages, prediction="head", n_threads=1)
+    assert clf.fit(*load_iris(return_X_y=True)).learning_rate_init_ == pytest.approx(rate)
+
+
+@pytest.mark.parametrize("phases, epochs", [("together", 20), ("by_epoch", 10)])
+def test_as_many_epochs_as_make_300_updates(phases, epochs):
+    clf = FFClassifier(4, objective="logistic", phases=phases, n_threads=1).fit(DIGITS, DIGIT)
+    assert clf.max_iter_ == epochs and 300 <= clf.net_.n_updates_ < 330

@@ -244,6 +244,11 @@ def test_nested_names_reach_into_layers():
         model.set_params(layers__2__n_channels=6)
 
 
+def test_images_that_are_not_flat_are_refused_with_the_remedy():
+    with pytest.raises(ValueError, match=r"3 dimensions, .* X\.reshape\(len\(X\), -1\)"):
+        images(layers=[Conv2d(4)]).fit(X.reshape(-1, 8, 8), Y)
+
+
 def test_the_shape_of_images_may_be_an_array():
     listed = images(layers=[Conv2d(4)], goodness="readout", max_iter=1).fit(X, Y)
     array = clone(listed).set_params(image_shape=np.array(listed.image_shape)).fit(X, Y)

@@ -5,9 +5,9 @@ import pytest
 import torch
 from sklearn.base import clone
 
-from sklearn_ff import FFClassifier
+from sklearn_ff import FFClassifier, FFTransformer
 from sklearn_ff.activities import activations, normalizations
-from sklearn_ff.data_negatives import Noise, Shuffle
+from sklearn_ff.data_negatives import HybridMask, Noise, Shuffle
 from sklearn_ff.goodness import Goodness, MeanSquare, TopK, goodness
 from sklearn_ff.negatives import Hard, Permuted, Uniform, negatives
 from sklearn_ff.objectives import Logistic, Margin, Softmax, Swish, SymBa, objectives
@@ -207,3 +207,31 @@ def test_a_callable_that_overwrites_its_argument_is_refused(parameter, function)
 def test_a_number_beyond_its_bound_is_refused(part):
     with pytest.raises(ValueError, match="a finite number above 0 and at most 1"):
         part.check()
+
+
+def test_a_refusal_names_the_parameter_that_was_given_and_its_default():
+    with pytest.raises(ValueError, match="input_normalization='l2' is not known; input_norm"):
+        FFClassifier(input_normalization="l2").fit(np.eye(4), [0, 1, 0, 1])
+    with pytest.raises(ValueError, match=r"negatives must be one of \['auto', 'all'"):
+        FFClassifier(negatives="soft").fit(np.eye(4), [0, 1, 0, 1])
+
+
+class OwnMask(HybridMask):
+    def __init__(self, image_shape=None, n_blurs=6, other=1):
+        super().__init__(image_shape, n_blurs)
+        self.other = other
+
+
+@pytest.mark.parametrize("own, given", [((1, 2, 2), None), (None, (1, 2, 2))])
+def test_a_part_that_is_told_the_shape_keeps_its_class_and_parameters(own, given):
+    part = OwnMask(own, other=3)
+    told = FFTransformer(4, negatives=part, image_shape=given, max_iter=1).fit(np.eye(4)).negatives_
+    assert type(told) is OwnMask and told.other == 3 and told.image_shape == (1, 2, 2)
+
+
+def test_a_callable_goodness_predicts_in_inference_mode():
+    clf = FFClassifier(8, goodness=lambda h: h.square().mean(-1), max_iter=1, random_state=0)
+    clf.fit(np.eye(4), [0, 1, 0, 1])
+    expected = clf.predict(np.eye(4))
+    with torch.inference_mode():
+        np.testing.assert_array_equal(clf.predict(np.eye(4)), expected)

@@ -108,8 +108,10 @@ def test_rmwkwok_forms():
 
 
 def test_rmwkwoks_convolutions_say_what_they_cannot_do():
-    with pytest.raises(ValueError, match=r"\(1, 8, 10\) is not square"):
-        rmwkwok_conv(image_shape=(1, 8, 10))
+    for shape in ((1, 8, 10), (8, 8), 64):
+        with pytest.raises(ValueError, match=r"of a square image.* layers of your own"):
+            rmwkwok_conv(image_shape=shape)
+    assert rmwkwok_conv(image_shape=(1, 8, 10), layers=[20]).layers == [20]
     with pytest.raises(TypeError, match="n_units"):
         rmwkwok_conv(n_units=500)
 

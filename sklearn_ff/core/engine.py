@@ -151,10 +151,10 @@ class FFNet(NeuralNet):
         self.n_updates_ = 0
         self.interrupted_ = self.stopped_ = False
         self.lowest_loss_ = np.inf
-        self.watched_ = any(watches_gradients(callback) for _, callback in self.callbacks_)
         with deferred_interrupt() as self.interrupt_:
             try:
                 self.notify("on_train_begin", X=rows, y=None)
+                self.watched_ = any(watches_gradients(c) for _, c in self.callbacks_)
                 for number, stage in enumerate(self.stages):
                     self._train_stage(number, stage, rows)
             except StopTraining:
@@ -386,7 +386,8 @@ def not_frozen(stage, head):
 
 def watches_gradients(callback):
     """Whether a callback wants `on_grad_computed`, whose list of weights costs 2 % of a step."""
-    return type(callback).on_grad_computed is not Callback.on_grad_computed
+    method = callback.on_grad_computed
+    return getattr(method, "__func__", method) is not Callback.on_grad_computed
 
 
 def learners(network):

@@ -60,8 +60,9 @@ def taught_layers(schedule, layers, n_layers, head):
         return ()
     if isinstance(layers, str) and layers == "all":
         return tuple(range(n_layers))
+    layers = layers.tolist() if isinstance(layers, np.ndarray) else layers
     given = [layers] if isinstance(layers, Integral) else layers
-    whole = isinstance(given, (list, tuple, range, np.ndarray)) and len(given) > 0
+    whole = isinstance(given, (list, tuple, range)) and len(given) > 0
     whole = whole and all(isinstance(i, Integral) and not isinstance(i, bool) for i in given)
     if not whole or not all(-n_layers <= i < n_layers for i in given):
         raise ValueError(

@@ -8,7 +8,7 @@ from sklearn.datasets import load_iris
 from sklearn_ff import FFClassifier
 from sklearn_ff.activities import activations, faded_relu, overwriting_relu
 from sklearn_ff.core import head
-from sklearn_ff.goodness import goodness
+from sklearn_ff.goodness import MeanSquare, goodness
 from sklearn_ff.layers import Affine, Conv2d
 
 X, y = load_iris(return_X_y=True)
@@ -90,3 +90,15 @@ def test_a_view_is_not_overwritten():
 def test_pre_activations_of_dense_layers_are_no_views():
     z = torch.rand(3, 2, 4)
     assert not Affine(4, 5, 4)(z, torch.zeros(5))._is_view()
+
+
+class WithMean(MeanSquare):
+    def score(self, h):
+        return super().score(h) + h.mean(-1)
+
+
+def test_a_subclass_does_not_inherit_the_promise_that_its_gradient_fades():
+    own = fitted(activation="relu", goodness=WithMean())
+    kept = fitted(activation=torch.nn.functional.relu, goodness=WithMean())
+    for key, value in weights(kept).items():
+        np.testing.assert_allclose(weights(own)[key], value, rtol=1e-9, atol=1e-12, err_msg=key)
