@@ -207,12 +207,16 @@ class Family:
     def _one(self, value, name, automatic=False):
         if isinstance(value, str) and value in self.registry:
             return self.registry[value]()
-        if isinstance(value, self.base) and type(value) is not self.base:
+        if isinstance(value, self.base) and not self._is_base(value):
             return value
-        usable = callable(value) and not inspect.isclass(value) and type(value) is not self.base
+        usable = callable(value) and not inspect.isclass(value) and not self._is_base(value)
         if self.wrap is not None and usable:
             return self.wrap(value)
         raise ValueError(self._refusal(value, name, ["auto"] * automatic + self.names))
+
+    def _is_base(self, value):
+        """Whether this is a contract without an implementation."""
+        return type(value) is self.base and self.wrap is not self.base
 
     def _entries(self, values, name):
         try:
@@ -226,7 +230,7 @@ class Family:
                 f"{name}={value.__name__} is a class; pass an instance of it: "
                 f"{name}={value.__name__}(...)."
             )
-        if type(value) is self.base:
+        if self._is_base(value):
             return f"{name}={value!r} is only the base of such parts; pass one of {names}."
         article = "an" if self.base.__name__[0] in "AEIOU" else "a"
         allowed = f"one of {names} or {article} {self.base.__name__} object"

@@ -10,6 +10,7 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import GridSearchCV
 
 from sklearn_ff import FFClassifier, FFTransformer
+from sklearn_ff.augmentations import Augmentation
 from sklearn_ff.core import engine
 from sklearn_ff.goodness import ClassGroups, Patches, Readout
 from sklearn_ff.layers import (
@@ -259,6 +260,7 @@ def test_the_shape_of_images_may_be_an_array():
     "params, message",
     [
         ({"layers": [LayerKind()]}, "LayerKind() is only the base of such parts"),
+        ({"layers": [20], "augmentation": Augmentation()}, "only the base of such parts"),
         ({"layers": [Conv2d(4)], "overlay": Channel(learned="no")}, "True or False"),
         ({"layers": [Conv2d(4)], "image_shape": None}, "set image_shape"),
         ({"layers": [20, Conv2d(4)]}, "put dense layers last"),
