@@ -85,14 +85,14 @@ class Learner(InputRows):
         """A plan, and a network to train: new, or with the weights of the last fit."""
         plan = self._resolve(X.shape[0], X.shape[1], self._n_classes(), old and old._plan)
         plan.batch_size = self._batch_size(X.shape[0])
+        plan.taught = 0 if old is None else old.net_.module_.depth  # layers that exist already
         n_batches = n_parts(X.shape[0], plan.batch_size) * len(PASSES[self.phases])
         plan.max_iter = 1 if resume else self._epochs(n_batches)
         careful = resume or self.learning_rate == "constant"
         careful = careful or any(kind.reads_images for kind in plan.kinds)
-        updates = None if careful else self._longest_stage(plan.max_iter) * n_batches
+        updates = None if careful else self._longest_stage(plan) * n_batches
         plan.learning_rate_init = self._rate(updates)
         plan.groups = self._parameter_groups(plan)
-        plan.taught = 0 if old is None else old.net_.module_.depth  # layers that exist already
         if plan.negatives.of_rows and plan.negatives.needs_company and plan.batch_size < 2:
             raise ValueError(
                 f"negatives={self.negatives!r} let a row compete with another one, but a batch "
@@ -171,13 +171,10 @@ class Learner(InputRows):
             return max(10, -(-self._updates(n_batches) // n_batches))
         return int(self.max_iter)
 
-    def _longest_stage(self, epochs):
+    def _longest_stage(self, plan):
         """Epochs of the longest stage of layers, in which the rate falls once."""
-        if not self._listed():
-            return epochs
-        pairs = pairs_of(self.schedule)
-        of_layers = [n for layers, n in pairs if not (isinstance(layers, str) and layers == "head")]
-        return max(of_layers or [n for _, n in pairs])
+        stages = self._stages(plan, plan.max_iter)
+        return max((stage.epochs for stage in stages if stage.layers), default=plan.max_iter)
 
     def _updates(self, n_batches):
         return UPDATES if n_batches > 1 else FEW_UPDATES

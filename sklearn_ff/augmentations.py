@@ -74,9 +74,7 @@ class Shifts(Augmentation):
         reach = self.max_pixels
         padded = F.pad(images, (reach,) * 4, value=float(self.fill))
         top, left = (draws.uniform(2, n) * (2 * reach + 1)).long().clamp_(max=2 * reach)
-        windows = padded.unfold(2, height, 1).unfold(
-            3, width, 1
-        )  # a view: all shifts of all images
+        windows = padded.unfold(2, height, 1).unfold(3, width, 1)  # a view, of all shifts
         return windows[torch.arange(n, device=top.device), :, top, left]
 
 

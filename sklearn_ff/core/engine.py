@@ -24,8 +24,8 @@ LIVE_TENSORS = 5
 PASSES = {"together": (None,), "by_epoch": ("right", "wrong")}
 # What a net refers to only while it learns.
 PASSING = (
-    *("interrupt_", "stage_", "stage_number_", "stage_epochs_", "learning_", "side_"),
-    "watched_",
+    *("interrupt_", "stage_", "stage_number_", "stage_epochs_"),
+    *("learning_", "side_", "watched_"),
 )
 
 
