@@ -82,7 +82,7 @@ class Network(nn.Module):
     def activities(self, seen, labels, draws=None):
         """Each layer with its a and h; detached, so that no gradient reaches the layer below."""
         labels, below, h = labels if self.encoder.shows_labels else None, None, None
-        for layer in self.layers[: self.depth]:
+        for layer in list(self.layers)[: self.depth]:
             z, a, h = below and below.normalization(h.detach()), None, None
             with layer.gradients():
                 a = layer(z, labels) if below else seen(labels)
