@@ -24,13 +24,15 @@ def parser():
     add("--max-iter", type=int, default=100, help="epochs (default: %(default)s)")
     kinds = ["pair_sum", "hybrid_mask", "shuffle", "noise"]
     add("--negatives", choices=kinds, default=kinds[0], help="what rows are told from")
+    add("--goodness", choices=["mean_square", "neg_mean_square"], default="mean_square")
     return parser
 
 
 def main():
     args = parser().parse_args()
     train, seen, strange = images()
-    options = dict(negatives=args.negatives, max_iter=args.max_iter, random_state=0)
+    learned = dict(goodness=args.goodness, negatives=args.negatives)
+    options = dict(**learned, max_iter=args.max_iter, random_state=0)
     ours = FFTransformer((256, 256), **options)
     forest = IsolationForest(n_estimators=200, random_state=0).fit(train)
     scores = {

@@ -34,8 +34,8 @@ class FFClassifier(ClassifierMixin, Learner):
         up to 256 rows and "hard" for more. The last four are corrupted rows, see
         :mod:`sklearn_ff.data_negatives`: layers then see no labels, and ``prediction="head"``
         is needed.
-    goodness : {"mean_square", "sum_square", "mean_activation", "top_k", "readout", \
-            "class_groups", "prototypes"}, Goodness or callable, default="mean_square"
+    goodness : {"mean_square", "neg_mean_square", "sum_square", "mean_activation", "top_k", \
+            "readout", "class_groups", "prototypes"}, Goodness or callable, default="mean_square"
         What a layer scores; see :mod:`sklearn_ff.goodness`.
         One for all layers, or a list with one per layer.
     objective : {"swish", "symba", "logistic", "margin", "softmax"}, Objective or callable, \

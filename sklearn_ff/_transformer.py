@@ -33,8 +33,8 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learner):
     negatives : {"auto", "pair_sum", "hybrid_mask", "shuffle", "noise"}, Negatives or callable, \
             default="auto"
         What a row is told from; see :mod:`sklearn_ff.data_negatives`. "auto" is "pair_sum", which
-        needs no knowledge of the data; with `supervised=True` it is wrong labels, as FFClassifier
-        has them.
+        needs no knowledge of the data, or "noise" where the goodness is "neg_mean_square"; with
+        `supervised=True` it is wrong labels, as FFClassifier has them.
     supervised : bool, default=False
         Whether to learn from labels, as FFClassifier does, and transform under the neutral label.
         Otherwise y is ignored, unless `negatives` are held-out classes.
@@ -46,7 +46,8 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learner):
     objective : str, Objective or callable, default="auto"
         How scores become a loss; see :mod:`sklearn_ff.objectives`. "auto" is "swish" with labels,
         and without them "logistic" with a threshold of 4 for right rows and of 6 for wrong ones, as
-        Chen et al. (2025) have them for images of digits. Or a list with one per layer.
+        Chen et al. (2025) have them for images of digits, or "symba" where the goodness is
+        "neg_mean_square", which reaches no such threshold. Or a list with one per layer.
     input_normalization : str or Normalization, default="auto"
         What is done to a row before the first layer sees it; "auto" is "none" with labels, and
         without them "rms", so that layers cannot tell rows by their length.
@@ -336,10 +337,14 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learner):
 
     def _automatic(self, name, n_rows):
         if name == "objective":
-            return "swish" if self.supervised else Logistic(4.0, 1.0, 6.0)
+            if self.supervised:
+                return "swish"
+            return "symba" if self._quiet() else Logistic(4.0, 1.0, 6.0)
         if name == "input_normalization":
             return "none" if self.supervised else "rms"
-        return super()._automatic(name, n_rows) if self.supervised else "pair_sum"
+        if self.supervised:
+            return super()._automatic(name, n_rows)
+        return "noise" if self._quiet() else "pair_sum"
 
     def _updates(self, n_batches):
         return super()._updates(n_batches) if self.supervised else UPDATES
@@ -380,6 +385,9 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learner):
         plan = super()._resolve(n_rows, n_features, n_classes, old)
         plan.output = self.output
         return plan
+
+    def _quiet(self):
+        return FAMILIES["goodness"].get(self.goodness).quiet
 
     def _one_pass(self):
         return FAMILIES["goodness"].get(self.goodness).scores_classes

@@ -35,6 +35,7 @@ __all__ = [
     "Goodness",
     "MeanActivation",
     "MeanSquare",
+    "NegMeanSquare",
     "Prototypes",
     "Readout",
     "SumSquare",
@@ -48,6 +49,7 @@ class Goodness(Part):
 
     scores_classes = False
     fades = False  # whether ∂g/∂h_j is zero wherever h_j is
+    quiet = False  # whether it is what leaves a layer quiet that scores high
     sharpness = 10.0  # of the objective: log-odds per unit of g, as held-out rows of MNIST ask for
 
     def build(self, n_units, n_classes):
@@ -95,6 +97,10 @@ class GoodnessPerLayer(PerLayer):
     def scores_classes(self):
         return any(part.scores_classes for part in self.parts)
 
+    @property
+    def quiet(self):
+        return any(part.quiet for part in self.parts)
+
     def check(self):
         super().check()
         if self.scores_classes and not all(part.scores_classes for part in self.parts):
@@ -116,6 +122,20 @@ class MeanSquare(Goodness):
 
     def score(self, h):
         return SquaredLength.apply(h, 1 / h.shape[-1])
+
+
+@goodness.register("neg_mean_square")
+class NegMeanSquare(Goodness):
+    """g = −mean_j h_j²: right candidates leave the layer quiet (as Hinton, 2022, considers).
+
+    Whatever was never learned from tends to stir some unit, so that it suits familiarity: a large
+    activity for strange rows need not be learned, as it must be with a goodness that grows.
+    """
+
+    fades = quiet = True
+
+    def score(self, h):
+        return SquaredLength.apply(h, -1 / h.shape[-1])
 
 
 @goodness.register("sum_square")

@@ -11,6 +11,7 @@ from sklearn_ff.objectives import objectives
 K = 3
 REFERENCES = {
     "mean_square": lambda h: (h**2).sum(-1) / h.shape[-1],
+    "neg_mean_square": lambda h: -(h**2).sum(-1) / h.shape[-1],
     "sum_square": lambda h: np.einsum("...j,...j->...", h, h),
     "mean_activation": lambda h: h.sum(-1) / h.shape[-1],
     "top_k": lambda h: np.sort(h**2, axis=-1)[..., -20:].mean(-1),

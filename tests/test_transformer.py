@@ -25,6 +25,7 @@ from sklearn_ff.data_negatives import (
 )
 from sklearn_ff.goodness import ClassGroups
 from sklearn_ff.negatives import negatives
+from sklearn_ff.objectives import SymBa
 from sklearn_ff.parts import Draws
 
 IRIS = load_iris(return_X_y=True)
@@ -171,6 +172,19 @@ def test_familiar_rows_score_higher():
     scores = np.r_[fitted.score_samples(X[300:]), fitted.score_samples(odd)]
     assert scores.shape == (600,)
     assert roc_auc_score(np.repeat([1, 0], 300), scores) > 0.7
+
+
+@pytest.mark.parametrize("negatives", ["auto", "shuffle", "hybrid_mask"])
+def test_a_quiet_goodness_tells_what_no_negative_has_shown(negatives):
+    X = load_digits().data
+    strange = 16 - X  # dark on bright
+    quiet = FFTransformer(64, goodness="neg_mean_square", negatives=negatives, random_state=0)
+    quiet.fit(X[:1000])
+    assert isinstance(quiet.objective_, SymBa)
+    assert negatives != "auto" or isinstance(quiet.negatives_, Noise)
+    scores = np.r_[quiet.score_samples(X[1000:]), quiet.score_samples(strange[1000:])]
+    assert scores.max() <= 0
+    assert roc_auc_score(np.repeat([1, 0], len(scores) // 2), scores) > 0.95
 
 
 def test_sparse_rows_and_dense_rows_agree():

@@ -5,8 +5,8 @@
 "pixels" are the rows themselves, "pca" their first principal components, "rbm" the hidden units of
 a BernoulliRBM, "untaught" a network of the same size as drawn; every other name is what
 FFTransformer learns with negatives of that name. Held-out training rows are scored, for choosing;
-`--test` learns from all training rows and scores the test rows. Familiarity (ROC AUC of MNIST
-against Fashion-MNIST, neither of them seen) is reported for the features that have one.
+`--test` learns from all training rows and scores the test rows. The ROC AUC by which features that
+have a familiarity tell MNIST from Fashion-MNIST stands beside them; `familiarity.py` is about it.
 """
 
 import argparse
@@ -14,9 +14,9 @@ import os
 import time
 
 import numpy as np
-from results import emit
+import torch
+from results import emit, machine
 from sklearn.decomposition import PCA
-from sklearn.ensemble import IsolationForest
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.neural_network import BernoulliRBM
@@ -24,23 +24,26 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler
 
 from sklearn_ff import FFTransformer
-from sklearn_ff.data_negatives import HybridMask
+from sklearn_ff.augmentations import Shifts
+from sklearn_ff.data_negatives import HeldOutClasses, HybridMask
 from sklearn_ff.datasets import load_images
 
 HELD_OUT = 10_000
+NEGATIVES = {
+    "hybrid_mask": HybridMask((1, 28, 28)),
+    "held_out_classes": HeldOutClasses([5, 6, 7, 8, 9]),  # the only ones that read the labels
+}
 
 
 def main():
     args = arguments()
+    torch.set_num_threads(args.threads or torch.get_num_threads())
     X, y, X_scored, y_scored = split(*load_images("mnist", args.folder), args)
     X, X_scored = X.astype(np.float32), X_scored.astype(np.float32)
     strange = odd_rows(args)
     for seed in args.seeds:
         for name in args.features:
             emit(run(args, name, seed, X, y, X_scored, y_scored, strange), args.output)
-    if args.baselines:
-        emit(familiarity_of_others(args, X, X_scored, strange), args.output)
-        emit(harder_familiarity(args, X, y, X_scored, y_scored), args.output)
 
 
 def arguments():
@@ -50,12 +53,11 @@ def arguments():
     parser.add_argument("--units", type=int, nargs="+", default=[2000, 2000])
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--rows", type=int, default=60_000, help="rows to learn from, at most")
+    parser.add_argument("--shifts", type=int, default=0, help="of training images, pixels at most")
+    parser.add_argument("--threads", type=int, help="of torch; all cores by default")
     parser.add_argument("--c", type=float, default=0.02, help="of LogisticRegression")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--test", action="store_true", help="score the test rows")
-    parser.add_argument(
-        "--baselines", action="store_true", help="familiarity by other means, and of digits unseen"
-    )
     parser.add_argument("--output", help="file to append the results to")
     return parser.parse_args()
 
@@ -77,7 +79,7 @@ def odd_rows(args):
 def run(args, name, seed, X, y, X_scored, y_scored, strange):
     start = time.perf_counter()
     features = transformer(args, name, seed)
-    Z, Z_scored = both(features, X, X_scored)
+    Z, Z_scored = both(features, X, y, X_scored)
     learned = time.perf_counter()
     model = LogisticRegression(C=args.c, max_iter=200, tol=1e-3).fit(Z, y)
     result = {
@@ -105,45 +107,28 @@ def transformer(args, name, seed):
     params = {"hidden_layer_sizes": args.units, "max_iter": args.epochs, "random_state": seed}
     if name == "untaught":
         return FFTransformer(**params | {"max_iter": 1, "learning_rate_init": 1e-12})
-    negatives = HybridMask((1, 28, 28)) if name == "hybrid_mask" else name
-    return FFTransformer(**params, negatives=negatives)
+    if args.shifts:
+        params |= {"augmentation": Shifts(args.shifts), "image_shape": (1, 28, 28)}
+    return FFTransformer(**params, negatives=NEGATIVES.get(name, name))
 
 
-def both(features, X, X_scored):
-    return features.fit(X).transform(X), features.transform(X_scored)
+def both(features, X, y, X_scored):
+    return features.fit(X, y).transform(X), features.transform(X_scored)
 
 
 def describe(args):
     rows = "test" if args.test else "held_out"
     what = {"benchmark": "features", "rows": rows, "epochs": args.epochs, "units": args.units}
-    return what | {"C": args.c, "learned_from": args.rows}
+    if args.shifts:
+        what["shifts"] = args.shifts
+    what |= {"C": args.c, "learned_from": args.rows, "threads": torch.get_num_threads()}
+    return what | machine()
 
 
 def auc(familiar, strange):
     """ROC AUC of telling rows like those seen from others."""
     kind = np.repeat([1, 0], [len(familiar), len(strange)])
     return float(roc_auc_score(kind, np.r_[familiar, strange]))
-
-
-def familiarity_of_others(args, X, X_scored, strange):
-    """The same AUC by an IsolationForest, by minus the rows' norm and by minus their mean."""
-    forest = IsolationForest(random_state=0).fit(X)
-    scores = {
-        "isolation_forest": forest.score_samples,
-        "minus_norm": lambda rows: -np.linalg.norm(rows, axis=1),
-        "minus_mean": lambda rows: -rows.mean(1),
-    }
-    return describe(args) | {name: auc(f(X_scored), f(strange)) for name, f in scores.items()}
-
-
-def harder_familiarity(args, X, y, X_scored, y_scored):
-    """The AUC of digits 0 to 4, whose like are learned from, against digits 5 to 9."""
-    seen, familiar = X[y < 5], y_scored < 5
-    forest = IsolationForest(random_state=0).fit(seen)
-    ours = transformer(args, "pair_sum", args.seeds[0]).fit(seen)
-    scores = {"pair_sum": ours.score_samples, "isolation_forest": forest.score_samples}
-    aucs = {n: auc(f(X_scored[familiar]), f(X_scored[~familiar])) for n, f in scores.items()}
-    return describe(args) | {"seen": "0 to 4", "unseen": "5 to 9"} | aucs
 
 
 if __name__ == "__main__":

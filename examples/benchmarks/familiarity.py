@@ -1,0 +1,115 @@
+"""Familiarity: how well `score_samples` tells digits like those learned from, from other images.
+
+    python examples/benchmarks/familiarity.py --folder FOLDER --seeds 0 1 2
+
+Two tasks, by area under the ROC curve: MNIST is learned from without labels, and new digits are to
+look more familiar than images of Fashion-MNIST; the digits 0 to 4 are learned from, and new ones
+are to look more familiar than 5 to 9. Every network has two layers, is silent on what is familiar
+(`goodness="neg_mean_square"`) and differs from the others in its negatives; "untaught" is one as
+drawn, "growing" learns with the default goodness instead. Beside them IsolationForest, what 50
+principal components leave of a row, its norm and its mean. Held-out training rows are scored, for
+choosing; `--test` learns from all training rows and scores the test rows.
+"""
+
+import argparse
+import os
+import time
+
+import numpy as np
+import torch
+from results import emit, machine
+from sklearn.decomposition import PCA
+from sklearn.ensemble import IsolationForest
+from sklearn.metrics import roc_auc_score
+
+from sklearn_ff import FFTransformer
+from sklearn_ff.data_negatives import HybridMask
+from sklearn_ff.datasets import load_images
+
+HELD_OUT = 10_000
+NETWORKS = {
+    "noise": {"negatives": "noise"},
+    "hybrid_mask": {"negatives": HybridMask((1, 28, 28))},
+    "shuffle": {"negatives": "shuffle"},
+    "pair_sum": {"negatives": "pair_sum"},
+    "growing": {"negatives": "noise", "goodness": "mean_square"},
+    "untaught": {"negatives": "noise", "max_iter": 1, "learning_rate_init": 1e-12},
+}
+
+
+def main():
+    args = arguments()
+    torch.set_num_threads(args.threads or torch.get_num_threads())
+    for task, (rows, familiar, strange) in tasks(args).items():
+        for name in args.others:
+            found = measured(OTHERS[name](rows), familiar, strange)
+            emit({**describe(args, task), "by": name, **found}, args.output)
+        for name in args.networks:
+            for seed in args.seeds:
+                found = measured(network(args, name, seed, rows), familiar, strange)
+                emit({**describe(args, task), "by": name, "seed": seed, **found}, args.output)
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--folder", default=os.environ.get("SKLEARN_FF_DATA"))
+    parser.add_argument("--networks", nargs="*", choices=list(NETWORKS), default=list(NETWORKS))
+    parser.add_argument("--others", nargs="*", choices=list(OTHERS), default=list(OTHERS))
+    parser.add_argument("--units", type=int, nargs="+", default=[500, 500])
+    parser.add_argument("--epochs", type=int, default=5)
+    parser.add_argument("--rows", type=int, default=60_000, help="rows to learn from, at most")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--threads", type=int, help="of torch; all cores by default")
+    parser.add_argument("--test", action="store_true", help="score the test rows")
+    parser.add_argument("--output", help="file to append the results to")
+    return parser.parse_args()
+
+
+def tasks(args):
+    """Rows to learn from, rows like them, and strange ones, of either task."""
+    X, y, X_new, y_new = load_images("mnist", args.folder)
+    clothes, _, clothes_test, _ = load_images("fashion_mnist", args.folder)
+    strange = clothes_test if args.test else clothes[:HELD_OUT]
+    if not args.test:  # the test rows are not touched
+        order = np.random.default_rng(0).permutation(len(y))
+        learn, new = order[:-HELD_OUT], order[-HELD_OUT:]
+        X, y, X_new, y_new = X[learn], y[learn], X[new], y[new]
+    X, X_new, strange = (rows.astype(np.float32) for rows in (X, X_new, strange))
+    low = X[y < 5][: args.rows], X_new[y_new < 5], X_new[y_new >= 5]
+    return {"fashion": (X[: args.rows], X_new, strange), "digits_5_to_9": low}
+
+
+def network(args, name, seed, rows):
+    params = {"goodness": "neg_mean_square", "max_iter": args.epochs, **NETWORKS[name]}
+    return FFTransformer(args.units, random_state=seed, **params).fit(rows).score_samples
+
+
+def residual(rows):
+    """Minus the squared distance of a row from the plane of 50 principal components."""
+    pca = PCA(50, random_state=0).fit(rows)
+    return lambda X: -((X - pca.inverse_transform(pca.transform(X))) ** 2).sum(1)
+
+
+OTHERS = {
+    "isolation_forest": lambda rows: IsolationForest(random_state=0).fit(rows).score_samples,
+    "components": residual,
+    "minus_norm": lambda rows: lambda X: -np.linalg.norm(X, axis=1),
+    "minus_mean": lambda rows: lambda X: -X.mean(1),
+}
+
+
+def measured(score, familiar, strange):
+    start = time.perf_counter()
+    kind = np.repeat([1, 0], [len(familiar), len(strange)])
+    area = roc_auc_score(kind, np.r_[score(familiar), score(strange)])
+    return {"auc": float(area), "seconds_scoring": time.perf_counter() - start}
+
+
+def describe(args, task):
+    rows = "test" if args.test else "held_out"
+    what = {"benchmark": "familiarity", "task": task, "rows": rows, "epochs": args.epochs}
+    return what | {"units": args.units, "learned_from": args.rows, **machine()}
+
+
+if __name__ == "__main__":
+    main()
