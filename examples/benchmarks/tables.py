@@ -5,13 +5,15 @@
 
 Four outer stratified folds (seed 0). `--inner`, the default, never touches an outer test fold: each
 outer training fold is split once, 75 to 25, and the quarter is scored, on the four tables meant for
-development. `--test` scores the outer folds of all eight tables. FOLDER holds tabular.npz with
-arrays NAME_X and NAME_y; without it the tables come from OpenML. Estimators are seeded with 0.
+development. `--test` scores the outer folds of all eight tables. `--goodness` adds FFClassifier
+behind a scaler with other kinds of goodness. FOLDER holds tabular.npz with arrays NAME_X and
+NAME_y; without it the tables come from OpenML. Estimators are seeded with 0.
 """
 
 import argparse
 import os
 import warnings
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -46,6 +48,8 @@ MODELS = {
 
 def main():
     args = arguments()
+    for name in args.goodness:
+        MODELS[f"ff_{name}"] = partial(with_goodness, name)
     names = args.tables or (list(OPENML) if args.test else DEVELOPMENT)
     rows = "outer" if args.test else "inner"
     results = []
@@ -55,10 +59,15 @@ def main():
     emit(summary(results, rows), args.output)
 
 
+def with_goodness(name):
+    return [StandardScaler(), FFClassifier(goodness=name, random_state=0)]
+
+
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--tables", nargs="+", choices=list(OPENML))
     parser.add_argument("--folder", default=os.environ.get("SKLEARN_FF_DATA"))
+    parser.add_argument("--goodness", nargs="+", default=[], help="names, beside the default")
     parser.add_argument("--output", help="file to append the results to")
     rows = parser.add_mutually_exclusive_group()
     rows.add_argument("--inner", action="store_true", help="score inner splits (default)")

@@ -43,8 +43,8 @@ GOALS = {
             "goodness": "readout",
             "objective": Softmax(1.0),
             "prediction_layers": [1, 2],
-            "batch_size": 96,
-            "learning_rate_init": 7e-3,
+            "batch_size": 128,
+            "learning_rate_init": 8e-3,
         },
     ),
 }
