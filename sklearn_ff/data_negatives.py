@@ -32,7 +32,7 @@ LOUDEST = 1e6  # noise, in units of the columns: beyond it, squares leave single
 class DataNegatives(Negatives):
     """Base of data negatives; see the module's docstring for the contract."""
 
-    of_rows = True
+    abstract = of_rows = True
     labelled = False  # whether candidates carry a label too, in a classifier
     needs_company = False  # whether wrong rows are made of the other rows of a batch
 
@@ -189,6 +189,7 @@ class Pool(DataNegatives):
     The pool is (rows, cumulative): its rows, and the sums of their weights up to each, the last 1.
     """
 
+    abstract = True
     varied = False
 
     def wrong_rows(self, x, draws, pool=None):

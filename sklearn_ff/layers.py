@@ -56,7 +56,7 @@ class Dense(LayerKind):
 class ImageLayer(LayerKind):
     """What layers that see images in patches share: geometry, normalisation and pooling."""
 
-    reads_images = True
+    abstract = reads_images = True
 
     @property
     def needs_company(self):

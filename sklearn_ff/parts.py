@@ -216,7 +216,8 @@ class Family:
 
     def _is_base(self, value):
         """Whether this is a contract without an implementation."""
-        return type(value) is self.base and self.wrap is not self.base
+        contract = type(value) is self.base and self.wrap is not self.base
+        return contract or "abstract" in vars(type(value))
 
     def _entries(self, values, name):
         try:

@@ -17,6 +17,7 @@ from sklearn_ff.layers import (
     Affine,
     Conv2d,
     Dense,
+    ImageLayer,
     LayerKind,
     LocallyConnected2d,
     RightBatchNorm,
@@ -260,6 +261,7 @@ def test_the_shape_of_images_may_be_an_array():
     "params, message",
     [
         ({"layers": [LayerKind()]}, "LayerKind() is only the base of such parts"),
+        ({"layers": [ImageLayer()]}, "ImageLayer() is only the base of such parts"),
         ({"layers": [20], "augmentation": Augmentation()}, "only the base of such parts"),
         ({"layers": [Conv2d(4)], "overlay": Channel(learned="no")}, "True or False"),
         ({"layers": [Conv2d(4)], "image_shape": None}, "set image_shape"),

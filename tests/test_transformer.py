@@ -17,10 +17,12 @@ from sklearn.pipeline import FeatureUnion, make_pipeline, make_union
 from sklearn_ff import FFClassifier, FFTransformer
 from sklearn_ff.data_negatives import (
     Corruption,
+    DataNegatives,
     HeldOutClasses,
     HybridMask,
     Noise,
     OwnRows,
+    Pool,
     Shuffle,
 )
 from sklearn_ff.goodness import ClassGroups
@@ -259,6 +261,8 @@ REFUSED = {
     "infinite": (FFTransformer(learning_rate_init=[np.inf]), "learning_rate_init"),
     "ragged": (FFTransformer(hidden_layer_sizes=[[3], [4, 5]]), "hidden_layer_sizes"),
     "ragged layers": (FFTransformer(output_layers=[[0], [0, 1]]), "output_layers"),
+    "a base": (FFTransformer(negatives=DataNegatives()), "only the base of such parts"),
+    "a pool": (FFTransformer(negatives=Pool()), "only the base of such parts"),
     "no labels": (FFTransformer(negatives="hard"), "supervised=True"),
     "no rows": (FFTransformer(negatives="pair_sum", supervised=True), "supervised=False"),
     "no classes": (FFTransformer(goodness="readout"), "supervised=True"),
