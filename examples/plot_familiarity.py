@@ -22,7 +22,7 @@ def parser():
     parser = argparse.ArgumentParser(description="How familiar do digits, seen and unseen, look?")
     add = parser.add_argument
     add("--max-iter", type=int, default=100, help="epochs (default: %(default)s)")
-    kinds = ["pair_sum", "hybrid_mask", "shuffle", "noise"]
+    kinds = ["auto", "pair_sum", "hybrid_mask", "shuffle", "noise"]
     add("--negatives", choices=kinds, default=kinds[0], help="what rows are told from")
     add("--goodness", choices=["mean_square", "neg_mean_square"], default="mean_square")
     return parser

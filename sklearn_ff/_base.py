@@ -9,7 +9,14 @@ from sklearn.base import clone
 from sklearn.utils import check_random_state
 
 from ._machine import check_memory, multiplies_bfloat16, pick_device, torch_has
-from ._per_layer import PerLayerParams, check_lengths, each, of_layer, optimizers_of
+from ._per_layer import (
+    PerLayerParams,
+    check_lengths,
+    check_thresholds,
+    each,
+    of_layer,
+    optimizers_of,
+)
 from ._plan import (
     check_overlay,
     checked_image_shape,
@@ -31,7 +38,7 @@ from .layers import checked_layers
 from .objectives import objectives
 from .optimizers import per_group
 from .overlays import Encoder, overlays
-from .parts import Draws
+from .parts import Draws, is_name
 from .scaling import Scaler, largest, scaler_for
 
 FAMILIES = {
@@ -97,7 +104,7 @@ class BaseFF(PerLayerParams):
         plan = SimpleNamespace(n_features=n_features, n_classes=n_classes)
         for name, family in FAMILIES.items():
             value = getattr(self, name)
-            if isinstance(value, str) and value == "auto" and name in self.AUTOMATIC:
+            if is_name(value, "auto") and name in self.AUTOMATIC:
                 value = self._automatic(name, n_rows) if old is None else clone(getattr(old, name))
             part = family.get(value, name, name in self.AUTOMATIC)
             part.check()
@@ -107,6 +114,7 @@ class BaseFF(PerLayerParams):
         plan.kinds = checked_layers(self.layers, checked_units(self.hidden_layer_sizes))
         self._read_shapes(plan)
         check_lengths(plan, len(plan.units))
+        check_thresholds(plan)
         plan.dropout, plan.peer_normalization = self.dropout, self.peer_normalization
         plan.prediction = self.prediction
         plan.layers = counted_layers(self.prediction_layers, len(plan.units), self.LAYERS)
@@ -127,6 +135,12 @@ class BaseFF(PerLayerParams):
         plan.shows_labels = labelled and not plan.goodness.scores_classes
         if plan.shows_labels:
             check_overlay(plan)
+        elif plan.goodness.scores_classes and not is_name(self.overlay, "append"):
+            raise ValueError(
+                f"goodness={self.goodness!r} scores all classes at once, so that no label is shown "
+                f"and overlay={self.overlay!r} would do nothing; leave overlay='append', which is "
+                f"the default, or use another goodness, such as 'mean_square'."
+            )
         return plan
 
     def _read_images(self, plan):
@@ -193,13 +207,22 @@ class BaseFF(PerLayerParams):
                 f"schedule='simultaneous'."
             )
 
-    AUTOMATIC = ("negatives",)
+    AUTOMATIC = ("negatives", "input_normalization")
     LAYERS = "prediction_layers"  # the parameter that names the layers that count
 
     def _automatic(self, name, n_rows):
         """What "auto" means for the part `name`."""
+        if name == "input_normalization":
+            return "rms" if self._rows_alone() else "none"
         one_pass = goodness.get(self.goodness).scores_classes
         return "all" if one_pass or n_rows <= ONE_BATCH else "hard"
+
+    def _rows_alone(self):
+        """Whether a row and a corrupted one are to be told apart, and not by their lengths."""
+        if is_name(self.negatives, "auto"):
+            return False
+        part = FAMILIES["negatives"].get(self.negatives)
+        return part.of_rows and not part.labelled
 
     def _double(self, n_rows):
         return self.precision == "float64" or (self.precision == "auto" and n_rows <= ONE_BATCH)

@@ -47,8 +47,9 @@ class FFClassifier(ClassifierMixin, Learner):
         mean over the rows of an epoch is `history_["metric"]`.
     normalization : {"rms", "unit", "layer_norm", "none"} or Normalization, default="rms"
         What is done to activities before the next layer sees them.
-    input_normalization : same as `normalization`, default="none"
-        What is done to a row after the label is in.
+    input_normalization : same as `normalization`, or "auto", default="auto"
+        What is done to a row after the label is in. "auto" is "none", and "rms" where layers tell
+        rows from corrupted ones, which they could do by length alone.
     scaling : {"auto", "standard", "shared", "global", "none"}, default="auto"
         How columns are scaled, by statistics of the training rows; see :mod:`sklearn_ff.scaling`.
     schedule : {"simultaneous", "greedy"} or list of (layers, epochs), default="simultaneous"
@@ -212,7 +213,7 @@ class FFClassifier(ClassifierMixin, Learner):
         objective="swish",
         metric=None,
         normalization="rms",
-        input_normalization="none",
+        input_normalization="auto",
         scaling="auto",
         schedule="simultaneous",
         phases="together",

@@ -35,6 +35,19 @@ def check_lengths(plan, n_layers):
             each(name, part.parts, n_layers)
 
 
+def check_thresholds(plan):
+    """Raise ValueError where a goodness that is never above zero is to reach a threshold there."""
+    for index, n_units in enumerate(plan.units):
+        layer = of_layer(plan, index)
+        asked = layer.objective.thresholds(SimpleNamespace(index=index, n_units=n_units))
+        if layer.goodness.quiet and any(threshold >= 0 for threshold in asked):
+            raise ValueError(
+                f"objective={layer.objective!r} asks for goodness above {max(asked)}, and "
+                f"{layer.goodness!r} is never above 0; give negative thresholds, such as "
+                f"Logistic(-0.5), or use objective='symba'."
+            )
+
+
 def check_phases(phases, plan, n_layers):
     """Raise ValueError where an objective cannot act on right and wrong candidates apart."""
     parts = [plan.objective.for_layer(index) for index in range(n_layers)]

@@ -314,9 +314,9 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learner):
         Returns
         -------
         familiarity : ndarray of shape (n_samples,)
-            Higher for rows like those learned from. With ``input_normalization="none"`` goodness
-            grows with the length of a row, too. With `supervised=True` that of the label that fits
-            best.
+            Higher for rows like those learned from. Rows are brought to one length first, so that
+            only their direction from the mean of the training rows counts, unless
+            ``input_normalization="none"``. With `supervised=True` that of the label that fits best.
         """
         X = self._checked(X)
         with torch_threads(self.n_threads):
@@ -370,7 +370,8 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learner):
         if part is not None and not (self.supervised or part.of_rows):
             raise ValueError(
                 f"{given} are wrong labels, but without supervised=True no labels are learned; set "
-                f"it, or use negatives of rows such as 'pair_sum'."
+                f"it, or use negatives of rows, such as 'pair_sum', Corruption(function) or "
+                f"OwnRows(rows)."
             )
         if part is not None and self.supervised and not part.labelled:
             raise ValueError(

@@ -10,7 +10,8 @@ The contract. `score(h)` takes activities h of shape (..., units):
 A goodness that learns is a description: `build(n_units, n_classes)` returns a torch module, whose
 parameters the layer then owns; if it has `reset(generator)`, that draws its first weights. A
 callable `(h) -> scores` serves as a goodness of the first kind. A class that says `fades = True`
-promises that ∂g/∂h_j is zero wherever h_j is, and has its activations computed more cheaply.
+promises that ∂g/∂h_j is zero wherever h_j is, and has its activations computed more cheaply; one
+that says `quiet = True`, that g is never above zero and highest where a layer is silent.
 """
 
 import math
@@ -103,6 +104,11 @@ class GoodnessPerLayer(PerLayer):
 
     def check(self):
         super().check()
+        if self.quiet and not all(part.quiet for part in self.parts):
+            raise ValueError(
+                f"goodness={self.parts!r} is high for quiet layers in some, and for active ones in "
+                f"others, and their sum would say little; use one kind in all layers."
+            )
         if self.scores_classes and not all(part.scores_classes for part in self.parts):
             raise ValueError(
                 f"goodness={self.parts!r} scores classes in some layers and a label shown in "

@@ -32,6 +32,10 @@ class Objective(Part):
         """s."""
         return layer.sharpness if self.sharpness == "auto" else self.sharpness
 
+    def thresholds(self, layer):
+        """Scores that candidates are to be above or below, if any."""
+        return ()
+
     def loss(self, scores, layer):
         raise NotImplementedError
 
@@ -97,16 +101,19 @@ class Logistic(Objective):
         if self.threshold_wrong is not None:
             _check_thresholds("threshold_wrong", self.threshold_wrong)
 
+    def thresholds(self, layer):
+        wrong = self.threshold if self.threshold_wrong is None else self.threshold_wrong
+        return _threshold(self.threshold, layer), _threshold(wrong, layer)
+
     def loss(self, scores, layer):
         return self.right(scores, layer) + self.wrong(scores, layer)
 
     def right(self, scores, layer):
-        threshold = _threshold(self.threshold, layer)
-        return softplus(self.factor(layer) * (threshold - scores[:, 0]))
+        return softplus(self.factor(layer) * (self.thresholds(layer)[0] - scores[:, 0]))
 
     def wrong(self, scores, layer):
-        wrong = self.threshold if self.threshold_wrong is None else self.threshold_wrong
-        return softplus(self.factor(layer) * (scores[:, 1:] - _threshold(wrong, layer))).mean(1)
+        threshold = self.thresholds(layer)[1]
+        return softplus(self.factor(layer) * (scores[:, 1:] - threshold)).mean(1)
 
 
 def _check_thresholds(name, value):

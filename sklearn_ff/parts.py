@@ -115,6 +115,11 @@ class Draws:
         return torch.randperm(n, generator=self.generator, device=self.device)
 
 
+def is_name(value, name):
+    """Whether `value` is this name; an array or a part is not asked whether it equals one."""
+    return isinstance(value, str) and value == name
+
+
 def checked_shape(result, shape, parameter, meaning):
     """What a user's callable returned, if it is a tensor of the shape that its contract states."""
     if not isinstance(result, torch.Tensor):

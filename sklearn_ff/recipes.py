@@ -167,6 +167,7 @@ def _rmwkwok(supervised, newer=False):
         goodness="sum_square",
         objective=Logistic(threshold=0.1, sharpness=1.0),
         normalization="unit",
+        input_normalization="none",
         scaling="none",
         phases="by_epoch",
         prediction="head",

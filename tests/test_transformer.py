@@ -15,6 +15,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import FeatureUnion, make_pipeline, make_union
 
 from sklearn_ff import FFClassifier, FFTransformer
+from sklearn_ff.activities import RMSNorm
 from sklearn_ff.data_negatives import (
     Corruption,
     DataNegatives,
@@ -27,7 +28,7 @@ from sklearn_ff.data_negatives import (
 )
 from sklearn_ff.goodness import ClassGroups
 from sklearn_ff.negatives import negatives
-from sklearn_ff.objectives import SymBa
+from sklearn_ff.objectives import Logistic, SymBa
 from sklearn_ff.parts import Draws
 
 IRIS = load_iris(return_X_y=True)
@@ -261,6 +262,24 @@ REFUSED = {
     "infinite": (FFTransformer(learning_rate_init=[np.inf]), "learning_rate_init"),
     "ragged": (FFTransformer(hidden_layer_sizes=[[3], [4, 5]]), "hidden_layer_sizes"),
     "ragged layers": (FFTransformer(output_layers=[[0], [0, 1]]), "output_layers"),
+    "above zero": (
+        FFTransformer(goodness="neg_mean_square", objective="logistic"),
+        "never above 0; give negative thresholds",
+    ),
+    "wrong above zero": (
+        FFClassifier(goodness="neg_mean_square", objective=Logistic(-1.0, threshold_wrong=0.5)),
+        "goodness above 0.5",
+    ),
+    "two signs": (
+        FFTransformer((8, 8), goodness=["mean_square", "neg_mean_square"]),
+        "use one kind in all layers",
+    ),
+    "no overlay": (FFClassifier(goodness="readout", overlay="add"), "overlay='add' would do noth"),
+    "no code": (
+        FFClassifier(goodness="class_groups", overlay=lambda d, K: np.eye(K, d)),
+        "leave overlay='append'",
+    ),
+    "rows by a callable": (FFTransformer(negatives=lambda x, draws: x), "Corruption"),
     "a base": (FFTransformer(negatives=DataNegatives()), "only the base of such parts"),
     "a pool": (FFTransformer(negatives=Pool()), "only the base of such parts"),
     "no labels": (FFTransformer(negatives="hard"), "supervised=True"),
@@ -369,3 +388,11 @@ def test_a_step_of_pipelines_unions_and_grids():
     union = make_union(small(), small(supervised=True))
     assert isinstance(union, FeatureUnion) and union.fit(X, y).transform(X).shape == (150, 64)
     assert clone(pipe).get_params()["fftransformer__max_iter"] == 5
+
+
+@pytest.mark.parametrize("name", DATA_NEGATIVES)
+def test_a_classifier_learns_from_corrupted_rows_of_any_kind(name):
+    X, y = DIGITS
+    clf = FFClassifier(64, negatives=name, prediction="head", random_state=0).fit(X[:400], y[:400])
+    assert isinstance(clf.input_normalization_, RMSNorm)
+    assert clf.score(X[400:], y[400:]) > 0.75
