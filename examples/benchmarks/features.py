@@ -85,6 +85,7 @@ def run(args, name, seed, X, y, X_scored, y_scored, strange):
     result = {
         **describe(args),
         "features": name,
+        "shifts": args.shifts if isinstance(features, FFTransformer) else 0,
         "seed": seed,
         "error": float(np.mean(model.predict(Z_scored) != y_scored)),
         "error_train": float(np.mean(model.predict(Z) != y)),
@@ -119,8 +120,6 @@ def both(features, X, y, X_scored):
 def describe(args):
     rows = "test" if args.test else "held_out"
     what = {"benchmark": "features", "rows": rows, "epochs": args.epochs, "units": args.units}
-    if args.shifts:
-        what["shifts"] = args.shifts
     what |= {"C": args.c, "learned_from": args.rows, "threads": torch.get_num_threads()}
     return what | machine()
 
