@@ -7,6 +7,7 @@ import copy
 import pickle
 import re
 from itertools import combinations
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -47,19 +48,21 @@ def refused(prediction="head", **names):
     """Whether the facts that the parts declare forbid them to meet."""
     given = {**DEFAULTS, **names}
     parts = {parameter: part_of(parameter, given[parameter]) for parameter in DEFAULTS}
+    asked = parts["objective"].thresholds(SimpleNamespace(index=0, n_units=1))
+    if parts["goodness"].quiet and max(asked, default=-1) >= 0:
+        return True
     if parts["negatives"].of_rows:
         return parts["goodness"].scores_classes or prediction != "head"
-    return (
-        not parts["goodness"].scores_classes
-        and parts["overlay"].overwrites
-        and parts["input_normalization"].centers
-    )
+    if parts["goodness"].scores_classes:
+        return given["overlay"] != DEFAULTS["overlay"]
+    return parts["overlay"].overwrites and parts["input_normalization"].centers
 
 
 DEFAULTS = {
     "negatives": "all",
     "goodness": "mean_square",
     "overlay": "append",
+    "objective": "swish",
     "input_normalization": "none",
 }
 
@@ -235,15 +238,16 @@ def is_one_sentence(text):
 
 @pytest.mark.parametrize("name", goodness.names)
 def test_what_is_refused_depends_on_the_goodness(name):
-    """A goodness that scores classes shows no label, so that nothing is overwritten."""
+    """Columns that were overwritten are not to be moved; what shows no label has no overlay."""
     overwriting = [n for n in FAMILIES["overlay"].names if part_of("overlay", n).overwrites]
     family = FAMILIES["input_normalization"]
     centring = [n for n in family.names if family.get(n).centers]
     assert overwriting and centring
     for overlay in overwriting:
-        for normalization in centring:
+        for normalization in family.names:
             names = {"goodness": name, "overlay": overlay, "input_normalization": normalization}
-            assert refused(**names) != part_of("goodness", name).scores_classes
+            classes = part_of("goodness", name).scores_classes
+            assert refused(**names) == (classes or normalization in centring)
             if refused(**names):
                 check_refusal(classifier(**names))
             else:

@@ -16,6 +16,9 @@ from sklearn_ff.core.schedule import Stage, stages_of
 from sklearn_ff.overlays import Append
 
 D, K, ROWS = 7, 4, 24
+# Every overlay with a goodness that needs one, and a goodness that scores classes and needs none.
+SHOWN = [(name, "mean_square") for name in ("append", "every_layer", "replace", "add")]
+SHOWN.append(("append", "readout"))
 
 
 def network(units=(6, 5, 4), negatives="all", n_classes=K, **params):
@@ -73,8 +76,7 @@ def test_D4_the_loss_of_a_layer_touches_this_layer_alone(overlay, k):
         assert all(touched(module)) if module is net.layers[k] else not any(touched(module))
 
 
-@pytest.mark.parametrize("goodness", ["mean_square", "readout"])
-@pytest.mark.parametrize("overlay", ["append", "every_layer", "replace", "add"])
+@pytest.mark.parametrize("overlay, goodness", SHOWN)
 def test_D4_in_a_step_each_update_finds_the_gradient_of_one_module(overlay, goodness):
     net, draws, _ = network(
         overlay=overlay, goodness=goodness, prediction="hybrid", peer_normalization=0.1
@@ -307,8 +309,7 @@ class MetaDraws:
 
 
 @pytest.mark.parametrize("negatives", ["uniform", "hard", "all", "permuted"])
-@pytest.mark.parametrize("overlay", ["append", "every_layer", "replace", "add"])
-@pytest.mark.parametrize("goodness", ["mean_square", "readout"])
+@pytest.mark.parametrize("overlay, goodness", SHOWN)
 @pytest.mark.parametrize("input_normalization", ["none", "rms"])
 def test_a_step_runs_on_the_meta_device(negatives, overlay, goodness, input_normalization):
     net, _, plan = network(
