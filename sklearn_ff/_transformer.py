@@ -1,5 +1,6 @@
 """FFTransformer: features, and familiarity, learned by the Forward-Forward algorithm."""
 
+from inspect import isfunction
 from numbers import Integral
 
 import numpy as np
@@ -366,8 +367,10 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learner):
 
     def _resolve(self, n_rows, n_features, n_classes, old=None):
         given = f"negatives={self.negatives!r}"
-        part = None if self.negatives == "auto" else FAMILIES["negatives"].get(self.negatives)
-        if part is not None and not (self.supervised or part.of_rows):
+        family = FAMILIES["negatives"]
+        function = isfunction(self.negatives) and not self.supervised
+        part = None if function or self.negatives == "auto" else family.get(self.negatives)
+        if function or (part is not None and not (self.supervised or part.of_rows)):
             raise ValueError(
                 f"{given} are wrong labels, but without supervised=True no labels are learned; set "
                 f"it, or use negatives of rows, such as 'pair_sum', Corruption(function) or "

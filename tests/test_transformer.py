@@ -280,6 +280,11 @@ REFUSED = {
         "leave overlay='append'",
     ),
     "rows by a callable": (FFTransformer(negatives=lambda x, draws: x), "Corruption"),
+    "two arguments": (
+        FFClassifier(objective=lambda right, wrong: wrong - right),
+        r"a callable \(scores\) -> losses, but it cannot be called with 1 argument: missing",
+    ),
+    "no arguments": (FFClassifier(negatives=lambda: 0), "with 3 arguments"),
     "a base": (FFTransformer(negatives=DataNegatives()), "only the base of such parts"),
     "a pool": (FFTransformer(negatives=Pool()), "only the base of such parts"),
     "no labels": (FFTransformer(negatives="hard"), "supervised=True"),
