@@ -16,6 +16,7 @@ from ._scoring import by_parts, network_scores
 from ._validation import validate_rows
 from .data_negatives import HeldOutClasses
 from .objectives import Logistic
+from .parts import is_name
 
 # Without labels, where the parameters are "auto".
 UPDATES, RATE = 1200, 2e-3
@@ -369,7 +370,8 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learner):
         given = f"negatives={self.negatives!r}"
         family = FAMILIES["negatives"]
         function = isfunction(self.negatives) and not self.supervised
-        part = None if function or self.negatives == "auto" else family.get(self.negatives)
+        told = not (function or is_name(self.negatives, "auto"))
+        part = family.get(self.negatives) if told else None
         if function or (part is not None and not (self.supervised or part.of_rows)):
             raise ValueError(
                 f"{given} are wrong labels, but without supervised=True no labels are learned; set "

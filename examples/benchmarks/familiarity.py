@@ -17,16 +17,16 @@ import time
 
 import numpy as np
 import torch
+from features import auc
+from mnist import HELD_OUT, split
 from results import emit, machine
 from sklearn.decomposition import PCA
 from sklearn.ensemble import IsolationForest
-from sklearn.metrics import roc_auc_score
 
 from sklearn_ff import FFTransformer
 from sklearn_ff.data_negatives import HybridMask
 from sklearn_ff.datasets import load_images
 
-HELD_OUT = 10_000
 NETWORKS = {
     "noise": {"negatives": "noise"},
     "hybrid_mask": {"negatives": HybridMask((1, 28, 28))},
@@ -67,13 +67,9 @@ def arguments():
 
 def tasks(args):
     """Rows to learn from, rows like them, and strange ones, of either task."""
-    X, y, X_new, y_new = load_images("mnist", args.folder)
+    X, y, X_new, y_new = split(*load_images("mnist", args.folder), args.test)
     clothes, _, clothes_test, _ = load_images("fashion_mnist", args.folder)
     strange = clothes_test if args.test else clothes[:HELD_OUT]
-    if not args.test:  # the test rows are not touched
-        order = np.random.default_rng(0).permutation(len(y))
-        learn, new = order[:-HELD_OUT], order[-HELD_OUT:]
-        X, y, X_new, y_new = X[learn], y[learn], X[new], y[new]
     X, X_new, strange = (rows.astype(np.float32) for rows in (X, X_new, strange))
     low = X[y < 5][: args.rows], X_new[y_new < 5], X_new[y_new >= 5]
     return {"fashion": (X[: args.rows], X_new, strange), "digits_5_to_9": low}
@@ -100,9 +96,8 @@ OTHERS = {
 
 def measured(score, familiar, strange):
     start = time.perf_counter()
-    kind = np.repeat([1, 0], [len(familiar), len(strange)])
-    area = roc_auc_score(kind, np.r_[score(familiar), score(strange)])
-    return {"auc": float(area), "seconds_scoring": time.perf_counter() - start}
+    area = auc(score(familiar), score(strange))
+    return {"auc": area, "seconds_scoring": time.perf_counter() - start}
 
 
 def describe(args, task):

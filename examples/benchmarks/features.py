@@ -15,6 +15,7 @@ import time
 
 import numpy as np
 import torch
+from mnist import HELD_OUT, split
 from results import emit, machine
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
@@ -28,7 +29,6 @@ from sklearn_ff.augmentations import Shifts
 from sklearn_ff.data_negatives import HeldOutClasses, HybridMask
 from sklearn_ff.datasets import load_images
 
-HELD_OUT = 10_000
 NEGATIVES = {
     "hybrid_mask": HybridMask((1, 28, 28)),
     "held_out_classes": HeldOutClasses([5, 6, 7, 8, 9]),  # the only ones that read the labels
@@ -38,7 +38,8 @@ NEGATIVES = {
 def main():
     args = arguments()
     torch.set_num_threads(args.threads or torch.get_num_threads())
-    X, y, X_scored, y_scored = split(*load_images("mnist", args.folder), args)
+    X, y, X_scored, y_scored = split(*load_images("mnist", args.folder), args.test)
+    X, y = X[: args.rows], y[: args.rows]
     X, X_scored = X.astype(np.float32), X_scored.astype(np.float32)
     strange = odd_rows(args)
     for seed in args.seeds:
@@ -60,15 +61,6 @@ def arguments():
     parser.add_argument("--test", action="store_true", help="score the test rows")
     parser.add_argument("--output", help="file to append the results to")
     return parser.parse_args()
-
-
-def split(X_train, y_train, X_test, y_test, args):
-    """Rows to learn from and rows to score; the test rows are touched only if `test`."""
-    if args.test:
-        return X_train[: args.rows], y_train[: args.rows], X_test, y_test
-    order = np.random.default_rng(0).permutation(len(y_train))
-    learn, hold = order[:-HELD_OUT][: args.rows], order[-HELD_OUT:]
-    return X_train[learn], y_train[learn], X_train[hold], y_train[hold]
 
 
 def odd_rows(args):
