@@ -12,7 +12,7 @@ from torch import nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from .parts import Family, Part
+from .parts import Family, Part, call_intact, checked_like
 
 __all__ = [
     "LayerNorm",
@@ -106,7 +106,26 @@ class Activation(Part):
         return self.function(a)
 
 
-activations = Family("activation", Activation, Activation, "(tensor) -> tensor")
+class OwnFunction(nn.Module):
+    """A user's callable, held to what a layer relies on; a module's weights are found in it."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def forward(self, a):
+        h = call_intact(self.function, a, "activation")
+        return checked_like(h, a, a.shape, "activation", "one activity per unit")
+
+
+class FunctionActivation(Activation):
+    """A user's callable as an activation."""
+
+    def __init__(self, function):
+        super().__init__(OwnFunction(function))
+
+
+activations = Family("activation", Activation, FunctionActivation, "(tensor) -> tensor")
 
 
 class FadedRelu(torch.autograd.Function):

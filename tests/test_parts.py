@@ -194,6 +194,7 @@ def test_prediction_layers_must_be_indices_of_layers(layers):
     [
         ("goodness", lambda h: h.square_().mean(-1)),
         ("objective", lambda g: g.neg_()[:, 0]),
+        ("activation", torch.nn.ReLU(inplace=True)),
     ],
 )
 def test_a_callable_that_overwrites_its_argument_is_refused(parameter, function):
@@ -201,6 +202,25 @@ def test_a_callable_that_overwrites_its_argument_is_refused(parameter, function)
         ValueError, match=rf"{parameter} overwrites its argument.*without .* in place"
     ):
         FFClassifier(8, max_iter=1, **{parameter: function}).fit(np.eye(4), [0, 1, 0, 1])
+
+
+@pytest.mark.parametrize(
+    "function, message",
+    [
+        (lambda a: a[..., :1], r"one activity per unit: shape .* was expected"),
+        (lambda a: a.bfloat16(), "returned torch.bfloat16"),
+        (lambda a: (a > 0).to(a.dtype), "without a gradient"),
+    ],
+)
+def test_an_activation_that_is_none_is_refused(function, message):
+    with pytest.raises(ValueError, match=f"given as activation .*{message}"):
+        FFClassifier(8, max_iter=1, activation=function).fit(np.eye(4), [0, 1, 0, 1])
+
+
+def test_an_activation_may_be_a_module_that_learns():
+    clf = FFClassifier(8, max_iter=3, activation=torch.nn.PReLU()).fit(np.eye(4), [0, 1, 0, 1])
+    slope = clf.net_.module_.layers[0].activation.function.weight
+    assert slope.item() != 0.25
 
 
 @pytest.mark.parametrize("part", [Noise(1e200), Shuffle(1.5)])
