@@ -97,6 +97,13 @@ def test_docstrings_name_source_settings_and_figure(name):
     assert re.search(r"https://|arXiv", text)
 
 
+@pytest.mark.parametrize("name", ["mpezeshki", "hinton_supervised", "loewe"])
+def test_learns_in_any_unit(name):
+    small = {**SMALL, "precision": "float64"}
+    curves = [ALL[name](**small).fit(unit * X, y).loss_curve_ for unit in (1, 255)]
+    np.testing.assert_allclose(*curves, rtol=1e-4)
+
+
 def test_rmwkwok_forms():
     labelled = recipes.rmwkwok_dense(supervised=True, **SMALL).fit(X, y)
     assert labelled._plan.shows_labels and labelled.classes_.tolist() == [0, 1, 2, 3, 4]
