@@ -12,7 +12,7 @@ from ._machine import check_memory, multiplies_bfloat16, pick_device, torch_has
 from ._per_layer import (
     PerLayerParams,
     check_lengths,
-    check_thresholds,
+    check_reach,
     each,
     of_layer,
     optimizers_of,
@@ -114,7 +114,7 @@ class BaseFF(PerLayerParams):
         plan.kinds = checked_layers(self.layers, checked_units(self.hidden_layer_sizes))
         self._read_shapes(plan)
         check_lengths(plan, len(plan.units))
-        check_thresholds(plan)
+        check_reach(plan)
         plan.dropout, plan.peer_normalization = self.dropout, self.peer_normalization
         plan.prediction = self.prediction
         plan.layers = counted_layers(self.prediction_layers, len(plan.units), self.LAYERS)
@@ -133,14 +133,7 @@ class BaseFF(PerLayerParams):
         self._check_data_negatives(plan)
         labelled = plan.negatives.labelled and plan.n_classes > 1
         plan.shows_labels = labelled and not plan.goodness.scores_classes
-        if plan.shows_labels:
-            check_overlay(plan)
-        elif plan.goodness.scores_classes and not is_name(self.overlay, "append"):
-            raise ValueError(
-                f"goodness={self.goodness!r} scores all classes at once, so that no label is shown "
-                f"and overlay={self.overlay!r} would do nothing; leave overlay='append', which is "
-                f"the default, or use another goodness, such as 'mean_square'."
-            )
+        check_overlay(plan)
         return plan
 
     def _read_images(self, plan):
@@ -420,8 +413,11 @@ def continue_from(network, plan, old_net, old_plan):
 
 
 def describe(part):
-    """Type and parameters of a part, comparable."""
-    return type(part).__qualname__, {k: repr(v) for k, v in part.get_params(deep=False).items()}
+    """Type and parameters of a part, comparable; arrays by value, not as they are abbreviated."""
+    params = part.get_params(deep=False).items()
+    return type(part).__qualname__, {
+        k: np.asarray(v).tolist() if hasattr(v, "__array__") else repr(v) for k, v in params
+    }
 
 
 __all__ = ["BaseFF", "initialize", "learners"]

@@ -297,15 +297,22 @@ class Learner(InputRows):
                 ConvergenceWarning,
                 stacklevel=4,
             )
-        last = [self.history_[name][-1] for name in ("goodness_right", "goodness_wrong")]
-        dead = [int(i) + 1 for i in np.flatnonzero((last[0] == 0) & (last[1] == 0))]
+        dead = self._dead()
         if dead:
+            images = any(kind.reads_images for kind in self._plan.kinds)
+            other = "" if images else ", or set peer_normalization=0.03"
             warnings.warn(
                 f"No unit of layers {dead} was active in the last epoch; lower "
-                f"learning_rate_init, or set peer_normalization=0.03.",
+                f"learning_rate_init{other}.",
                 ConvergenceWarning,
                 stacklevel=4,
             )
+
+    def _dead(self):
+        """Numbers of the layers whose scores were all zero in the last epoch."""
+        last = [self.history_[name][-1] for name in ("goodness_right", "goodness_wrong")]
+        silent = np.flatnonzero((last[0] == 0) & (last[1] == 0)).tolist()
+        return [i + 1 for i in silent if not self._plan.goodness.for_layer(i).blank]
 
 
 def continued(before, name, new):

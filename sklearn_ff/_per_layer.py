@@ -35,16 +35,22 @@ def check_lengths(plan, n_layers):
             each(name, part.parts, n_layers)
 
 
-def check_thresholds(plan):
-    """Raise ValueError where a goodness that is never above zero is to reach a threshold there."""
+def check_reach(plan):
+    """Raise ValueError where a goodness cannot reach a threshold, or would fall without end."""
     for index, n_units in enumerate(plan.units):
         layer = of_layer(plan, index)
-        asked = layer.objective.thresholds(SimpleNamespace(index=index, n_units=n_units))
+        asked = layer.objective._thresholds(SimpleNamespace(index=index, n_units=n_units))
         if layer.goodness.quiet and any(threshold >= 0 for threshold in asked):
             raise ValueError(
                 f"objective={layer.objective!r} asks for goodness above {max(asked)}, and "
                 f"{layer.goodness!r} is never above 0; give negative thresholds, such as "
                 f"Logistic(-0.5), or use objective='symba'."
+            )
+        if layer.goodness.endless and layer.objective._pulls_down():
+            raise ValueError(
+                f"objective={layer.objective!r} rewards a wrong candidate's score for falling, and "
+                f"that of {layer.goodness!r} can fall without end; use penalty=0, or "
+                f"goodness='mean_square'."
             )
 
 
@@ -55,7 +61,8 @@ def check_phases(phases, plan, n_layers):
         if not part.splits:
             raise ValueError(
                 f"phases='by_epoch' learns from right candidates without wrong ones, which "
-                f"objective={part!r} cannot, since it compares them; use objective='logistic'."
+                f"objective={part!r} cannot, since it compares them; use objective='logistic', or "
+                f"one with a threshold below zero, such as Logistic(-0.5), where goodness is."
             )
 
 

@@ -4,6 +4,7 @@ import numpy as np
 
 from .data_negatives import is_image_shape
 from .layers import built
+from .overlays import Append
 
 
 def transforms(plan):
@@ -13,7 +14,10 @@ def transforms(plan):
 
 
 def check_overlay(plan):
-    """Refuse an overlay that has no room, or that the first layer would not see."""
+    """Refuse an overlay that nobody or not all of the first layer sees, or that has no room."""
+    if not plan.shows_labels:
+        _check_default(plan)
+        return
     plan.overlay.check_room(plan.n_features, plan.n_classes)
     if plan.overlay.overwrites and plan.input_normalization.centers:
         raise ValueError(
@@ -21,11 +25,32 @@ def check_overlay(plan):
             f"the columns that {plan.overlay!r} has overwritten; use 'rms'."
         )
     first = plan.kinds[0]
-    if plan.overlay.local and first.reads_images and not first.sees_all(plan.image_shape):
+    seen = not first.reads_images or first.sees_all(plan.image_shape)
+    if not seen and (plan.overlay.local or in_few_columns(plan)):
         raise ValueError(
             f"{plan.overlay!r} shows the label in columns of its own, which most receptive fields "
             f"of {first!r} do not see; use overlay='channel' or 'spatial'."
         )
+
+
+def _check_default(plan):
+    """Refuse an overlay other than the default where no label is shown."""
+    if isinstance(plan.overlay, Append):
+        return
+    if plan.goodness.scores_classes:
+        why, other = f"goodness {plan.goodness!r} scores all classes at once", "goodness"
+    else:
+        why, other = f"negatives {plan.negatives!r} let rows compete without labels", "negatives"
+    raise ValueError(
+        f"{plan.overlay!r} as overlay would do nothing: {why}, so that no label is shown; leave "
+        f"overlay='append', which is the default, or use other {other}."
+    )
+
+
+def in_few_columns(plan):
+    """Whether a code differs between classes in less than half of the columns."""
+    code = plan.overlay.code(plan.n_features, plan.n_classes)
+    return code is not None and 2 * int((code != code[:1]).any(0).sum()) < plan.n_features
 
 
 def told_shape(part, plan):

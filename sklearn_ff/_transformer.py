@@ -1,6 +1,6 @@
 """FFTransformer: features, and familiarity, learned by the Forward-Forward algorithm."""
 
-from inspect import isfunction
+from inspect import isclass
 from numbers import Integral
 
 import numpy as np
@@ -316,9 +316,9 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learner):
         Returns
         -------
         familiarity : ndarray of shape (n_samples,)
-            Higher for rows like those learned from. Rows are brought to one length first, so that
-            only their direction from the mean of the training rows counts, unless
-            ``input_normalization="none"``. With `supervised=True` that of the label that fits best.
+            Higher for rows like those learned from. Scaled rows are brought to one length first
+            (`input_normalization`), so that their direction counts alone. With `supervised=True`
+            that of the label that fits best, of rows as they are.
         """
         X = self._checked(X)
         with torch_threads(self.n_threads):
@@ -369,7 +369,8 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learner):
     def _resolve(self, n_rows, n_features, n_classes, old=None):
         given = f"negatives={self.negatives!r}"
         family = FAMILIES["negatives"]
-        function = isfunction(self.negatives) and not self.supervised
+        own = callable(self.negatives) and not isclass(self.negatives)
+        function = own and not self.supervised
         told = not (function or is_name(self.negatives, "auto"))
         part = family.get(self.negatives) if told else None
         if function or (part is not None and not (self.supervised or part.of_rows)):

@@ -5,6 +5,7 @@ length, so that only their direction is passed on:
 N(z) = center(z)·factor(mean square of center(z), width).
 """
 
+import copy
 from functools import partial
 
 import torch
@@ -97,13 +98,23 @@ class Activation(Part):
     zero wherever the activity is.
     """
 
+    in_place = faded = None
+
+    def __call__(self, a):
+        return self.function(a)
+
+    def build(self):
+        """What a layer calls; may hold weights of its own."""
+        return copy.deepcopy(self.function)
+
+
+class TorchActivation(Activation):
+    """A function of torch's."""
+
     def __init__(self, function, in_place=None, faded=None):
         self.function = function
         self.in_place = in_place
         self.faded = faded
-
-    def __call__(self, a):
-        return self.function(a)
 
 
 class OwnFunction(nn.Module):
@@ -122,7 +133,10 @@ class FunctionActivation(Activation):
     """A user's callable as an activation."""
 
     def __init__(self, function):
-        super().__init__(OwnFunction(function))
+        self.function = function
+
+    def build(self):
+        return OwnFunction(super().build())
 
 
 activations = Family("activation", Activation, FunctionActivation, "(tensor) -> tensor")
@@ -154,9 +168,9 @@ def faded_relu(a):
     return F.relu(a) if a._is_view() else FadedRelu.apply(a)
 
 
-activations.register("relu")(partial(Activation, F.relu, overwriting_relu, faded_relu))
+activations.register("relu")(partial(TorchActivation, F.relu, overwriting_relu, faded_relu))
 for _name in ("leaky_relu", "gelu", "tanh"):
-    activations.register(_name)(partial(Activation, getattr(F, _name)))
+    activations.register(_name)(partial(TorchActivation, getattr(F, _name)))
 
 
 def overwriting(parts, transform):

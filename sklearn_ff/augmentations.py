@@ -72,6 +72,11 @@ class Shifts(Augmentation):
     def __call__(self, images, draws):
         n, _, height, width = images.shape
         reach = self.max_pixels
+        if reach >= max(height, width):
+            raise ValueError(
+                f"{self!r} moves images of {height} x {width} pixels out of sight; give fewer "
+                f"pixels."
+            )
         padded = F.pad(images, (reach,) * 4, value=float(self.fill))
         top, left = (draws.uniform(2, n) * (2 * reach + 1)).long().clamp_(max=2 * reach)
         windows = padded.unfold(2, height, 1).unfold(3, width, 1)  # a view, of all shifts

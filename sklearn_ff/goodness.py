@@ -11,7 +11,8 @@ A goodness that learns is a description: `build(n_units, n_classes)` returns a t
 parameters the layer then owns; if it has `reset(generator)`, that draws its first weights. A
 callable `(h) -> scores` serves as a goodness of the first kind. A class that says `fades = True`
 promises that ∂g/∂h_j is zero wherever h_j is, and has its activations computed more cheaply; one
-that says `quiet = True`, that g is never above zero and highest where a layer is silent.
+that says `quiet = True`, that g is never above zero and highest where a layer is silent; one that
+says `endless = True`, that g can fall without end; `blank = True`, that it is zero until learned.
 """
 
 import math
@@ -51,6 +52,8 @@ class Goodness(Part):
     scores_classes = False
     fades = False  # whether ∂g/∂h_j is zero wherever h_j is
     quiet = False  # whether it is what leaves a layer quiet that scores high
+    endless = False  # whether scores can fall without end
+    blank = False  # whether scores are zero for all rows until something is learned
     sharpness = 10.0  # of the objective: log-odds per unit of g, as held-out rows of MNIST ask for
 
     def build(self, n_units, n_classes):
@@ -138,7 +141,7 @@ class NegMeanSquare(Goodness):
     activity for strange rows need not be learned, as it must be with a goodness that grows.
     """
 
-    fades = quiet = True
+    fades = quiet = endless = True
 
     def score(self, h):
         return SquaredLength.apply(h, -1 / h.shape[-1])
@@ -241,13 +244,17 @@ class Readout(Goodness):
     is each patch's goodness in each channel (ASGE, 2025).
     """
 
-    scores_classes = True
+    scores_classes = endless = True
     sharpness = 0.2
 
     def __init__(self, normalized=False, learned=True, patch=None):
         self.normalized = normalized
         self.learned = learned
         self.patch = patch
+
+    @property
+    def blank(self):
+        return self.learned
 
     def check(self):
         check_flag(self, "normalized")
@@ -268,24 +275,25 @@ class Readout(Goodness):
                 f"on {' x '.join(map(str, shape))} numbers; use a smaller patch, or none."
             )
         n_read = shape[0] * math.prod(n // self.patch for n in shape[1:])
-        return nn.Sequential(Patches(shape, self.patch), self.build(n_read, n_classes))
+        return Patches(shape, self.patch, self.build(n_read, n_classes))
 
 
 class Patches(nn.Module):
-    """Mean of h² over squares of `size` pixels, channel by channel."""
+    """A readout of the mean of h² over squares of `size` pixels, channel by channel."""
 
-    def __init__(self, shape, size):
+    def __init__(self, shape, size, readout):
         super().__init__()
-        self.shape, self.size = shape, size
+        self.shape, self.size, self.readout = shape, size, readout
 
     def forward(self, h):
         channels, height, width = self.shape  # between layers, pixel by pixel
         squares = h.square().reshape(-1, height, width, channels).permute(0, 3, 1, 2)
         means = nn.functional.avg_pool2d(squares, self.size)
-        return means.permute(0, 2, 3, 1).reshape(*h.shape[:-1], -1)
+        return self.readout(means.permute(0, 2, 3, 1).reshape(*h.shape[:-1], -1))
 
     def reset(self, generator):
-        """Nothing is drawn."""
+        if hasattr(self.readout, "reset"):
+            self.readout.reset(generator)
 
 
 class LinearReadout(nn.Module):

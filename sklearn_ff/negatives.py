@@ -73,7 +73,11 @@ class FunctionNegatives(Negatives):
 
 
 negatives = Family(
-    "negatives", Negatives, FunctionNegatives, "(y, n_classes, draws) -> wrong labels"
+    "negatives",
+    Negatives,
+    FunctionNegatives,
+    "(y, n_classes, draws) -> wrong labels",
+    hint="; for wrong rows, give Corruption(function), OwnRows(rows) or HeldOutClasses(classes)",
 )
 
 

@@ -32,9 +32,13 @@ class Objective(Part):
         """s."""
         return layer.sharpness if self.sharpness == "auto" else self.sharpness
 
-    def thresholds(self, layer):
+    def _thresholds(self, layer):
         """Scores that candidates are to be above or below, if any."""
         return ()
+
+    def _pulls_down(self):
+        """Whether the loss falls as long as the score of a wrong candidate does."""
+        return False
 
     def loss(self, scores, layer):
         raise NotImplementedError
@@ -101,7 +105,7 @@ class Logistic(Objective):
         if self.threshold_wrong is not None:
             _check_thresholds("threshold_wrong", self.threshold_wrong)
 
-    def thresholds(self, layer):
+    def _thresholds(self, layer):
         wrong = self.threshold if self.threshold_wrong is None else self.threshold_wrong
         return _threshold(self.threshold, layer), _threshold(wrong, layer)
 
@@ -109,10 +113,10 @@ class Logistic(Objective):
         return self.right(scores, layer) + self.wrong(scores, layer)
 
     def right(self, scores, layer):
-        return softplus(self.factor(layer) * (self.thresholds(layer)[0] - scores[:, 0]))
+        return softplus(self.factor(layer) * (self._thresholds(layer)[0] - scores[:, 0]))
 
     def wrong(self, scores, layer):
-        threshold = self.thresholds(layer)[1]
+        threshold = self._thresholds(layer)[1]
         return softplus(self.factor(layer) * (scores[:, 1:] - threshold)).mean(1)
 
 
@@ -171,6 +175,9 @@ class Margin(Objective):
     def check(self):
         check_number(self, "margin", at_least=0)
         check_number(self, "penalty", at_least=0)
+
+    def _pulls_down(self):
+        return self.penalty > 0
 
     def loss(self, scores, layer):
         hinge = (self.margin - _gap(scores)).clamp_min(0)

@@ -18,11 +18,12 @@ The neutral label is the mean code. A callable `(n_features, n_classes) -> code`
 
 import math
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn.functional import embedding
 
-from .parts import Family, Part, check_flag, check_number
+from .parts import Family, Part, check_flag, check_number, is_number
 
 __all__ = [
     "Add",
@@ -154,13 +155,18 @@ class Replace(Overlay):
                     f"overlay='replace' needs one feature per class, but X has {n_features} "
                     f"features for {n_classes} classes; use overlay='append'."
                 )
-        elif not len(set(self.features)) == len(self.features) == n_classes or not all(
-            0 <= j < n_features for j in self.features
-        ):
+        elif not self._are_columns(n_features, n_classes):
             raise ValueError(
-                f"features={list(self.features)} must be {n_classes} different column indices "
-                f"below {n_features}, one per class."
+                f"features={self.features!r} must be a list of {n_classes} different column "
+                f"indices below {n_features}, one per class."
             )
+
+    def _are_columns(self, n_features, n_classes):
+        listed = isinstance(self.features, (list, tuple, range, np.ndarray))
+        columns = list(self.features) if listed else []
+        if not all(is_number(j, whole=True) and 0 <= j < n_features for j in columns):
+            return False
+        return len(columns) == len(set(columns)) == n_classes
 
 
 @overlays.register("add")

@@ -179,12 +179,13 @@ class Family:
     """The registered parts of one kind: `parameter` names it, `base` is its contract.
 
     `wrap`, if given, turns a user's callable (of the stated `signature`) into a part, and
-    `per_layer` a list of parts, one for every layer.
+    `per_layer` a list of parts, one for every layer. Refusals of callables end with the `hint`.
     """
 
-    def __init__(self, parameter, base, wrap=None, signature=None, per_layer=None):
+    def __init__(self, parameter, base, wrap=None, signature=None, per_layer=None, hint=""):
         self.parameter, self.base, self.wrap = parameter, base, wrap
         self.signature, self.per_layer, self.registry = signature, per_layer, {}
+        self.hint = hint
 
     def register(self, name):
         """Class decorator that makes a part known by `name`."""
@@ -232,13 +233,13 @@ class Family:
         except TypeError as error:
             raise ValueError(
                 f"{name}={function!r} must be a callable {self.signature}, but it cannot be called "
-                f"with {n} argument{'s' if n > 1 else ''}: {error}."
+                f"with {n} argument{'s' if n > 1 else ''}: {error}{self.hint}."
             ) from None
 
     def _is_base(self, value):
         """Whether this is a contract without an implementation."""
         contract = type(value) is self.base and self.wrap is not self.base
-        return contract or "abstract" in vars(type(value))
+        return contract or vars(type(value)).get("abstract", False)
 
     def _entries(self, values, name):
         try:
@@ -257,7 +258,7 @@ class Family:
         article = "an" if self.base.__name__[0] in "AEIOU" else "a"
         allowed = f"one of {names} or {article} {self.base.__name__} object"
         if self.wrap is not None:
-            allowed += f" or a callable {self.signature}"
+            allowed += f" or a callable {self.signature}{self.hint}"
         if self.per_layer is not None:
             allowed += ", or a list with one of these per layer"
         return f"{name}={value!r} is not known; {name} must be {allowed}."

@@ -149,6 +149,7 @@ def test_what_an_augmentation_returns_is_checked(change, message):
         ({"augmentation": "turns"}, "one of ['shifts']"),
         ({"augmentation": Shifts(0)}, "max_pixels must be a whole number of at least 1"),
         ({"augmentation": Shifts}, "is a class"),
+        ({"augmentation": Shifts(8)}, "8 x 8 pixels out of sight"),
         ({"augmentation": "shifts", "negatives": HeldOutClasses([9])}, "one without the other"),
         ({"augmentation": lambda image: image[:, 1:]}, "an image of the shape given"),
         ({"augmentation": PerImage(lambda image: None)}, "as a torch tensor"),

@@ -48,12 +48,12 @@ def refused(prediction="head", **names):
     """Whether the facts that the parts declare forbid them to meet."""
     given = {**DEFAULTS, **names}
     parts = {parameter: part_of(parameter, given[parameter]) for parameter in DEFAULTS}
-    asked = parts["objective"].thresholds(SimpleNamespace(index=0, n_units=1))
+    asked = parts["objective"]._thresholds(SimpleNamespace(index=0, n_units=1))
     if parts["goodness"].quiet and max(asked, default=-1) >= 0:
         return True
-    if parts["negatives"].of_rows:
-        return parts["goodness"].scores_classes or prediction != "head"
-    if parts["goodness"].scores_classes:
+    if parts["negatives"].of_rows and (parts["goodness"].scores_classes or prediction != "head"):
+        return True
+    if parts["negatives"].of_rows or parts["goodness"].scores_classes:  # no label is shown
         return given["overlay"] != DEFAULTS["overlay"]
     return parts["overlay"].overwrites and parts["input_normalization"].centers
 

@@ -317,6 +317,29 @@ def test_runs_resume_and_are_rendered_alike(monkeypatch, capsys, few_images):
     assert "](images/results_rmwkwok.svg)" in page and page.count("not been measured") == 2
 
 
+def test_committed_runs_count_as_done(monkeypatch):
+    """A default that is renamed or moved would have them trained again, for hours."""
+    run = benchmark(monkeypatch, "run")
+    lines = run["lines_of"](run["OUTPUT"])
+    assert lines
+    for line in lines:
+        clf = run["RUNS"][line["run"]].make(line["seed"])
+        case = {name: line[name] for name in ("benchmark", "run", "data", "rows", "seed")}
+        assert run["is_same"](case, run["settings"](clf), line), line["run"]
+
+
+def test_settings_of_a_run_are_the_same_in_every_process(monkeypatch):
+    run = benchmark(monkeypatch, "run")
+    for name, one in run["RUNS"].items():
+        assert " at 0x" not in str(run["settings"](one.make(0))), name
+
+
+def test_a_torn_line_of_the_runs_is_named(monkeypatch, few_images):
+    (few_images / "runs.jsonl").write_text('{"run": "loewe"}\n{"run": "loe')
+    with pytest.raises(SystemExit, match=r"Line 2 of .* is torn"):
+        train(monkeypatch, few_images, "loewe")
+
+
 def test_runs_validate_and_keep_to_a_budget(monkeypatch, capsys, few_images):
     lines = train(monkeypatch, few_images, "mpezeshki_our_defaults", "--validate")
     assert (lines[0]["rows"], lines[0]["n_train"]) == ("held_out", 250)

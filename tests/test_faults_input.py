@@ -10,6 +10,7 @@ from sklearn.exceptions import DataConversionWarning
 
 from sklearn_ff import FFClassifier, FFMemoryError
 from sklearn_ff.negatives import All, Hard, Uniform
+from sklearn_ff.overlays import Append
 from sklearn_ff.parts import Draws
 
 X, y = load_iris(return_X_y=True)
@@ -317,9 +318,28 @@ def test_data_negatives_are_refused_where_they_cannot_serve(params, message):
         FFClassifier(**{"max_iter": 2, "negatives": "shuffle", **params}).fit(X, y)
 
 
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"negatives": "pair_sum", "prediction": "head", "overlay": "channel"},
+        {"negatives": "pair_sum", "prediction": "head", "overlay": "spatial"},
+        {"goodness": "readout", "overlay": "replace"},
+    ],
+)
+def test_an_overlay_that_nobody_sees_is_refused(params):
+    X, y = load_iris(return_X_y=True)
+    with pytest.raises(ValueError, match=r"overlay would do nothing.* leave overlay='append'"):
+        FFClassifier(8, max_iter=2, **params).fit(X, y)
+
+
+def test_the_default_overlay_may_be_given_as_an_object():
+    X, y = load_iris(return_X_y=True)
+    FFClassifier(8, max_iter=10, goodness="readout", overlay=Append()).fit(X, y)
+
+
 def test_data_negatives_show_no_labels():
     X, y = load_iris(return_X_y=True)
-    model = FFClassifier((8, 8), negatives="shuffle", prediction="head", overlay="every_layer")
+    model = FFClassifier((8, 8), negatives="shuffle", prediction="head")
     model.set_params(random_state=0, schedule="greedy", prediction_layers="skip_first", max_iter=20)
     model.fit(X, y, X_val=X, y_val=y)
     assert model.score(X, y) > 0.6

@@ -24,6 +24,7 @@ from sklearn_ff._learning import history_arrays
 from sklearn_ff._scoring import Accuracy, network_scores
 from sklearn_ff.core.callbacks import DivergenceGuard
 from sklearn_ff.layers import Conv2d
+from sklearn_ff.overlays import Add
 
 X, y = load_iris(return_X_y=True)
 DIGITS, DIGIT = load_digits(return_X_y=True)
@@ -96,6 +97,17 @@ def test_D8_a_changed_architecture_is_an_error(change):
     with pytest.raises(ValueError, match=next(iter(change))):
         online.set_params(**change).partial_fit(X, y)
     np.testing.assert_array_equal(warm.predict_proba(X), before)
+
+
+def test_D8_a_code_changed_where_its_repr_is_abbreviated_is_an_error():
+    rows = np.random.default_rng(0).normal(size=(30, 600))
+    code = np.eye(3, 600)
+    other = code.copy()
+    other[1, 300] = 5.0
+    assert repr(code) == repr(other)
+    warm = classifier(warm_start=True, overlay=Add(code)).fit(rows, y[::5])
+    with pytest.raises(ValueError, match="overlay"):
+        warm.set_params(overlay=Add(other)).fit(rows, y[::5])
 
 
 def test_D8_a_warm_start_goes_on_from_the_weights_it_has():

@@ -1,6 +1,7 @@
 """Kinds of layers against NumPy and loops, and stacks of them in the estimators."""
 
 import pickle
+import warnings
 
 import numpy as np
 import pytest
@@ -211,9 +212,32 @@ def test_patches_are_read_by_their_goodness():
     fitted = images(layers=STACKS["grouped"], goodness=Readout(patch=2), max_iter=20).fit(X, Y)
     assert fitted.score(X, Y) > 0.5
     h = torch.rand(3, 1, 2 * 5 * 4)
-    read = Patches((2, 5, 4), 2)(h)
+    read = Patches((2, 5, 4), 2, torch.nn.Identity())(h)
     squares = h.square().reshape(3, 1, 5, 4, 2)[:, :, :4].reshape(3, 1, 2, 2, 2, 2, 2)
     torch.testing.assert_close(read, squares.mean((3, 5)).reshape(3, 1, -1))
+
+
+def test_a_fixed_readout_of_patches_is_drawn_and_learned_from():
+    goodness = Readout(patch=4, learned=False)
+    params = {"layers": [Conv2d(8)], "goodness": goodness, "max_iter": 20}
+    fitted = images(**params, objective="softmax").fit(X, Y)
+    assert fitted.net_.module_.layers[0].goodness.readout.weight.abs().sum() > 0
+    assert fitted.loss_curve_[-1] < 0.95 * fitted.loss_curve_[0]
+
+
+def test_a_readout_that_has_not_learned_yet_is_not_called_silent():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        images(layers=[Conv2d(8)], goodness="readout").partial_fit(X[:50], Y[:50], np.unique(Y))
+
+
+def test_a_one_hot_code_in_front_of_small_receptive_fields_is_refused():
+    def corner(n_features, n_classes):
+        return np.eye(n_classes, n_features)
+
+    with pytest.raises(ValueError, match="most receptive fields"):
+        images(layers=[Conv2d(8)], overlay=corner).fit(X, Y)
+    images(layers=[Conv2d(8)], overlay="add", max_iter=1).fit(X, Y)
 
 
 @pytest.mark.parametrize("output", ["activity", "triangle"])

@@ -241,7 +241,10 @@ def test_C4_replace_with_more_classes_than_features_is_refused(features):
     Replace(features).check_room(5, 5)
 
 
-@pytest.mark.parametrize("indices", [[0, 1], [0, 1, 1], [0, 1, 7], [0, 1, -1], [0, 1, 2, 3]])
+@pytest.mark.parametrize(
+    "indices",
+    [[0, 1], [0, 1, 1], [0, 1, 7], [0, 1, -1], [0, 1, 2, 3], 3, [0.0, 1.0, 2.0], [[0], [1], [2]]],
+)
 def test_C4_replace_with_unfit_indices_is_refused(indices):
     with pytest.raises(ValueError, match="3 different column indices below 7"):
         Replace(indices).check_room(D, K)

@@ -10,7 +10,7 @@ from sklearn_ff.activities import activations, normalizations
 from sklearn_ff.data_negatives import HybridMask, Noise, Shuffle
 from sklearn_ff.goodness import Goodness, MeanSquare, TopK, goodness
 from sklearn_ff.negatives import Hard, Permuted, Uniform, negatives
-from sklearn_ff.objectives import Logistic, Margin, Softmax, Swish, SymBa, objectives
+from sklearn_ff.objectives import Logistic, Margin, Objective, Softmax, Swish, SymBa, objectives
 from sklearn_ff.overlays import Add, Append, EveryLayer, Replace, overlays
 from sklearn_ff.parts import Draws, Family, Part
 
@@ -215,6 +215,20 @@ def test_a_callable_that_overwrites_its_argument_is_refused(parameter, function)
 def test_an_activation_that_is_none_is_refused(function, message):
     with pytest.raises(ValueError, match=f"given as activation .*{message}"):
         FFClassifier(8, max_iter=1, activation=function).fit(np.eye(4), [0, 1, 0, 1])
+
+
+class Mine(Objective):
+    abstract = False
+
+    def __init__(self, thresholds=(0.5,)):
+        self.thresholds = thresholds
+
+    def loss(self, scores, layer):
+        return (scores[:, 1:] - scores[:, :1]).mean(1).exp()
+
+
+def test_an_objective_of_ones_own_may_name_its_parameters_as_it_likes():
+    FFClassifier(8, max_iter=1, objective=Mine()).fit(np.eye(4), [0, 1, 0, 1])
 
 
 def test_an_activation_may_be_a_module_that_learns():

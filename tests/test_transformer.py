@@ -1,6 +1,7 @@
 """FFTransformer: features, familiarity, what it is refused, and scikit-learn's company."""
 
 import pickle
+from functools import partial
 
 import numpy as np
 import pytest
@@ -28,7 +29,7 @@ from sklearn_ff.data_negatives import (
 )
 from sklearn_ff.goodness import ClassGroups
 from sklearn_ff.negatives import negatives
-from sklearn_ff.objectives import Logistic, SymBa
+from sklearn_ff.objectives import Logistic, Margin, SymBa
 from sklearn_ff.parts import Draws
 
 IRIS = load_iris(return_X_y=True)
@@ -274,12 +275,23 @@ REFUSED = {
         FFTransformer((8, 8), goodness=["mean_square", "neg_mean_square"]),
         "use one kind in all layers",
     ),
-    "no overlay": (FFClassifier(goodness="readout", overlay="add"), "overlay='add' would do noth"),
+    "no overlay": (FFClassifier(goodness="readout", overlay="add"), "do nothing: goodness Readout"),
     "no code": (
         FFClassifier(goodness="class_groups", overlay=lambda d, K: np.eye(K, d)),
         "leave overlay='append'",
     ),
     "rows by a callable": (FFTransformer(negatives=lambda x, draws: x), "Corruption"),
+    "rows by a partial": (FFTransformer(negatives=partial(torch.add, 1)), "Corruption"),
+    "rows for a classifier": (FFClassifier(negatives=lambda x, draws: x), "Corruption"),
+    "an unseen overlay": (FFTransformer(overlay="replace"), "compete without labels"),
+    "falling": (
+        FFClassifier(goodness="neg_mean_square", objective=Margin(penalty=1.0)),
+        "can fall without end; use penalty=0",
+    ),
+    "falling readout": (
+        FFClassifier(goodness="readout", objective=Margin(penalty=1.0)),
+        "can fall without end; use penalty=0",
+    ),
     "two arguments": (
         FFClassifier(objective=lambda right, wrong: wrong - right),
         r"a callable \(scores\) -> losses, but it cannot be called with 1 argument: missing",
@@ -326,7 +338,7 @@ def test_partial_fit_knows_pools():
 
 def test_learning_with_and_without_labels_is_not_mixed():
     X, y = DIGITS
-    params = {"negatives": "pair_sum", "objective": "swish", "overlay": "every_layer"}
+    params = {"negatives": "pair_sum", "objective": "swish"}
     fitted = small(warm_start=True, **params).fit(X)
     assert not hasattr(fitted, "classes_")
     with pytest.raises(ValueError, match="architecture has changed"):

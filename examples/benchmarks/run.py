@@ -14,6 +14,7 @@ import argparse
 import json
 import os
 import platform
+import re
 import sys
 import time
 import warnings
@@ -65,7 +66,14 @@ def arguments():
 
 
 def lines_of(path):
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    """The lines of the file, if there is one; a line torn by an interrupt is named."""
+    found = []
+    for number, line in enumerate(path.read_text().splitlines() if path.exists() else (), 1):
+        try:
+            found.append(json.loads(line))
+        except json.JSONDecodeError as error:
+            raise SystemExit(f"Line {number} of {path} is torn ({error}); remove it.") from None
+    return found
 
 
 def tell(text):
@@ -97,7 +105,7 @@ def is_same(case, given, line):
 
 
 def settings(clf):
-    """Parameters as plain values; parts by what they are called with."""
+    """Parameters as plain values; parts by what they are called with, functions by their names."""
     params = clf.get_params(deep=False).items()
     return {k: plain(v) for k, v in params if k not in NOT_SETTINGS}
 
@@ -106,7 +114,7 @@ def plain(value):
     if isinstance(value, (list, tuple)):
         return [plain(entry) for entry in value]
     simple = value is None or isinstance(value, (bool, int, float, str, dict))
-    return value if simple else " ".join(repr(value).split())
+    return value if simple else re.sub(r" at 0x\w+", "", " ".join(repr(value).split()))
 
 
 def split(args, run):

@@ -9,8 +9,6 @@ b its bias; a = W z + s U[c] + b; h = f(a) its activity, g its goodness. Shapes:
 candidates), the right one first in training; a and h (rows, candidates, units).
 """
 
-import copy
-
 import torch
 from torch import nn
 from torch.nn.functional import embedding
@@ -28,7 +26,7 @@ class Layer(nn.Module):
     def __init__(self, index, transform, n_classes, parts, label_strength=None):
         super().__init__()
         self.index, self.transform, self.n_units = index, transform, transform.n_outputs
-        self.activation, self.objective = copy.deepcopy(parts.activation.function), parts.objective
+        self.activation, self.objective = parts.activation.build(), parts.objective
         self.normalization = parts.normalization
         part, self.learning = parts.goodness, True
         self.goodness = part.build_for(transform.shape, n_classes)
