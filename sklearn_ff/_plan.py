@@ -4,7 +4,6 @@ import numpy as np
 
 from .data_negatives import is_image_shape
 from .layers import built
-from .overlays import Append
 
 
 def transforms(plan):
@@ -35,7 +34,7 @@ def check_overlay(plan):
 
 def _check_default(plan):
     """Refuse an overlay other than the default where no label is shown."""
-    if isinstance(plan.overlay, Append):
+    if plan.overlay.unasked:
         return
     if plan.goodness.scores_classes:
         why, other = f"goodness {plan.goodness!r} scores all classes at once", "goodness"

@@ -44,6 +44,7 @@ class Overlay(Part):
     label_layers = "none"
     overwrites = False
     local = False  # whether only receptive fields that cover certain columns see the label
+    unasked = False  # whether it is what stands there when nobody asks for one
     plane = False  # whether the label has a weight of its own for every unit of a map
     strength = 1.0
 
@@ -79,7 +80,7 @@ class Append(Overlay):
     """
 
     label_layers = "first"
-    local = True
+    local = unasked = True
 
     def __init__(self, strength="auto"):
         self.strength = strength
