@@ -34,7 +34,7 @@ from .core.forward_forward import Layer, Network
 from .data_negatives import negatives
 from .exceptions import DivergenceError
 from .goodness import Readout, goodness
-from .layers import checked_layers
+from .layers import checked_layers, drawn_normal, drawn_uniform
 from .objectives import objectives
 from .optimizers import per_group
 from .overlays import Encoder, overlays
@@ -355,13 +355,15 @@ def inspect_is_class(value):
     return isinstance(value, type)
 
 
-def initialize(network, generator):
-    """Draw W and U normal with variance 1 / fan_in; biases and readouts start at zero."""
+def initialize(network, generator, weight_init="normal"):
+    """Draw W and U, and b with uniform ones; other biases and readouts start at zero."""
+    draw = {"normal": drawn_normal, "uniform": drawn_uniform}[weight_init]
     for layer in network.layers:
-        layer.transform.reset(generator)
+        layer.transform.reset(generator, draw)
         if layer.label_strength is not None:
-            std = layer.transform.fan_in**-0.5
-            torch.nn.init.normal_(layer.label_weight, std=std, generator=generator)
+            draw(layer.label_weight, layer.transform.fan_in, generator)
+        if weight_init == "uniform":
+            draw(layer.bias, layer.transform.fan_in, generator)
         if hasattr(layer.goodness, "reset"):
             layer.goodness.reset(generator)
 

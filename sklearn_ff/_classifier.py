@@ -77,6 +77,10 @@ class FFClassifier(ClassifierMixin, Learner):
         Share of units dropped from every layer in training.
     peer_normalization : float, default=0.0
         Rate at which units are drawn to the mean activity of their layer; Hinton used 0.03.
+    weight_init : {"normal", "uniform"}, default="normal"
+        How weights start: normal with variance 1 / fan_in and biases zero, as in Hinton's code, or
+        both uniform within 1 / sqrt(fan_in) of zero, as torch's own layers do; fan_in counts the
+        inputs of a unit.
     optimizer : str, class or list of them, default="adam"
         A class of :mod:`torch.optim`, or its name; or a list with one per layer. The head has that
         of the last layer.
@@ -224,6 +228,7 @@ class FFClassifier(ClassifierMixin, Learner):
         prediction_layers="all",
         dropout=0.0,
         peer_normalization=0.0,
+        weight_init="normal",
         optimizer="adam",
         optimizer_params=None,
         learning_rate="linear",
@@ -266,6 +271,7 @@ class FFClassifier(ClassifierMixin, Learner):
         self.prediction_layers = prediction_layers
         self.dropout = dropout
         self.peer_normalization = peer_normalization
+        self.weight_init = weight_init
         self.optimizer = optimizer
         self.optimizer_params = optimizer_params
         self.learning_rate = learning_rate

@@ -57,6 +57,7 @@ class Learner(InputRows):
         "image_shape": ["array-like", None],
         "augmentation": [str, callable, Augmentation, None],
         "dropout": [Interval(Real, 0, 1, closed="left")],
+        "weight_init": [StrOptions({"normal", "uniform"})],
         "peer_normalization": [Interval(Real, 0, None, closed="left")],
         "optimizer": [str, type, *LISTS],
         "optimizer_params": [dict, *LISTS, None],
@@ -109,7 +110,7 @@ class Learner(InputRows):
         resumed = resume and old is not None and old._resumable
         draws = old.net_.draws.copy() if resumed else self._draws(plan)
         if old is None:
-            initialize(network, draws.generator)
+            initialize(network, draws.generator, self.weight_init)
         else:
             continue_from(network, plan, old.net_, old._plan)
         return plan, network, draws

@@ -41,8 +41,8 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learner):
         Whether to learn from labels, as FFClassifier does, and transform under the neutral label.
         Otherwise y is ignored, unless `negatives` are held-out classes.
     activation, overlay, goodness, metric, normalization, scaling, schedule, phases, layers, \
-            image_shape, augmentation, dropout, peer_normalization, optimizer, optimizer_params, \
-            learning_rate, alpha, batch_size, shuffle, tol, n_iter_no_change, \
+            image_shape, augmentation, dropout, peer_normalization, weight_init, optimizer, \
+            optimizer_params, learning_rate, alpha, batch_size, shuffle, tol, n_iter_no_change, \
             warm_start, callbacks, device, precision, n_threads, verbose, random_state
         As for :class:`FFClassifier`.
     objective : str, Objective or callable, default="auto"
@@ -143,6 +143,7 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learner):
         augmentation=None,
         dropout=0.0,
         peer_normalization=0.0,
+        weight_init="normal",
         optimizer="adam",
         optimizer_params=None,
         learning_rate="linear",
@@ -181,6 +182,7 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learner):
         self.augmentation = augmentation
         self.dropout = dropout
         self.peer_normalization = peer_normalization
+        self.weight_init = weight_init
         self.optimizer = optimizer
         self.optimizer_params = optimizer_params
         self.learning_rate = learning_rate

@@ -8,7 +8,8 @@ the label has, and returns a transform: a torch module that works on flat rows, 
 * `forward(z, bias=None)`: linear in z, plus the bias: pre-activations, `n_units` of them;
 * `activity(a, function)`: what is passed on, `n_outputs` numbers that read as `shape`;
 * `whole_batches`: whether a batch must not be learned from in parts;
-* `n_products`: multiply-adds per row; `reset(generator)`: draws the first weights.
+* `n_products`: multiply-adds per row; `fan_in`: the inputs of a unit, the label's among them;
+* `reset(generator, draw)`: the first weights, by `draw(weight, fan_in, generator)`.
 
 Flat images lie channel by channel in `raw` rows, as users have them, and pixel by pixel between
 layers, all channels of a pixel together: processors pool and normalise them several times faster.
@@ -22,7 +23,20 @@ from torch.nn import functional as F
 
 from .parts import Family, Part, check_choice, check_number, is_number
 
-__all__ = ["Conv2d", "Dense", "LayerKind", "LocallyConnected2d", "images", "layer_kinds"]
+__all__ = [
+    *("Conv2d", "Dense", "LayerKind", "LocallyConnected2d"),
+    *("drawn_normal", "drawn_uniform", "images", "layer_kinds"),
+]
+
+
+def drawn_normal(weight, fan_in, generator):
+    """Normal with variance 1 / fan_in (Hinton's code, 2022)."""
+    nn.init.normal_(weight, std=fan_in**-0.5, generator=generator)
+
+
+def drawn_uniform(weight, fan_in, generator):
+    """Uniform within 1 / √fan_in of zero, a third of that variance, as torch's layers start."""
+    nn.init.uniform_(weight, -(fan_in**-0.5), fan_in**-0.5, generator=generator)
 
 
 class LayerKind(Part):
@@ -113,7 +127,7 @@ class ImageLayer(LayerKind):
 
 
 class Affine(nn.Module):
-    """W z + b; W starts normal with variance 1 / fan_in (Hinton's code, 2022).
+    """W z + b.
 
     Low precision is for training alone: what a row scores must not depend on its company.
     """
@@ -126,8 +140,8 @@ class Affine(nn.Module):
         self.fan_in, self.low_precision = fan_in, low_precision
         self.weight = nn.Parameter(torch.empty(n_units, n_inputs))
 
-    def reset(self, generator):
-        nn.init.normal_(self.weight, std=self.fan_in**-0.5, generator=generator)
+    def reset(self, generator, draw=drawn_normal):
+        draw(self.weight, self.fan_in, generator)
 
     def expand(self, b):
         return b
@@ -162,8 +176,8 @@ class Maps(nn.Module):
         }
         self.norm = norms[kind.norm]()
 
-    def reset(self, generator):
-        nn.init.normal_(self.weight, std=self.fan_in**-0.5, generator=generator)
+    def reset(self, generator, draw=drawn_normal):
+        draw(self.weight, self.fan_in, generator)
 
     def images(self, z):
         return z.reshape(-1, *self.shape_in) if self.raw else images(z, self.shape_in)

@@ -325,7 +325,17 @@ def test_committed_runs_count_as_done(monkeypatch):
     for line in lines:
         clf = run["RUNS"][line["run"]].make(line["seed"])
         case = {name: line[name] for name in ("benchmark", "run", "data", "rows", "seed")}
-        assert run["is_same"](case, run["settings"](clf), line), line["run"]
+        given, usual = run["settings"](clf), run["settings"](type(clf)())
+        assert run["is_same"](case, given, usual, line), line["run"]
+
+
+def test_a_run_that_sets_what_an_older_line_does_not_know_is_another(monkeypatch):
+    is_same = benchmark(monkeypatch, "run")["is_same"]
+    line = {"run": "one", "settings": {"known": 1}}
+    usual = {"known": 0, "newer": "usual"}
+    assert is_same({"run": "one"}, {"known": 1, "newer": "usual"}, usual, line)
+    assert not is_same({"run": "one"}, {"known": 1, "newer": "other"}, usual, line)
+    assert not is_same({"run": "one"}, {"known": 0, "newer": "usual"}, usual, line)
 
 
 def test_settings_of_a_run_are_the_same_in_every_process(monkeypatch):

@@ -22,6 +22,7 @@ from sklearn_ff.layers import (
     LayerKind,
     LocallyConnected2d,
     RightBatchNorm,
+    drawn_uniform,
 )
 from sklearn_ff.overlays import Channel
 
@@ -46,6 +47,29 @@ def test_dense_starts_with_variance_one_over_fan_in_from_its_generator():
     w = first.weight.detach().double()
     assert abs(w.mean()) < 5 * 500**-0.5 / 120_000**0.5
     assert abs(w.var() * 500 - 1) < 5 * (2 / 120_000) ** 0.5
+
+
+def test_uniform_weights_start_within_one_over_root_fan_in_and_fill_the_range():
+    dense = Affine(300, 400, fan_in=500)
+    dense.reset(torch.Generator().manual_seed(7), drawn_uniform)
+    w = dense.weight.detach().double()
+    assert 0.999 * 500**-0.5 < w.max() <= 500**-0.5 and -(500**-0.5) <= w.min() < -0.999 * 500**-0.5
+    assert abs(w.mean()) < 5 * (3 * 500 * 120_000) ** -0.5
+    assert abs(w.var() * 3 * 500 - 1) < 5 * (0.8 / 120_000) ** 0.5
+
+
+@pytest.mark.parametrize("kind", [Dense(4), Conv2d(4), LocallyConnected2d(4)])
+def test_weight_init_draws_weights_labels_and_biases_of_every_kind_of_layer(kind):
+    X, y = np.random.default_rng(0).normal(size=(12, 36)), np.arange(12) % 3
+    settings = dict(layers=[kind, 5], image_shape=(1, 6, 6), overlay="channel", max_iter=1)
+    settings |= dict(learning_rate_init=1e-12, input_normalization="none", random_state=0)
+    for init, n_zero in (("normal", 2), ("uniform", 0)):
+        layers = FFClassifier(weight_init=init, **settings).fit(X, y).net_.module_.layers
+        bounds = [layer.transform.fan_in**-0.5 + 1e-9 for layer in layers]
+        largest = [layer.transform.weight.abs().max() for layer in layers]
+        assert all(w <= b for w, b in zip(largest, bounds, strict=True)) == (init == "uniform")
+        assert all(layer.label_weight.any() for layer in layers if layer.label_strength is not None)
+        assert sum(bool((layer.bias.abs() < 1e-9).all()) for layer in layers) == n_zero
 
 
 def test_dense_in_low_precision_is_close_and_keeps_the_type():

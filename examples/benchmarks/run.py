@@ -89,7 +89,8 @@ def one(args, name, seed, done):
     case = {"benchmark": GROUP_OF[name], "run": name, "data": run.data}
     case |= {"rows": "held_out" if args.validate else "test", "seed": seed}
     given = settings(clf)
-    if any(is_same(case, given, line) for line in done):
+    usual = settings(type(clf)())
+    if any(is_same(case, given, usual, line) for line in done):
         tell(f"{name}, seed {seed}: done before")
         return
     emit(
@@ -98,10 +99,9 @@ def one(args, name, seed, done):
     )
 
 
-def is_same(case, given, line):
-    """Whether a line is of this case; parameters that came up after it do not matter."""
-    known = {name: value for name, value in given.items() if name in line["settings"]}
-    return case.items() <= line.items() and known.items() <= line["settings"].items()
+def is_same(case, given, usual, line):
+    """Whether a line is of this case; parameters that came up after it had their default then."""
+    return case.items() <= line.items() and given.items() <= (usual | line["settings"]).items()
 
 
 def settings(clf):
