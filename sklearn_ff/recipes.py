@@ -266,9 +266,10 @@ def hinton_supervised(**overrides):
     Published: 1.44 % test error on MNIST by goodness (this recipe's prediction), 1.47 % by the head
     (override ``prediction="head"``; both learn alike).
 
-    What differs: the program follows half the gradient of the loss, so that its rate 0.01 is 0.005
-    here, and decay and the pull towards peers are twice its numbers. Weight decay takes part in the
-    average of gradients, and acts on biases too; the head has a bias.
+    What differs: the program averages gradients where momentum adds them up, so that its rates are
+    ten times ours; it follows half the gradient of the loss, so that the layers' rate is halved
+    again, to 0.0005, and decay and the pull towards peers are twice its numbers. Weight decay takes
+    part in the sum of gradients, and acts on biases too; the head has a bias.
 
     Parameters
     ----------
@@ -298,9 +299,9 @@ def hinton_supervised(**overrides):
         **_after_hinton(),
         negatives="hard",
         peer_normalization=0.06,
-        optimizer_params={"momentum": 0.9, "dampening": 0.1},
-        learning_rate_init=0.005,
-        head_learning_rate_init=0.1,
+        optimizer_params={"momentum": 0.9},
+        learning_rate_init=5e-4,
+        head_learning_rate_init=0.01,
         alpha=0.002,
         head_alpha=0.003,
     )

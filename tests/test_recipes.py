@@ -5,6 +5,7 @@ import re
 
 import numpy as np
 import pytest
+import torch
 from sklearn.base import clone
 from sklearn.datasets import load_digits
 
@@ -58,7 +59,7 @@ SETTINGS = {  # what the docstrings say
         "input_normalization": "rms",
         "learning_rate": "cooldown",
         "objective__threshold": "width",
-        "optimizer_params": {"momentum": 0.9, "dampening": 0.1},
+        "optimizer_params": {"momentum": 0.9},
     },
     "loewe": {"negatives": "uniform", "prediction": "head", "optimizer_params": {"momentum": 0.9}},
 }
@@ -130,9 +131,13 @@ def test_rmwkwoks_newer_form_adds_the_label_to_the_first_pixels():
     np.testing.assert_allclose(code[5], np.repeat([0.2, 0], [5, 59]), rtol=1e-6)
 
 
-@pytest.mark.parametrize("name, rate", [("hinton_supervised", 0.01), ("loewe", 1e-3)])
-def test_a_step_is_that_of_the_program(name, rate):
-    """W moves by (1 − p) h for right rows and by −p h for wrong ones, times the program's rate."""
+@pytest.mark.parametrize("name", ["hinton_supervised", "loewe"])
+def test_a_step_is_that_of_the_program(name):
+    """W moves by (1 − p) h for right rows and by −p h for wrong ones, times 0.001 at first.
+
+    That is the rate of Löwe's program, and a tenth of that of Hinton's, whose running average of
+    gradients starts at zero.
+    """
     rows, labels = X[y < 2], y[y < 2]
     params = {**SMALL, "hidden_layer_sizes": (6,), "max_iter": 1, "batch_size": "all"}
     params |= {"negatives": "all", "learning_rate": "constant", "precision": "float64"}
@@ -151,8 +156,7 @@ def test_a_step_is_that_of_the_program(name, rate):
         p = 1 / (1 + np.exp(6 - (h**2).sum(1, keepdims=True)))
         step += ((1 - p) * h if right else -p * h).T @ (base / length) / len(rows)
     moved = (after.transform.weight - before.transform.weight).detach().numpy()
-    # torch's average of gradients takes the first of them whole
-    np.testing.assert_allclose(moved, rate * step, rtol=1e-6, atol=1e-12)
+    np.testing.assert_allclose(moved, 0.001 * step, rtol=1e-6, atol=1e-12)
 
 
 @pytest.mark.parametrize("supervised", [False, True])
@@ -169,3 +173,16 @@ def test_the_convolutions_are_equal_to_a_dense_network(supervised):
 def test_an_objective_may_be_overridden():
     clf = recipes.mpezeshki(**SMALL, objective=Logistic(threshold=1.0), negatives="uniform")
     assert clf.fit(X, y).objective_.threshold == 1.0
+
+
+def test_hinton_moves_as_by_averages_of_half_the_gradient():
+    clf, weight = ALL["hinton_supervised"](), torch.zeros(1, requires_grad=True)
+    sgd = torch.optim.SGD([weight], lr=clf.learning_rate_init, **clf.optimizer_params)
+    average = place = 0.0
+    for gradient in (1.0, -2.0, 5.0):
+        weight.grad = torch.tensor([gradient])
+        sgd.step()
+        average = 0.9 * average + 0.1 * gradient / 2
+        place -= 0.01 * average
+    assert weight.item() == pytest.approx(place)
+    assert clf.head_learning_rate_init == pytest.approx(0.1 * 0.1)
