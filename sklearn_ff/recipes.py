@@ -291,7 +291,7 @@ def hinton_supervised(**overrides):
     >>> from sklearn.datasets import load_digits
     >>> from sklearn_ff.recipes import hinton_supervised
     >>> X, y = load_digits(return_X_y=True)
-    >>> clf = hinton_supervised(hidden_layer_sizes=(100, 100), max_iter=5, random_state=0)
+    >>> clf = hinton_supervised(hidden_layer_sizes=(100, 100), max_iter=20, random_state=0)
     >>> clf.fit(X / 16, y).score(X / 16, y) > 0.6
     True
     """
