@@ -294,7 +294,7 @@ class BaseFF(PerLayerParams):
                 f"learning_rate_init={self.learning_rate_init!r} must be a positive number, or one "
                 f"per layer."
             )
-        rates = rates[0] if len(rates) == 1 else list(rates)
+        rates = list(rates) if np.ndim(plan.learning_rate_init) else rates[0]
         rates = each("learning_rate_init", rates, len(plan.units))
         groups = [{"lr": float(rate), "weight_decay": self.alpha} for rate in rates]
         if plan.head:

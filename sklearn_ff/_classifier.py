@@ -14,7 +14,7 @@ from ._validation import validate_rows
 
 
 class FFClassifier(ClassifierMixin, Learner):
-    """Classifier of dense layers that learn without backpropagation.
+    """Classifier of layers that learn without backpropagation, dense ones or convolutions.
 
     Every layer scores a row shown with a label, and learns by itself to score the true label higher
     than wrong ones; nothing flows back to the layer below (Hinton, 2022).
@@ -31,13 +31,14 @@ class FFClassifier(ClassifierMixin, Learner):
     negatives : {"auto", "uniform", "hard", "all", "permuted", "pair_sum", "hybrid_mask", \
             "shuffle", "noise"}, Negatives or callable, default="auto"
         Which wrong labels a row competes with; see :mod:`sklearn_ff.negatives`. "auto" is "all" for
-        up to 256 rows and "hard" for more. The last four are corrupted rows, see
+        up to 256 rows or a goodness that scores classes, and "hard" else. The last four are
+        corrupted rows, see
         :mod:`sklearn_ff.data_negatives`: layers then see no labels, and ``prediction="head"``
         is needed.
     goodness : {"mean_square", "neg_mean_square", "sum_square", "mean_activation", "top_k", \
             "readout", "class_groups", "prototypes"}, Goodness or callable, default="mean_square"
-        What a layer scores; see :mod:`sklearn_ff.goodness`.
-        One for all layers, or a list with one per layer.
+        What a layer scores; see :mod:`sklearn_ff.goodness`. The last three score all classes at
+        once, with no label shown and so no overlay. Or a list with one per layer.
     objective : {"swish", "symba", "logistic", "margin", "softmax"}, Objective or callable, \
             default="swish"
         How scores become a loss; see :mod:`sklearn_ff.objectives`. Or a list with one per layer.

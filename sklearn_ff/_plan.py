@@ -1,5 +1,7 @@
 """What a plan of layers is made of: sizes, shapes and overlays as they are given, checked."""
 
+import warnings
+
 import numpy as np
 
 from .data_negatives import is_image_shape
@@ -28,7 +30,8 @@ def check_overlay(plan):
     if not seen and (plan.overlay.local or in_few_columns(plan)):
         raise ValueError(
             f"{plan.overlay!r} shows the label in columns of its own, which most receptive fields "
-            f"of {first!r} do not see; use overlay='channel' or 'spatial'."
+            f"of {first!r} do not see; use overlay='channel' or 'spatial', or goodness='readout', "
+            f"which needs no label shown."
         )
 
 
@@ -95,6 +98,14 @@ def checked_image_shape(shape, n_features):
         raise ValueError(
             f"image_shape={tuple(shape)!r} means {channels * height * width} pixels, but X has "
             f"{n_features} features; give (channels, height, width) of the images in X."
+        )
+    if channels == height > 3 and width in (1, 3):
+        warnings.warn(
+            f"image_shape={tuple(shape)!r} means {channels} channels of {height} x {width} pixels; "
+            f"channels come first, so give ({width}, {channels}, {height}) if X holds images of "
+            f"{channels} x {height}.",
+            UserWarning,
+            stacklevel=2,
         )
     return channels, height, width
 

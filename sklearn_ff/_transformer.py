@@ -23,7 +23,7 @@ UPDATES, RATE = 1200, 2e-3
 
 
 class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learner):
-    """Features of dense layers that learn without backpropagation, by default without labels.
+    """Features of layers that learn without backpropagation, by default without labels.
 
     Every layer learns by itself to tell rows from corrupted ones (Hinton, 2022); what it then makes
     of a row are the features, and how strongly it responds, the row's familiarity.

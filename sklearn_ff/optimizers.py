@@ -57,10 +57,10 @@ def optimizer_class(optimizer, params=None):
             f"optimizer={optimizer!r} is not an optimizer; give the name of a class of torch.optim,"
             f" such as 'adam' or 'sgd', or such a class."
         )
-    options = dict(params or {})
+    options = given = dict(params or {})
     if "fused" in inspect.signature(cls).parameters and "foreach" not in options:
-        options.setdefault("fused", True)  # one pass over the weights instead of several
-    _try(cls, options)
+        options = {"fused": True, **given}  # one pass over the weights instead of several
+    _try(cls, options, given)
     return cls, options
 
 
@@ -77,7 +77,7 @@ def _by_name(name):
     return classes.get(name.lower())
 
 
-def _try(cls, options):
+def _try(cls, options, given):
     """One step on a matrix, a vector and an image kernel, without a closure."""
     weights = [torch.nn.Parameter(torch.zeros(shape)) for shape in ((2, 2), (2,), (2, 2, 1, 1))]
     for weight in weights:
@@ -88,6 +88,7 @@ def _try(cls, options):
             cls([{"params": weights, "lr": 0.01, "weight_decay": 0.0}], **options).step()
     except Exception as error:
         raise ValueError(
-            f"optimizer={cls.__name__} with {options} cannot train the layers: {error}. Use one "
-            f"that takes dense gradients of any shape and needs no closure, as 'adam' does."
+            f"optimizer={cls.__name__} with optimizer_params={given} cannot train the layers: "
+            f"{error}. Give parameters that it takes, and an optimizer of dense gradients of any "
+            f"shape that needs no closure, such as 'adam' or 'sgd'."
         ) from error

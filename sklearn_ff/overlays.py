@@ -90,14 +90,14 @@ class Append(Overlay):
 class Channel(Overlay):
     """One more plane per class over an image, so that every receptive field sees the label.
 
-    With `learned=False` the plane of the class shown is of one value, `strength`, and the first
-    layer sees it through one weight per class and channel; with `learned=True` every unit has a
-    weight of its own for every class, which is a plane that is learned.
+    By default every unit of the first layer has a weight of its own for every class, which is a
+    plane that is learned. With `learned=False` the plane of the class shown is of one value,
+    `strength`, and the layer sees it through one weight per class and channel, which are few.
     """
 
     label_layers = "first"
 
-    def __init__(self, learned=False, strength="auto"):
+    def __init__(self, learned=True, strength="auto"):
         self.learned = learned
         self.strength = strength
 

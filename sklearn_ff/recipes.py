@@ -54,7 +54,8 @@ def mpezeshki(**overrides):
     training images.
 
     What differs: the program takes the largest pixel of whatever batch it is given, we that of the
-    training rows, so that a prediction does not depend on its company.
+    training rows, so that a prediction does not depend on its company. Of far fewer steps nothing
+    comes: for the first hundred or so all labels look alike.
 
     Parameters
     ----------
@@ -105,11 +106,12 @@ def rmwkwok_dense(supervised=False, *, n_units=100, newer=False, **overrides):
     """Four dense layers that tell some classes from others, and a softmax head.
 
     Digits 0 to 4 are to be told apart, digits 5 to 9 are the wrong rows; ``fit`` is given both, and
-    knows the former only. Settings: four layers of 100 units, rows brought to length 1 between
-    them; the label, if layers are shown one, written over the first pixels; logistic loss with
-    threshold 0.1 on the sum of squares; Adam at a constant rate of 1e-4 for every layer and the
-    head, which reads the normalised activities of layers 2 to 4; 200 epochs, each a pass of batches
-    of 128 over right rows and then one over wrong ones, never shuffled.
+    knows the former only. For other classes override ``negatives``. Settings: four layers of 100
+    units, rows brought to length 1 between them; the label, if layers are shown one, written over
+    the first pixels; logistic loss with threshold 0.1 on the sum of squares; Adam at a constant
+    rate of 1e-4 for every layer and the head, which reads the normalised activities of layers 2 to
+    4; 200 epochs, each a pass of batches of 128 over right rows and then one over wrong ones, never
+    shuffled.
 
     Published, the best of 200 epochs on test digits 0 to 4, in per cent right: without labels 96.2
     by the head and 22.7 by goodness; supervised 96.1 and 76.7 in the program's picture, 96.4 and
@@ -274,7 +276,8 @@ def hinton_supervised(**overrides):
     Parameters
     ----------
     **overrides : dict
-        Parameters of :class:`FFClassifier` that are to differ.
+        Parameters of :class:`FFClassifier` that are to differ; another `optimizer` wants
+        `optimizer_params` too.
 
     Returns
     -------
@@ -326,7 +329,8 @@ def loewe(**overrides):
     Parameters
     ----------
     **overrides : dict
-        Parameters of :class:`FFClassifier` that are to differ.
+        Parameters of :class:`FFClassifier` that are to differ; another `optimizer` wants
+        `optimizer_params` too.
 
     Returns
     -------

@@ -299,6 +299,11 @@ def test_images_that_are_not_flat_are_refused_with_the_remedy():
         images(layers=[Conv2d(4)]).fit(X.reshape(-1, 8, 8), Y)
 
 
+def test_channels_that_seem_to_come_last_are_warned_of():
+    with pytest.warns(UserWarning, match=r"8 channels of 8 x 1 pixels; .* give \(1, 8, 8\)"):
+        images(layers=[4], image_shape=(8, 8, 1), max_iter=1).fit(X, Y)
+
+
 def test_the_shape_of_images_may_be_an_array():
     listed = images(layers=[Conv2d(4)], goodness="readout", max_iter=1).fit(X, Y)
     array = clone(listed).set_params(image_shape=np.array(listed.image_shape)).fit(X, Y)

@@ -73,6 +73,8 @@ def test_unfit_optimizers_are_refused_with_a_sentence(name, by_class):
 def test_an_option_that_does_not_exist_is_refused_with_a_sentence():
     with pytest.raises(ValueError, match=r"SGD.*cannot train the layers.*no_such_option"):
         optimizer_class("sgd", {"no_such_option": 1})
+    with pytest.raises(ValueError, match=r"Adam with optimizer_params=\{'momentum': 0\.9\} "):
+        optimizer_class("adam", {"momentum": 0.9})
 
 
 @pytest.mark.parametrize("given", ["no_such", "lr_scheduler", None, 3, torch.nn.Linear])

@@ -93,6 +93,12 @@ def test_a_list_of_another_length_is_refused(name, change):
         classifier(**{name: change(LISTS[name])}).fit(X, y)
 
 
+@pytest.mark.parametrize("rates", [[0.01], np.array([0.01]), (0.01, 0.02, 0.03)])
+def test_rates_of_another_length_are_refused(rates):
+    with pytest.raises(ValueError, match=r"learning_rate_init has \d entries for 2 layers"):
+        classifier(learning_rate_init=rates).fit(X, y)
+
+
 def test_unknown_entries_are_refused_by_name():
     with pytest.raises(ValueError, match=r"goodness=\['no', 'top_k'\] has a wrong entry: .*'no'"):
         classifier(goodness=["no", "top_k"]).fit(X, y)

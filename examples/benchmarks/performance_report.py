@@ -204,7 +204,10 @@ SECTIONS = [
     Section(
         "Time to published errors",
         "Seconds of a `fit` on MNIST that is to reach the error of a published program, and of "
-        "that program, restated plainly and timed by the step (`time_to_error.py`).",
+        "that program, restated plainly and timed by the step (`time_to_error.py`). Only the error "
+        "is the same, not the network: ours are chosen, on held-out training rows, to get there "
+        "soonest. Beside mpezeshki's it is one layer of 100 units, beside Löwe's two convolutions "
+        "and a dense layer, all with the goodness `readout`, for one epoch of 50,000 rows.",
         "time_to_error",
         ["program", "rows", "seed", "threads"],
         {

@@ -12,9 +12,11 @@ from pathlib import Path
 import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
-from report_table import Section, at_most, get, mebibytes, percent
-from run import OUTPUT, lines_of
-from runs import RUNS
+from report_table import Section, at_most, get, mebibytes, percent, wrapped
+from run import OUTPUT, lines_of, settings
+from runs import GROUPS, RUNS
+
+from sklearn_ff import FFClassifier
 
 HERE = Path(__file__).parent
 DOCS = HERE.parents[1] / "docs"
@@ -27,6 +29,8 @@ INTRODUCTION = """\
 `examples/benchmarks/results/runs.jsonl`, which `run.py` beside it has measured; no figure of ours
 is typed. Figures are of the last epoch, on test rows, which no choice was made by; with several
 seeds they are the mean, and the standard deviation follows. Published figures are their authors'.
+`rows` are those learned from, `minutes` those of one run on two cores that others may share, `MiB`
+the greatest memory of its process, and `asked` is what the project asks of itself.
 """
 
 
@@ -141,13 +145,14 @@ SECTIONS = [
         }
         | COSTS,
         rows=by_rule,
-        more=lambda lines: pictured(lines, "Loss and errors against epochs of the recipes"),
+        more=lambda lines: told(lines, "Loss and errors against epochs of the recipes"),
     ),
     Section(
         "rmwkwok's table of five digits",
         "Digits 0 to 4 told apart, in per cent right of their test rows; digits 5 to 9 are the "
         "wrong rows. Published figures are the best of all epochs on test rows, so ours of that "
-        "kind stand beside those of the last epoch; they are no estimate of what a user will see.",
+        "kind stand beside those of the last epoch; they are no estimate of what a user will see. "
+        "Backpropagation learns from digits 0 to 4 alone.",
         "rmwkwok",
         KEYS,
         COMMON
@@ -158,12 +163,13 @@ SECTIONS = [
         }
         | COSTS,
         rows=by_rule,
-        more=lambda lines: pictured(lines, "Test errors against epochs of the five-digit runs"),
+        more=lambda lines: told(lines, "Test errors against epochs of the five-digit runs"),
     ),
     Section(
         "Networks of our own",
         "Test error of networks whose settings were chosen on held-out training rows, as "
-        "`run.py --validate` scores them, each trained once per seed on all training rows.",
+        "`run.py --validate` scores them, each trained once per seed on all training rows. The "
+        "goodness `readout` is a linear classifier that every layer learns by itself.",
         "images",
         KEYS,
         COMMON
@@ -171,7 +177,11 @@ SECTIONS = [
         | COSTS,
         verdict,
         rows=by_rule,
-        more=lambda lines: pictured(lines, "Loss against epochs of networks of our own"),
+        more=lambda lines: [
+            *told(lines, "Loss against epochs of networks of our own"),
+            "What they set, all else by default:",
+            "\n".join(settings_of(line) for line in reversed(with_curve(lines))),
+        ],
     ),
 ]
 
@@ -183,9 +193,21 @@ def figure_of(benchmark):
     return f"images/results_{benchmark}.svg"
 
 
-def pictured(lines, caption):
+def told(lines, caption):
+    """Runs of the section that have no line, and its figure."""
+    group, found = lines[0]["benchmark"], {line["run"] for line in lines}
+    missing = [f"`{name}`" for name in GROUPS[group] if name not in found]
+    if missing:
+        yield wrapped(f"Not measured: {', '.join(missing)}.")
     if with_curve(lines):
-        yield f"![{caption}]({figure_of(lines[0]['benchmark'])})"
+        yield f"![{caption}]({figure_of(group)})"
+
+
+def settings_of(line):
+    """What a run of ours says beyond the defaults."""
+    usual = settings(FFClassifier())
+    given = {k: v for k, v in line["settings"].items() if k in usual and v != usual[k]}
+    return f"- `{line['run']}`: `{', '.join(f'{k}={v}' for k, v in given.items())}`"
 
 
 def with_curve(lines):

@@ -55,13 +55,19 @@ def main():
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="+", choices=RUNS, metavar="NAME", help=", ".join(RUNS))
-    parser.add_argument("--data-home", default=os.environ.get("SKLEARN_FF_DATA"))
-    parser.add_argument("--seeds", type=int, default=1, help="how many, from 0")
+    parser.add_argument(
+        "--data-home",
+        default=os.environ.get("SKLEARN_FF_DATA"),
+        help="folder with mnist.npz and fashion_mnist.npz; without it they come from OpenML",
+    )
+    parser.add_argument("--seeds", type=int, default=1, help="how many, from 0 (1)")
     parser.add_argument("--budget", type=float, help="seconds after which no run is begun")
     parser.add_argument("--threads", type=int, help="of torch")
-    parser.add_argument("--epochs", type=int, help="instead of the run's own, for a first look")
+    parser.add_argument("--epochs", type=int, help="for a first look, with --output elsewhere")
     parser.add_argument("--validate", action="store_true", help="score held-out training rows")
-    parser.add_argument("--output", type=Path, default=OUTPUT)
+    parser.add_argument(
+        "--output", type=Path, default=OUTPUT, help="file of lines, also of what is done already"
+    )
     return parser.parse_args()
 
 

@@ -55,7 +55,8 @@ def taught_layers(schedule, layers, n_layers, head):
         if not head:
             raise ValueError(
                 f"schedule={schedule!r} teaches the head, but neither prediction nor negatives "
-                f"want one; use prediction='head' or 'hybrid', or negatives='hard'."
+                f"want one; leave that stage out, use negatives='hard', or in a classifier "
+                f"prediction='head' or 'hybrid'."
             )
         return ()
     if isinstance(layers, str) and layers == "all":
