@@ -190,7 +190,7 @@ class Learner(InputRows):
     def _rows(self, plan, network, draws, X, codes, weight):
         """Copies on the device; weights have mean 1, so that a batch's loss is not biased."""
         dtype = getattr(torch, plan.dtype)
-        x = torch.tensor(X).to(plan.device) if isinstance(X, np.ndarray) else X.copy()
+        x = torch.tensor(X).to(plan.device, dtype) if isinstance(X, np.ndarray) else X.copy()
         y = torch.as_tensor(codes, dtype=torch.int64).to(plan.device)
         weight = torch.as_tensor(weight / weight.mean(), dtype=dtype).to(plan.device)
         views = None

@@ -42,3 +42,19 @@ def test_low_precision_does_not_reach_prediction():
     double.net_.module_.load_state_dict(model.net_.module_.state_dict())
     double.scale_ = model.scale_
     np.testing.assert_allclose(together, double.decision_function(X), rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "params, weight",
+    [
+        ({"early_stopping": True, "validation_fraction": 0.2}, None),
+        ({}, np.repeat([0.0, 1.0], 150)),
+        ({"class_weight": {0: 1, 1: 1, 2: 0}}, None),
+        ({"prediction": "head", "negatives": "pair_sum"}, np.repeat([0.0, 1.0], 150)),
+    ],
+)
+def test_rows_that_become_few_on_the_way_are_in_double_precision(params, weight):
+    """300 rows are read in single precision, but no more than 256 are left to learn from."""
+    model = FFClassifier((20,), max_iter=1, random_state=0, **params)
+    assert model.fit(X, y, sample_weight=weight).precision_ == "float64"
+    assert np.isfinite(model.decision_function(X)).all()
