@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 from sklearn.base import BaseEstimator
 
-from .parts import PerLayer
+from .parts import PerLayer, check_arguments
 
 PARTS = ("goodness", "objective")  # families of which every layer may have a part of its own
 OURS = {"lr": "learning_rate_init", "weight_decay": "alpha", "params": "the network"}
@@ -111,6 +111,8 @@ def metrics_of(metric, n_layers):
                 f"metric holds {one!r}, which cannot be called; give functions (g, y) -> number, "
                 f"or None for a layer without one."
             )
+        if one is not None:
+            check_arguments(one, "metric", "(g, y) -> number")
     return None if metric is None else metrics
 
 

@@ -175,6 +175,22 @@ def checked_finite(result, parameter, what):
     return result
 
 
+def check_arguments(function, parameter, signature, hint=""):
+    """Raise ValueError where a callable does not take what it will be given."""
+    n = signature[: signature.index(")")].count(",") + 1
+    try:
+        taken = inspect.signature(function)
+    except (TypeError, ValueError):  # of built-in functions nothing is known
+        return
+    try:
+        taken.bind(*range(n))
+    except TypeError as error:
+        raise ValueError(
+            f"{parameter}={function!r} must be a callable {signature}, but it cannot be called "
+            f"with {n} argument{'s' if n > 1 else ''}: {error}{hint}."
+        ) from None
+
+
 class Family:
     """The registered parts of one kind: `parameter` names it, `base` is its contract.
 
@@ -217,24 +233,9 @@ class Family:
             return value
         usable = callable(value) and not inspect.isclass(value) and not self._is_base(value)
         if self.wrap is not None and usable:
-            self._check_arguments(value, name)
+            check_arguments(value, name, self.signature, self.hint)
             return self.wrap(value)
         raise ValueError(self._refusal(value, name, ["auto"] * automatic + self.names))
-
-    def _check_arguments(self, function, name):
-        """Raise ValueError where a callable does not take what it will be given."""
-        n = self.signature[: self.signature.index(")")].count(",") + 1
-        try:
-            signature = inspect.signature(function)
-        except (TypeError, ValueError):  # of built-in functions nothing is known
-            return
-        try:
-            signature.bind(*range(n))
-        except TypeError as error:
-            raise ValueError(
-                f"{name}={function!r} must be a callable {self.signature}, but it cannot be called "
-                f"with {n} argument{'s' if n > 1 else ''}: {error}{self.hint}."
-            ) from None
 
     def _is_base(self, value):
         """Whether this is a contract without an implementation."""

@@ -108,6 +108,8 @@ def test_unknown_entries_are_refused_by_name():
         classifier(optimizer=["no", "sgd"]).fit(X, y)
     with pytest.raises(ValueError, match="metric holds 3, which cannot be called"):
         classifier(metric=[3, None]).fit(X, y)
+    with pytest.raises(ValueError, match=r"must be a callable \(g, y\) -> number, .* 2 arguments"):
+        classifier(metric=lambda g: g.mean()).fit(X, y)
 
 
 @pytest.mark.parametrize(
