@@ -361,6 +361,13 @@ def test_runs_validate_and_keep_to_a_budget(monkeypatch, capsys, few_images):
     assert "mpezeshki is not begun" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("flag", ["--epochs", "--seeds", "--threads"])
+def test_runs_refuse_to_do_nothing(monkeypatch, capsys, few_images, flag):
+    with pytest.raises(SystemExit):
+        train(monkeypatch, few_images, "loewe", flag, 0)
+    assert f"{flag}: '0' is no whole number of at least 1" in capsys.readouterr().err
+
+
 def test_every_named_run_makes_an_estimator(monkeypatch):
     runs = benchmark(monkeypatch, "runs")["RUNS"]
     for name, run in runs.items():

@@ -60,15 +60,23 @@ def arguments():
         default=os.environ.get("SKLEARN_FF_DATA"),
         help="folder with mnist.npz and fashion_mnist.npz; without it they come from OpenML",
     )
-    parser.add_argument("--seeds", type=int, default=1, help="how many, from 0 (1)")
+    parser.add_argument("--seeds", type=at_least_one, default=1, help="how many, from 0 (1)")
     parser.add_argument("--budget", type=float, help="seconds after which no run is begun")
-    parser.add_argument("--threads", type=int, help="of torch")
-    parser.add_argument("--epochs", type=int, help="for a first look, with --output elsewhere")
+    parser.add_argument("--threads", type=at_least_one, help="of torch")
+    parser.add_argument(
+        "--epochs", type=at_least_one, help="for a first look, with --output elsewhere"
+    )
     parser.add_argument("--validate", action="store_true", help="score held-out training rows")
     parser.add_argument(
         "--output", type=Path, default=OUTPUT, help="file of lines, also of what is done already"
     )
     return parser.parse_args()
+
+
+def at_least_one(text):
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of at least 1")
+    return int(text)
 
 
 def lines_of(path):
