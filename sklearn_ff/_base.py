@@ -20,7 +20,7 @@ from ._per_layer import (
 from ._plan import (
     check_overlay,
     checked_image_shape,
-    checked_units,
+    checked_kinds,
     counted_layers,
     numbers_of,
     owns_label_weights,
@@ -34,7 +34,7 @@ from .core.forward_forward import Layer, Network
 from .data_negatives import negatives
 from .exceptions import DivergenceError
 from .goodness import Readout, goodness
-from .layers import checked_layers, drawn_normal, drawn_uniform
+from .layers import drawn_normal, drawn_uniform
 from .objectives import objectives
 from .optimizers import per_group
 from .overlays import Encoder, overlays
@@ -111,7 +111,7 @@ class BaseFF(PerLayerParams):
             setattr(plan, name, part)
         plan.dtype = "float64" if self._double(n_rows) else "float32"
         self._read_images(plan)
-        plan.kinds = checked_layers(self.layers, checked_units(self.hidden_layer_sizes))
+        plan.kinds = checked_kinds(self)
         self._read_shapes(plan)
         check_lengths(plan, len(plan.units))
         check_reach(plan)
@@ -415,11 +415,17 @@ def continue_from(network, plan, old_net, old_plan):
 
 
 def describe(part):
-    """Type and parameters of a part, comparable; arrays by value, not as they are abbreviated."""
+    """Type and parameters of a part, comparable."""
     params = part.get_params(deep=False).items()
-    return type(part).__qualname__, {
-        k: np.asarray(v).tolist() if hasattr(v, "__array__") else repr(v) for k, v in params
-    }
+    return type(part).__qualname__, {k: by_value(v) for k, v in params}
+
+
+def by_value(value):
+    """Arrays not as they are abbreviated, modules with what their repr may not show."""
+    if isinstance(value, torch.nn.Module):
+        own = {k: repr(v) for k, v in vars(value).items() if not k.startswith("_")}
+        return repr(value), own, {k: v.tolist() for k, v in value.state_dict().items()}
+    return np.asarray(value).tolist() if hasattr(value, "__array__") else repr(value)
 
 
 __all__ = ["BaseFF", "initialize", "learners"]

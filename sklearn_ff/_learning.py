@@ -201,11 +201,12 @@ class Learner(InputRows):
     def _callbacks(self, plan, n_batches, X, held_out, resume):
         """Ours first, then copies of the user's."""
         users = [clone(checked_callback(entry), safe=False) for entry in self.callbacks or ()]
+        n_passes = len(PASSES[self.phases])
         probe = partial(network_scores, plan=plan, X=X[:PROBED_ROWS])
         patience = -(-GUARDED_UPDATES // n_batches)
         ours = [("guard", DivergenceGuard(probe, patience))]
         if self.learning_rate != "constant" and not resume:
-            ours.append(("decay", Decay(self.learning_rate, n_batches)))
+            ours.append(("decay", Decay(self.learning_rate, n_batches // n_passes)))
         if held_out is not None:
             patience = self.n_iter_no_change if self.early_stopping else None
             score = Accuracy(plan, *held_out)

@@ -47,7 +47,7 @@ def check_memory(weights, dtype):
         raise FFMemoryError(
             f"A network of {weights:,} weights needs about {needed / 2**30:.1f} GiB to train, more "
             f"than the {available / 2**30:.1f} GiB of this machine; use fewer features or smaller "
-            f"hidden_layer_sizes."
+            f"layers."
         )
 
 

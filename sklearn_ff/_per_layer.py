@@ -2,6 +2,7 @@
 
 from types import SimpleNamespace
 
+import numpy as np
 from sklearn.base import BaseEstimator
 
 from .parts import PerLayer, check_arguments
@@ -13,6 +14,11 @@ LISTED = (*PARTS, "layers")  # parameters that may be lists of parts
 
 def is_list(value):
     return isinstance(value, (list, tuple))
+
+
+def is_row(value):
+    """Whether it has entries that nested names can reach: `layers` may be an array."""
+    return is_list(value) or isinstance(value, np.ndarray)
 
 
 def each(name, value, n_layers):
@@ -28,11 +34,13 @@ def each(name, value, n_layers):
 
 
 def check_lengths(plan, n_layers):
-    """Raise ValueError where a list of parts does not fit the layers."""
+    """Raise ValueError where a list of parts, or of thresholds, does not fit the layers."""
     for name in PARTS:
         part = getattr(plan, name)
         if isinstance(part, PerLayer):
             each(name, part.parts, n_layers)
+    for index in range(n_layers):
+        plan.objective.for_layer(index).check_layers(n_layers)
 
 
 def check_reach(plan):
@@ -140,13 +148,13 @@ class PerLayerParams(BaseEstimator):
         """As scikit-learn's; entries of lists last."""
         inside = {key: params.pop(key) for key in [*params] if self._is_inside(key, params)}
         super().set_params(**params)
-        for key, value in inside.items():
-            set_entry(self, key, value)
+        for key in sorted(inside, key=lambda key: key.count("__")):  # entries, then what is in them
+            set_entry(self, key, inside[key])
         return self
 
     def _is_inside(self, key, params):
         name, nested, _ = key.partition("__")
-        return nested and name in LISTED and is_list(params.get(name, getattr(self, name, None)))
+        return nested and name in LISTED and is_row(params.get(name, getattr(self, name, None)))
 
 
 def entries(params):
@@ -154,7 +162,7 @@ def entries(params):
     found = {}
     for name in LISTED:
         value = params.get(name)
-        for index, part in enumerate(value if is_list(value) else ()):
+        for index, part in enumerate(value if is_row(value) else ()):
             found[f"{name}__{index}"] = part
             if hasattr(part, "get_params") and not isinstance(part, type):
                 for key, inner in part.get_params().items():

@@ -72,7 +72,7 @@ class Shifts(Augmentation):
     def __call__(self, images, draws):
         n, _, height, width = images.shape
         reach = self.max_pixels
-        if reach >= max(height, width):
+        if reach >= min(height, width):
             raise ValueError(
                 f"{self!r} moves images of {height} x {width} pixels out of sight; give fewer "
                 f"pixels."

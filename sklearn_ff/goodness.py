@@ -208,7 +208,7 @@ class ClassGroups(Goodness):
         if n_units < n_classes:
             raise ValueError(
                 f"goodness='class_groups' needs one unit per class, but a layer of {n_units} units "
-                f"has {n_classes} classes to tell apart; use wider hidden_layer_sizes."
+                f"has {n_classes} classes to tell apart; use wider layers."
             )
         return GroupMeans(n_units, n_classes, squared=self.of == "square")
 

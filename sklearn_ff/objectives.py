@@ -28,6 +28,9 @@ class Objective(Part):
         if self.sharpness != "auto":
             check_number(self, "sharpness", above=0)
 
+    def check_layers(self, n_layers):
+        """Raise ValueError where what is given by layer does not fit their number."""
+
     def factor(self, layer):
         """s."""
         return layer.sharpness if self.sharpness == "auto" else self.sharpness
@@ -105,6 +108,15 @@ class Logistic(Objective):
         if self.threshold_wrong is not None:
             _check_thresholds("threshold_wrong", self.threshold_wrong)
 
+    def check_layers(self, n_layers):
+        for name in ("threshold", "threshold_wrong"):
+            value = getattr(self, name)
+            if isinstance(value, (list, tuple)) and len(value) != n_layers:
+                raise ValueError(
+                    f"{name} has {len(value)} entries for {n_layers} layers; give one for all, or "
+                    f"one per layer."
+                )
+
     def _thresholds(self, layer):
         wrong = self.threshold if self.threshold_wrong is None else self.threshold_wrong
         return _threshold(self.threshold, layer), _threshold(wrong, layer)
@@ -131,11 +143,6 @@ def _check_thresholds(name, value):
 
 def _threshold(value, layer):
     if isinstance(value, (list, tuple)):
-        if layer.index >= len(value):
-            raise ValueError(
-                f"threshold has {len(value)} entries, but there is a layer number "
-                f"{layer.index + 1}; give one entry per layer."
-            )
         value = value[layer.index]
     if value == "width":
         return layer.n_units

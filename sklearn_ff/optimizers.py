@@ -89,6 +89,7 @@ def _try(cls, options, given):
     except Exception as error:
         raise ValueError(
             f"optimizer={cls.__name__} with optimizer_params={given} cannot train the layers: "
-            f"{error}. Give parameters that it takes, and an optimizer of dense gradients of any "
-            f"shape that needs no closure, such as 'adam' or 'sgd'."
+            f"{error}. Give parameters that it takes, as a list where optimizers differ by layer, "
+            f"and an optimizer of dense gradients of any shape that needs no closure, such as "
+            f"'adam' or 'sgd'."
         ) from error

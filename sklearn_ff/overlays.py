@@ -80,10 +80,14 @@ class Append(Overlay):
     """
 
     label_layers = "first"
-    local = unasked = True
+    local = True
 
     def __init__(self, strength="auto"):
         self.strength = strength
+
+    @property
+    def unasked(self):
+        return type(self) is Append and self.strength == "auto"
 
 
 @overlays.register("channel")

@@ -1,5 +1,6 @@
 """The base of a swappable part, and the one look-up from a name, object or callable to a part."""
 
+import copy
 import inspect
 import math
 import numbers
@@ -230,7 +231,7 @@ class Family:
         if isinstance(value, str) and value in self.registry:
             return self.registry[value]()
         if isinstance(value, self.base) and not self._is_base(value):
-            return value
+            return copy.copy(value)  # so that what was fitted stays as it is if the user's changes
         usable = callable(value) and not inspect.isclass(value) and not self._is_base(value)
         if self.wrap is not None and usable:
             check_arguments(value, name, self.signature, self.hint)

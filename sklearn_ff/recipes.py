@@ -19,6 +19,8 @@ __all__ = ["hinton_supervised", "loewe", "mpezeshki", "rmwkwok_conv", "rmwkwok_d
 
 
 def _ready(settings, overrides):
+    if overrides.get("layers") is not None:
+        settings = {k: v for k, v in settings.items() if k != "hidden_layer_sizes"}
     return FFClassifier(**{**settings, **overrides})
 
 
@@ -54,8 +56,9 @@ def mpezeshki(**overrides):
     training images.
 
     What differs: the program takes the largest pixel of whatever batch it is given, we that of the
-    training rows, so that a prediction does not depend on its company. Of far fewer steps nothing
-    comes: for the first hundred or so all labels look alike.
+    training rows, so that a prediction does not depend on its company. The first layer starts
+    within 1 / √794 instead of 1 / √784, for the label's inputs count beside all pixels. Of far
+    fewer steps nothing comes: for the first hundred or so all labels look alike.
 
     Parameters
     ----------
@@ -121,9 +124,11 @@ def rmwkwok_dense(supervised=False, *, n_units=100, newer=False, **overrides):
 
     What differs: wrong rows are drawn, not gone through, and their labels are drawn anew every
     time. The head learns under the neutral label under which it predicts, while the program's
-    learns from images that carry the true one. Layers that saw no labels cannot predict by
-    goodness, so that without supervision only the head does. With it, right and wrong rows differ
-    as images already, so that layers need not read the label, and goodness is a poor judge of it.
+    learns from images that carry the true one. Weights start normal with variance 1 / inputs and
+    the head's at zero, where the program's start uniform by Glorot's rule. Layers that saw no
+    labels cannot predict by goodness, so that without supervision only the head does. With it,
+    right and wrong rows differ as images already, so that layers need not read the label, and
+    goodness is a poor judge of it.
 
     Parameters
     ----------
@@ -324,7 +329,7 @@ def loewe(**overrides):
     What differs: the program's loss is the mean over right and wrong rows, where ours is the sum,
     so that its rate is 0.0005 here and its decay 0.0006. By its definition the pull towards peers
     is 0.03 · 0.1 · 2 / 1000 of ours for layers of 1,000 units, and twice that at our rate. Its
-    first layer starts with variance 1 / 1000 instead of 1 / 784.
+    first layer starts with variance 1 / 1000, ours with 1 / 794, and its head has no bias.
 
     Parameters
     ----------

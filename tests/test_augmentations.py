@@ -80,6 +80,19 @@ def test_what_is_augmented_is_as_X_is_and_only_in_training():
     assert np.mean(fitted.predict(X) == plain.predict(X)) > 0.8, "but for other random numbers"
 
 
+def test_a_transform_of_one_image_varies_from_batch_to_batch():
+    seen, turn = [], v2.RandomCrop((8, 8), padding=2)
+
+    def cropped(image):
+        seen.append(turn(image))
+        return seen[-1]
+
+    same = np.repeat(X[:1], 8, 0)
+    small(augmentation=cropped, batch_size=2, max_iter=2, shuffle=False).fit(same, np.arange(8) % 2)
+    firsts = {tuple(image.flatten().tolist()) for image in seen[::2]}
+    assert len(firsts) > 2, "of eight batches of the same two images"
+
+
 @pytest.mark.parametrize("cls", [FFClassifier, FFTransformer])
 @pytest.mark.parametrize("augmentation", ["shifts", v2.RandomCrop((8, 8), padding=1)])
 def test_a_fit_with_augmentation_is_reproducible_and_differs_from_one_without(cls, augmentation):
@@ -150,6 +163,7 @@ def test_what_an_augmentation_returns_is_checked(change, message):
         ({"augmentation": Shifts(0)}, "max_pixels must be a whole number of at least 1"),
         ({"augmentation": Shifts}, "is a class"),
         ({"augmentation": Shifts(8)}, "8 x 8 pixels out of sight"),
+        ({"augmentation": Shifts(2), "image_shape": (1, 1, 64)}, "1 x 64 pixels out of sight"),
         ({"augmentation": "shifts", "negatives": HeldOutClasses([9])}, "one without the other"),
         ({"augmentation": lambda image: image[:, 1:]}, "an image of the shape given"),
         ({"augmentation": PerImage(lambda image: None)}, "as a torch tensor"),

@@ -4,13 +4,17 @@ import json
 import os
 import re
 import runpy
+import signal
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from sklearn.datasets import load_iris
+from skorch.callbacks import Callback
 
 from sklearn_ff import FFClassifier, FFTransformer, data_negatives
 from sklearn_ff._base import FAMILIES
@@ -366,6 +370,55 @@ def test_runs_refuse_to_do_nothing(monkeypatch, capsys, few_images, flag):
     with pytest.raises(SystemExit):
         train(monkeypatch, few_images, "loewe", flag, 0)
     assert f"{flag}: '0' is no whole number of at least 1" in capsys.readouterr().err
+
+
+def test_a_first_look_is_no_result(monkeypatch, capsys):
+    with pytest.raises(SystemExit):
+        benchmark(monkeypatch, "run", "loewe", "--epochs", 1)["main"]()
+    assert "give another --output" in capsys.readouterr().err
+
+
+def test_a_run_given_twice_is_trained_once_and_none_without_budget(monkeypatch, few_images):
+    lines = train(monkeypatch, few_images, "rmwkwok_backprop", "rmwkwok_backprop")
+    assert len(lines) == 1
+    assert train(monkeypatch, few_images, "rmwkwok_dense", "--budget", 0) == lines
+
+
+def test_an_interrupted_run_writes_no_line(monkeypatch, few_images):
+    run = benchmark(monkeypatch, "run")
+
+    class Interrupted:
+        def fit(self, X, y):
+            warnings.warn("Training interrupted by user.", stacklevel=2)
+
+    with pytest.raises(SystemExit, match=r"mlp: Training interrupted.* No line is written"):
+        run["fit"](Interrupted(), (0, 0), "mlp")
+
+    class Pressed(Callback):
+        def on_epoch_end(self, net, **kwargs):
+            signal.raise_signal(signal.SIGINT)
+
+    clf = FFClassifier(4, max_iter=3, callbacks=[Pressed()])
+    with pytest.raises(SystemExit, match="ours: Training was interrupted"):
+        run["fit"](clf, load_iris(return_X_y=True), "ours")
+
+
+def test_results_are_of_the_last_settings_and_the_last_line_of_a_seed(monkeypatch):
+    results = benchmark(monkeypatch, "report")["results"]
+    line = {"rows": "test", "run": "loewe", "benchmark": "recipes"}
+    old, new = ({"settings": {"max_iter": n}} for n in (1, 2))
+    lines = [line | old | {"seed": 1}, line | old | {"seed": 0}, line | new | {"seed": 0, "at": 1}]
+    lines.append(line | new | {"seed": 0, "at": 2, "settings": {"max_iter": 2, "tol": 1e-4}})
+    assert results(lines) == lines[-1:]
+
+
+def test_the_best_on_test_is_the_least_of_all_epochs(monkeypatch):
+    run = benchmark(monkeypatch, "run")
+    watched = {"error_head": [0.3, 0.1, 0.2]}
+    run["errors"].__globals__.update(curve=lambda clf: watched, error=lambda *args: 0.2)
+    clf = FFClassifier(4, max_iter=1).fit(*load_iris(return_X_y=True))
+    found = run["errors"](run["RUNS"]["rmwkwok_dense"], clf, {"scored": (0, 0)})
+    assert found == {"error_head": 0.2, "best_on_test_head": 0.1}
 
 
 def test_every_named_run_makes_an_estimator(monkeypatch):

@@ -324,6 +324,7 @@ def test_data_negatives_are_refused_where_they_cannot_serve(params, message):
         {"negatives": "pair_sum", "prediction": "head", "overlay": "channel"},
         {"negatives": "pair_sum", "prediction": "head", "overlay": "spatial"},
         {"goodness": "readout", "overlay": "replace"},
+        {"goodness": "readout", "overlay": Append(strength=50.0)},
     ],
 )
 def test_an_overlay_that_nobody_sees_is_refused(params):

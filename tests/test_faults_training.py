@@ -23,8 +23,9 @@ from sklearn_ff import DivergenceError, FFClassifier, InterruptedFitWarning
 from sklearn_ff._learning import history_arrays
 from sklearn_ff._scoring import Accuracy, network_scores
 from sklearn_ff.core.callbacks import DivergenceGuard
+from sklearn_ff.goodness import TopK
 from sklearn_ff.layers import Conv2d
-from sklearn_ff.overlays import Add
+from sklearn_ff.overlays import Add, Replace
 
 X, y = load_iris(return_X_y=True)
 DIGITS, DIGIT = load_digits(return_X_y=True)
@@ -108,6 +109,41 @@ def test_D8_a_code_changed_where_its_repr_is_abbreviated_is_an_error():
     warm = classifier(warm_start=True, overlay=Add(code)).fit(rows, y[::5])
     with pytest.raises(ValueError, match="overlay"):
         warm.set_params(overlay=Add(other)).fit(rows, y[::5])
+
+
+@pytest.mark.parametrize(
+    "part, change",
+    [
+        ({"goodness": TopK(3)}, {"goodness__k": 1}),
+        ({"goodness": [TopK(3), TopK(4)]}, {"goodness__1__k": 1}),
+        ({"overlay": Replace("first")}, {"overlay__features": "last"}),
+    ],
+)
+def test_D8_a_part_changed_in_place_is_an_error_and_reaches_no_prediction(part, change):
+    layers = {"hidden_layer_sizes": (9, 8)}
+    model = classifier(warm_start=True, **layers, **part).fit(X, y)
+    before = model.decision_function(X)
+    np.testing.assert_array_equal(model.set_params(**change).decision_function(X), before)
+    with pytest.raises(ValueError, match=next(iter(part))):
+        model.fit(X, y)
+
+
+class Scaled(torch.nn.Module):
+    """An activation whose repr does not show what it does."""
+
+    def __init__(self, factor):
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, a):
+        return torch.relu(a) * self.factor
+
+
+def test_D8_another_activation_of_the_same_repr_is_an_error():
+    model = classifier(warm_start=True, activation=Scaled(1.0)).fit(X, y)
+    assert model.set_params(activation=Scaled(1.0)).fit(X, y).n_iter_
+    with pytest.raises(ValueError, match="activation"):
+        model.set_params(activation=Scaled(50.0)).fit(X, y)
 
 
 def test_D8_a_warm_start_goes_on_from_the_weights_it_has():

@@ -78,7 +78,7 @@ def test_class_groups_average_every_unit_in_one_group(n_units, of):
 
 
 def test_class_groups_need_a_unit_per_class():
-    with pytest.raises(ValueError, match=r"one unit per class.*wider hidden_layer_sizes"):
+    with pytest.raises(ValueError, match=r"one unit per class.*wider layers"):
         ClassGroups().build(K - 1, K)
 
 

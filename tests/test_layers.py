@@ -299,6 +299,33 @@ def test_images_that_are_not_flat_are_refused_with_the_remedy():
         images(layers=[Conv2d(4)]).fit(X.reshape(-1, 8, 8), Y)
 
 
+def test_label_inputs_count_among_those_a_weight_competes_with():
+    settings = {"image_shape": (1, 6, 6), "overlay": "channel", "max_iter": 1, "random_state": 0}
+    for kind, inputs in ((Dense(4), 36), (Conv2d(4), 9), (LocallyConnected2d(4), 9)):
+        model = FFClassifier(layers=[kind], **settings).fit(X[:30, :36], np.arange(30) % 3)
+        assert model.net_.module_.layers[0].transform.fan_in == inputs + 3
+
+
+def test_layers_in_an_array_are_reached_by_nested_names():
+    model = FFClassifier(layers=np.array([5, 6])).set_params(layers__1=7)
+    assert [*model.layers] == [5, 7] and model.get_params()["layers__0"] == 5
+
+
+@pytest.mark.parametrize(
+    "change", [{"pool": "mean"}, {"n_channels": 8}, {"padding": 0}, {"norm": "group"}]
+)
+def test_what_was_fitted_stays_as_it_is_if_a_kind_changes(change):
+    params = {"layers": [Conv2d(6, pool="max"), 12], "goodness": "readout", "max_iter": 1}
+    model = images(**params).partial_fit(X, Y, classes=np.unique(Y))
+    before = model.decision_function(X)
+    model.set_params(**{f"layers__0__{name}": value for name, value in change.items()})
+    np.testing.assert_array_equal(model.decision_function(X), before)
+    again = pickle.loads(pickle.dumps(model)).decision_function(X)
+    np.testing.assert_array_equal(again, before)
+    with pytest.raises(ValueError, match="hidden_layer_sizes or layers"):
+        model.partial_fit(X, Y)
+
+
 def test_channels_that_seem_to_come_last_are_warned_of():
     with pytest.warns(UserWarning, match=r"8 channels of 8 x 1 pixels; .* give \(1, 8, 8\)"):
         images(layers=[4], image_shape=(8, 8, 1), max_iter=1).fit(X, Y)

@@ -7,6 +7,7 @@ import pytest
 import torch
 from scipy.special import expit, logsumexp
 
+from sklearn_ff import FFClassifier
 from sklearn_ff.objectives import Logistic, Margin, Softmax, Swish, SymBa, objectives
 
 LAYER = SimpleNamespace(index=0, n_units=6, sharpness=10.0)
@@ -87,12 +88,14 @@ def test_logistic_threshold_wrong_matches_reference(wrong, theta_wrong):
     close(part.loss(torch.tensor(g), LAYER), expected)
 
 
-def test_logistic_with_too_few_thresholds_is_refused():
-    layer = SimpleNamespace(index=2, n_units=6, sharpness=10.0)
-    with pytest.raises(ValueError, match=r"2 entries.*layer number 3.*one entry per layer"):
-        Logistic(threshold=[1.0, 2.0]).loss(torch.zeros(1, 2), layer)
-    with pytest.raises(ValueError, match="entries"):
-        Logistic(threshold_wrong=[1.0]).loss(torch.zeros(1, 2), layer)
+@pytest.mark.parametrize("name", ["threshold", "threshold_wrong"])
+@pytest.mark.parametrize("values", [[1.0, 2.0], [1.0] * 4, ()])
+def test_logistic_with_other_than_one_threshold_per_layer_is_refused(name, values):
+    given = Logistic(**{name: values})
+    for objective in (given, [given] * 3):
+        clf = FFClassifier((5, 5, 5), objective=objective)
+        with pytest.raises(ValueError, match=rf"^{name} has {len(values)} entries for 3 layers"):
+            clf.fit(np.eye(4), [0, 1, 0, 1])
 
 
 @pytest.mark.parametrize("threshold", ["widht", None, ["tall"]])

@@ -36,8 +36,9 @@ IN_FEATURES = ("add", "spatial")  # overlays whose code lies in the space of the
 
 
 def network(overlay, negatives="all", n_features=D, n_classes=K, **params):
+    if "layers" not in params:
+        params["hidden_layer_sizes"] = (6, 4)
     est = FFClassifier(
-        (6, 4),
         overlay=overlay,
         negatives=negatives,
         precision="float64",

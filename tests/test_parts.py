@@ -36,9 +36,11 @@ def test_every_part_is_a_clonable_description(family, name):
     assert set(vars(part)) == set(part.get_params()), "a part keeps no state"
 
 
-def test_an_object_is_itself():
+def test_an_object_is_copied():
     part = TopK(k=3)
-    assert goodness.get(part) is part
+    found = goodness.get(part)
+    part.set_params(k=1)
+    assert type(found) is TopK and found.k == 3
 
 
 def test_a_callable_is_wrapped():

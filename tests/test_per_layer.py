@@ -196,6 +196,19 @@ def test_the_head_has_the_optimizer_of_the_last_layer():
     assert kinds == ["Adam", "SGD", "SGD"]
 
 
+def test_the_head_takes_the_rate_of_the_last_layer():
+    params = {"learning_rate_init": [0.1, 0.02], "learning_rate": "constant", "tol": None}
+    for own, rates in ((None, [0.1, 0.02, 0.02]), (0.3, [0.1, 0.02, 0.3])):
+        model = classifier(head_learning_rate_init=own, prediction="head", **params).fit(X, y)
+        assert [group["lr"] for group in model.net_.optimizer_.param_groups] == rates
+
+
+def test_entries_are_set_before_what_is_in_them():
+    model = classifier(goodness=["mean_square", "mean_square"])
+    model.set_params(**{"goodness__0__k": 5, "goodness__0": TopK(2)})
+    assert model.goodness[0].k == 5
+
+
 def test_schedulers_change_the_rates_of_all_optimizers():
     params = {"learning_rate": "constant", "tol": None, "optimizer": ["adam", "sgd"]}
     halved = LRScheduler(StepLR, step_size=1, gamma=0.5)

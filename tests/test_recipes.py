@@ -16,59 +16,90 @@ from sklearn_ff.recipes import rmwkwok_conv
 X, y = load_digits(return_X_y=True)
 X, y = X[:400] / 16, y[:400]
 ALL = {name: getattr(recipes, name) for name in recipes.__all__}
-SMALL = {"hidden_layer_sizes": (24, 24, 24), "max_iter": 2, "random_state": 0, "n_threads": 1}
-OF_IMAGES = {"rmwkwok_conv": {"image_shape": (1, 8, 8)}}
-SETTINGS = {  # what the docstrings say
+BRIEF = {"max_iter": 2, "random_state": 0, "n_threads": 1}
+SMALL = {**BRIEF, "hidden_layer_sizes": (24, 24, 24)}
+OF_IMAGES = {"rmwkwok_conv": {**BRIEF, "image_shape": (1, 8, 8), "n_channels": 24}}
+RMWKWOK = {  # what the docstrings say; parts inside are named as by get_params
+    "goodness": "sum_square",
+    "objective__threshold": 0.1,
+    "objective__sharpness": 1.0,
+    "normalization": "unit",
+    "input_normalization": "none",
+    "scaling": "none",
+    "optimizer": "adam",
+    "learning_rate": "constant",
+    "learning_rate_init": 1e-4,
+    "head_learning_rate_init": 1e-4,
+    "alpha": 0.0,
+    "phases": "by_epoch",
+    "batch_size": 128,
+    "max_iter": 200,
+    "shuffle": False,
+    "tol": None,
+    "prediction": "head",
+    "prediction_layers": "skip_first",
+    "negatives__classes": [5, 6, 7, 8, 9],
+    "negatives__labelled": False,
+}
+HINTON = {
+    "hidden_layer_sizes": (1000,) * 3,
+    "overlay__strength": "max",
+    "goodness": "sum_square",
+    "objective__threshold": "width",
+    "objective__sharpness": 1.0,
+    "normalization": "rms",
+    "input_normalization": "rms",
+    "scaling": "none",
+    "optimizer": "sgd",
+    "optimizer_params": {"momentum": 0.9},
+    "learning_rate": "cooldown",
+    "learning_rate_init": 5e-4,
+    "head_learning_rate_init": 0.01,
+    "head_alpha": 0.003,
+    "batch_size": 100,
+    "max_iter": 100,
+    "tol": None,
+    "prediction_layers": "skip_first",
+}
+SETTINGS = {
     "mpezeshki": {
         "hidden_layer_sizes": (500, 500),
-        "schedule": "greedy",
+        "overlay__strength": "max",
+        "negatives__redraw": "once",
+        "goodness": "mean_square",
+        "objective__threshold": 2.0,
+        "objective__sharpness": 1.0,
+        "normalization": "unit",
         "input_normalization": "unit",
+        "weight_init": "uniform",
+        "scaling": "global",
+        "schedule": "greedy",
+        "optimizer": "adam",
         "learning_rate": "constant",
         "learning_rate_init": 0.03,
+        "alpha": 0.0,
         "batch_size": "all",
         "max_iter": 1000,
+        "tol": None,
         "prediction_layers": "all",
         "prediction": "goodness",
-        "negatives__redraw": "once",
-        "objective__threshold": 2.0,
-        "overlay__strength": "max",
     },
-    "rmwkwok_dense": {
-        "hidden_layer_sizes": (100,) * 4,
-        "goodness": "sum_square",
-        "learning_rate_init": 1e-4,
-        "head_learning_rate_init": 1e-4,
-        "phases": "by_epoch",
-        "max_iter": 200,
-        "prediction_layers": "skip_first",
-        "objective__threshold": 0.1,
-        "negatives__labelled": False,
-    },
-    "rmwkwok_conv": {
-        "image_shape": (1, 28, 28),
-        "goodness": "sum_square",
-        "learning_rate_init": 1e-4,
-        "max_iter": 200,
-        "negatives__labelled": False,
-    },
-    "hinton_supervised": {
-        "hidden_layer_sizes": (1000,) * 3,
-        "negatives": "hard",
-        "prediction": "goodness",
-        "prediction_layers": "skip_first",
-        "input_normalization": "rms",
-        "learning_rate": "cooldown",
-        "objective__threshold": "width",
-        "optimizer_params": {"momentum": 0.9},
-    },
-    "loewe": {"negatives": "uniform", "prediction": "head", "optimizer_params": {"momentum": 0.9}},
+    "rmwkwok_dense": RMWKWOK | {"hidden_layer_sizes": (100,) * 4},
+    "rmwkwok_conv": RMWKWOK
+    | {"image_shape": (1, 28, 28)}
+    | {f"layers__{i}__n_channels": 100 for i in range(4)}
+    | {f"layers__{i}__kernel_size": size for i, size in enumerate((28, 1, 1, 1))},
+    # pull towards peers: 2 · 0.03, and 0.03 · 0.1 · 2 / 1000, twice; decay twice their numbers
+    "hinton_supervised": HINTON
+    | {"negatives": "hard", "prediction": "goodness", "peer_normalization": 0.06, "alpha": 0.002},
+    "loewe": HINTON
+    | {"negatives": "uniform", "prediction": "head", "peer_normalization": 1.2e-5, "alpha": 6e-4},
 }
 
 
 @pytest.mark.parametrize("name", ALL)
 def test_fits(name):
-    small = {**SMALL, **OF_IMAGES.get(name, {})}
-    clf = ALL[name](**small).fit(X, y)
+    clf = ALL[name](**OF_IMAGES.get(name, SMALL)).fit(X, y)
     assert set(clf.predict(X)) <= set(clf.classes_)
     assert clf.n_iter_ == 2 * (3 if clf.schedule == "greedy" else 1)
     assert np.isfinite(clf.loss_curve_).all()
@@ -161,13 +192,20 @@ def test_a_step_is_that_of_the_program(name):
 
 @pytest.mark.parametrize("supervised", [False, True])
 def test_the_convolutions_are_equal_to_a_dense_network(supervised):
-    given = {"supervised": supervised, **SMALL, "max_iter": 1, "precision": "float64"}
-    conv = recipes.rmwkwok_conv(**given, **OF_IMAGES["rmwkwok_conv"], n_channels=24).fit(X, y)
-    dense = recipes.rmwkwok_dense(**{**given, "hidden_layer_sizes": (24,) * 4}).fit(X, y)
+    given = {"supervised": supervised, "max_iter": 1, "precision": "float64"}
+    conv = recipes.rmwkwok_conv(**OF_IMAGES["rmwkwok_conv"] | given).fit(X, y)
+    dense = recipes.rmwkwok_dense(n_units=24, **BRIEF | given).fit(X, y)
     assert [layer.n_units for layer in conv.net_.module_.layers] == [24] * 4
     np.testing.assert_allclose(
         conv.decision_function(X), dense.decision_function(X), rtol=1e-6, atol=1e-9
     )
+
+
+def test_sizes_are_refused_where_layers_are_given():
+    with pytest.raises(ValueError, match=r"hidden_layer_sizes=\(7, 7\) would do nothing beside"):
+        rmwkwok_conv(image_shape=(1, 8, 8), hidden_layer_sizes=(7, 7)).fit(X, y)
+    given = recipes.mpezeshki(layers=[7, 8], **BRIEF).fit(X, y)
+    assert [layer.n_units for layer in given.net_.module_.layers] == [7, 8]
 
 
 def test_an_objective_may_be_overridden():

@@ -2,8 +2,8 @@
 
     python examples/benchmarks/report.py
 
-Of lines on the same run, rows and seed the last one counts. What lines cannot tell stands in
-`results_notes.md` and closes the page.
+Of lines on the same run, rows and seed the last one counts, and of seeds those with the settings
+of the run's last line. What lines cannot tell stands in `results_notes.md` and closes the page.
 """
 
 import argparse
@@ -40,7 +40,8 @@ def main():
     args.docs.mkdir(parents=True, exist_ok=True)
     (args.docs / "results.md").write_text(render(lines), encoding="utf-8")
     for section in SECTIONS:
-        if curves := with_curve(of_test(lines, section.benchmark)):
+        of_section = [line for line in results(lines) if line["benchmark"] == section.benchmark]
+        if curves := with_curve(of_section):
             draw(curves, args.docs / figure_of(section.benchmark))
 
 
@@ -53,14 +54,21 @@ def arguments():
 
 def render(lines):
     notes = (HERE / "results_notes.md").read_text(encoding="utf-8")
-    lines = [line for line in lines if line["rows"] == "test" and line["run"] in RUNS]
+    lines = results(lines)
     return "\n".join([INTRODUCTION, *(section.render(lines) for section in SECTIONS), notes])
 
 
-def of_test(lines, benchmark):
-    """The lines that the section of a benchmark is made of."""
-    lines = [line for line in lines if line["benchmark"] == benchmark and line["run"] in RUNS]
-    return [line for line in lines if line["rows"] == "test"]
+def results(lines):
+    """The lines that count: on test rows, the last of a seed, with a run's last settings."""
+    lines = [line for line in lines if line["rows"] == "test" and line["run"] in RUNS]
+    last = {line["run"]: told_settings(line) for line in lines}
+    lines = [line for line in lines if told_settings(line) == last[line["run"]]]
+    return list({tuple(line[key] for key in KEYS): line for line in lines}.values())
+
+
+def told_settings(line):
+    """A line's settings; parameters that came up after it had their default then."""
+    return settings(FFClassifier()) | line["settings"]
 
 
 # Tables -------------------------------------------------------------------------------------------

@@ -44,9 +44,9 @@ def main():
     if args.threads:
         torch.set_num_threads(args.threads)
     start, done = time.perf_counter(), lines_of(args.output)
-    for name in args.names:
+    for name in dict.fromkeys(args.names):
         for seed in range(args.seeds):
-            if args.budget and time.perf_counter() - start > args.budget:
+            if args.budget is not None and time.perf_counter() - start > args.budget:
                 tell(f"The budget of {args.budget:g} seconds is spent; {name} is not begun.")
                 return
             one(args, name, seed, done)
@@ -63,14 +63,15 @@ def arguments():
     parser.add_argument("--seeds", type=at_least_one, default=1, help="how many, from 0 (1)")
     parser.add_argument("--budget", type=float, help="seconds after which no run is begun")
     parser.add_argument("--threads", type=at_least_one, help="of torch")
-    parser.add_argument(
-        "--epochs", type=at_least_one, help="for a first look, with --output elsewhere"
-    )
+    parser.add_argument("--epochs", type=at_least_one, help="for a first look, at another --output")
     parser.add_argument("--validate", action="store_true", help="score held-out training rows")
     parser.add_argument(
         "--output", type=Path, default=OUTPUT, help="file of lines, also of what is done already"
     )
-    return parser.parse_args()
+    args = parser.parse_args()
+    if args.epochs and args.output == OUTPUT:
+        parser.error("--epochs is for a first look, which is no result; give another --output")
+    return args
 
 
 def at_least_one(text):
@@ -163,15 +164,24 @@ def measured(run, clf, rows, title):
     with suppress(OSError):
         forget_peak()
     start = time.perf_counter()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        clf.fit(*rows["train"])
+    fit(clf, rows["train"], title)
     line = {"n_train": len(rows["train"][1]), "seconds": time.perf_counter() - start}
     line |= {"peak_bytes": peak(), "threads": torch.get_num_threads(), "curve": curve(clf)}
     if ours:
         line["seconds"] -= sum(row["seconds_watching"] for row in clf.net_.history)
     line |= errors(run, clf, rows)
     return line | versions() | machine()
+
+
+def fit(clf, rows, title):
+    """Fit to the end, or not at all: what was interrupted is no result."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        warnings.filterwarnings("error", "Training (was )?interrupted")
+        try:
+            clf.fit(*rows)
+        except UserWarning as interrupted:
+            raise SystemExit(f"{title}: {interrupted} No line is written.") from None
 
 
 def errors(run, clf, rows):

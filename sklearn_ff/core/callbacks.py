@@ -54,14 +54,14 @@ DECAY = {"linear": linear, "cosine": cosine, "cooldown": cooldown}
 class Decay(Callback):
     """Let the learning rate fall from batch to batch, to zero at the end of every stage.
 
-    `n_batches` are those of an epoch.
+    `n_batches` are those of a pass.
     """
 
     def __init__(self, kind, n_batches):
         self.kind, self.n_batches = kind, n_batches
 
     def on_stage_begin(self, net, rows):
-        self.total_ = net.stage_epochs_ * self.n_batches
+        self.total_ = net.stage_epochs_ * len(net.passes_) * self.n_batches
         for group in net.optimizer_.param_groups:
             group["lr"] = group.pop("initial_lr", group["lr"])
         self.schedule_ = LambdaLR(net.optimizer_, self.factor)

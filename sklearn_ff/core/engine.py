@@ -25,7 +25,7 @@ PASSES = {"together": (None,), "by_epoch": ("right", "wrong")}
 # What a net refers to only while it learns.
 PASSING = (
     *("interrupt_", "stage_", "stage_number_", "stage_epochs_"),
-    *("learning_", "side_", "watched_"),
+    *("learning_", "passes_", "side_", "watched_"),
 )
 
 
@@ -176,6 +176,7 @@ class FFNet(NeuralNet):
     def _train_stage(self, number, stage, rows):
         self.stage_ = [self.module_.layers[index] for index in stage.layers]
         self.stage_number_, self.stage_epochs_ = number, stage.epochs
+        self.passes_ = PASSES[self.phases if self.stage_ else "together"]  # the head knows no sides
         self.module_.learn(self.stage_, stage.depth)
         self.notify_stage("on_stage_begin", rows)
         with suppress(StopStage):
@@ -219,12 +220,11 @@ class FFNet(NeuralNet):
         for layer in self.stage_:
             layer.learning = layer in self.learning_
         self._draw_once_an_epoch(iterator.rows)
-        passes = PASSES[self.phases]
         totals = 0.0
-        for side in passes:
+        for side in self.passes_:
             with one_sided(self.module_.layers, side):
                 totals = totals + self._run_pass(iterator, step_fn, training, side, fit_params)
-        totals[1:] /= len(passes)
+        totals[1:] /= len(self.passes_)
         self._record(totals)
 
     def _run_pass(self, iterator, step_fn, training, side, fit_params):

@@ -30,6 +30,7 @@ def tiny_net(rates=(0.1,)):
         optimizer_=torch.optim.SGD(groups, lr=1.0),
         history=History(),
         stage_epochs_=1,
+        passes_=(None,),
     )
 
 

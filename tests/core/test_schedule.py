@@ -7,6 +7,7 @@ from sklearn.datasets import load_iris
 from skorch.callbacks import Callback
 
 from sklearn_ff import FFClassifier
+from sklearn_ff.core.engine import one_sided
 from sklearn_ff.core.schedule import Stage, check_taught, stages_of
 from sklearn_ff.objectives import Logistic, objectives
 
@@ -218,6 +219,23 @@ def test_phases_keep_the_meaning_of_the_history():
     apart, both = phased(**params).fit(X, y), phased(phases="together", **params).fit(X, y)
     for name, value in both.history_.items():
         np.testing.assert_allclose(apart.history_[name], value)
+
+
+def test_a_stage_of_the_head_alone_knows_no_phases():
+    params = {"prediction": "head", "schedule": [("all", 1), ("head", 2)], "negatives": "all"}
+    params |= {"learning_rate_init": 1e-30, "head_learning_rate_init": 0.1}
+    whole = params | {"batch_size": "all", "learning_rate": "constant"}
+    apart, both = phased(**whole).fit(X, y), phased(phases="together", **whole).fit(X, y)
+    np.testing.assert_allclose(apart.loss_curve_[1:], both.loss_curve_[1:], rtol=1e-6)
+    falling = phased(learning_rate="linear", **params).fit(X, y)
+    assert [group["lr"] for group in falling.net_.optimizer_.param_groups] == [0, 0, 0, 0]
+
+
+def test_peers_rest_while_wrong_candidates_teach():
+    layers = phased(peer_normalization=0.1).fit(X, y).net_.module_.layers
+    for side, rate in [("right", 0.1), ("wrong", 0.0), (None, 0.1)]:
+        with one_sided(layers, side):
+            assert [layer.peers.rate for layer in layers] == [rate] * len(layers)
 
 
 def test_phases_leave_the_objectives_as_they_were():
