@@ -11,14 +11,16 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import Interval, StrOptions
 from skorch.callbacks import PrintLog
 
-from ._base import FAMILIES, ONE_BATCH, continue_from, initialize
+from ._base import FAMILIES, ONE_BATCH
 from ._input import InputRows
 from ._per_layer import check_phases, is_list, metrics_of, shown
 from ._scoring import Accuracy, likeliest_scale, network_scores
 from ._validation import heavy
+from ._weights import continue_from, initialize
 from .augmentations import Augmentation, Views
 from .core.callbacks import Decay, DivergenceGuard, FlatLoss, Validation, checked_callback
-from .core.engine import PASSES, Rows, n_parts
+from .core.engine import PASSES
+from .core.rows import Rows, n_parts
 from .core.schedule import check_taught, pairs_of, stages_of
 from .exceptions import DivergenceError, InterruptedFitWarning
 from .optimizers import resume_optimizer
@@ -129,7 +131,6 @@ class Learner(InputRows):
         """Train and keep the result; what diverges is kept at its last finite weights."""
         n_batches = n_parts(len(data[1]), plan.batch_size)
         stages = self._stages(plan, plan.max_iter)
-        n_batches *= len(PASSES[self.phases])
         callbacks = self._callbacks(plan, n_batches, data[0], held_out, resume)
         check_phases(self.phases, plan, len(plan.units))
         metrics = metrics_of(self.metric, len(plan.units))
@@ -199,14 +200,13 @@ class Learner(InputRows):
         return Rows(x, y, weight, network.scaler, dtype, views)
 
     def _callbacks(self, plan, n_batches, X, held_out, resume):
-        """Ours first, then copies of the user's."""
+        """Ours first, then copies of the user's; `n_batches` are those of a pass."""
         users = [clone(checked_callback(entry), safe=False) for entry in self.callbacks or ()]
-        n_passes = len(PASSES[self.phases])
         probe = partial(network_scores, plan=plan, X=X[:PROBED_ROWS])
-        patience = -(-GUARDED_UPDATES // n_batches)
+        patience = -(-GUARDED_UPDATES // (n_batches * len(PASSES[self.phases])))
         ours = [("guard", DivergenceGuard(probe, patience))]
         if self.learning_rate != "constant" and not resume:
-            ours.append(("decay", Decay(self.learning_rate, n_batches // n_passes)))
+            ours.append(("decay", Decay(self.learning_rate, n_batches)))
         if held_out is not None:
             patience = self.n_iter_no_change if self.early_stopping else None
             score = Accuracy(plan, *held_out)

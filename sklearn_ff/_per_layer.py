@@ -2,7 +2,6 @@
 
 from types import SimpleNamespace
 
-import numpy as np
 from sklearn.base import BaseEstimator
 
 from .parts import PerLayer, check_arguments
@@ -13,12 +12,8 @@ LISTED = (*PARTS, "layers")  # parameters that may be lists of parts
 
 
 def is_list(value):
-    return isinstance(value, (list, tuple))
-
-
-def is_row(value):
-    """Whether it has entries that nested names can reach: `layers` may be an array."""
-    return is_list(value) or isinstance(value, np.ndarray)
+    """Whether it has entries, one per layer; numbers may come as an array."""
+    return isinstance(value, (list, tuple)) or getattr(value, "ndim", 0) > 0
 
 
 def each(name, value, n_layers):
@@ -39,8 +34,9 @@ def check_lengths(plan, n_layers):
         part = getattr(plan, name)
         if isinstance(part, PerLayer):
             each(name, part.parts, n_layers)
-    for index in range(n_layers):
-        plan.objective.for_layer(index).check_layers(n_layers)
+    for objective in map(plan.objective.for_layer, range(n_layers)):
+        for name in objective.by_layer:
+            each(name, getattr(objective, name), n_layers)
 
 
 def check_reach(plan):
@@ -154,7 +150,7 @@ class PerLayerParams(BaseEstimator):
 
     def _is_inside(self, key, params):
         name, nested, _ = key.partition("__")
-        return nested and name in LISTED and is_row(params.get(name, getattr(self, name, None)))
+        return nested and name in LISTED and is_list(params.get(name, getattr(self, name, None)))
 
 
 def entries(params):
@@ -162,7 +158,7 @@ def entries(params):
     found = {}
     for name in LISTED:
         value = params.get(name)
-        for index, part in enumerate(value if is_row(value) else ()):
+        for index, part in enumerate(value if is_list(value) else ()):
             found[f"{name}__{index}"] = part
             if hasattr(part, "get_params") and not isinstance(part, type):
                 for key, inner in part.get_params().items():

@@ -23,13 +23,11 @@ class Objective(Part):
 
     sharpness = "auto"
     splits = False
+    by_layer = ()  # parameters that may be lists with an entry per layer
 
     def check(self):
         if self.sharpness != "auto":
             check_number(self, "sharpness", above=0)
-
-    def check_layers(self, n_layers):
-        """Raise ValueError where what is given by layer does not fit their number."""
 
     def factor(self, layer):
         """s."""
@@ -96,6 +94,7 @@ class Logistic(Objective):
     """
 
     splits = True
+    by_layer = ("threshold", "threshold_wrong")
 
     def __init__(self, threshold=1.0, sharpness="auto", threshold_wrong=None):
         self.threshold = threshold
@@ -107,15 +106,6 @@ class Logistic(Objective):
         _check_thresholds("threshold", self.threshold)
         if self.threshold_wrong is not None:
             _check_thresholds("threshold_wrong", self.threshold_wrong)
-
-    def check_layers(self, n_layers):
-        for name in ("threshold", "threshold_wrong"):
-            value = getattr(self, name)
-            if isinstance(value, (list, tuple)) and len(value) != n_layers:
-                raise ValueError(
-                    f"{name} has {len(value)} entries for {n_layers} layers; give one for all, or "
-                    f"one per layer."
-                )
 
     def _thresholds(self, layer):
         wrong = self.threshold if self.threshold_wrong is None else self.threshold_wrong

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from sklearn_ff import FFClassifier
-from sklearn_ff._base import initialize
+from sklearn_ff._weights import initialize
 from sklearn_ff.core.forward_forward import label_scores, step
 from sklearn_ff.layers import Conv2d
 from sklearn_ff.overlays import (

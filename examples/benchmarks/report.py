@@ -36,11 +36,11 @@ the greatest memory of its process, and `asked` is what the project asks of itse
 
 def main():
     args = arguments()
-    lines = lines_of(args.runs)
+    lines = results(lines_of(args.runs))
     args.docs.mkdir(parents=True, exist_ok=True)
     (args.docs / "results.md").write_text(render(lines), encoding="utf-8")
     for section in SECTIONS:
-        of_section = [line for line in results(lines) if line["benchmark"] == section.benchmark]
+        of_section = [line for line in lines if line["benchmark"] == section.benchmark]
         if curves := with_curve(of_section):
             draw(curves, args.docs / figure_of(section.benchmark))
 

@@ -9,7 +9,8 @@ from skorch.callbacks import Callback
 
 from sklearn_ff import FFClassifier
 from sklearn_ff.core import engine
-from sklearn_ff.core.engine import Batches, Rows, learners, statistics
+from sklearn_ff.core.engine import learners, statistics
+from sklearn_ff.core.rows import Batches, Rows
 from sklearn_ff.negatives import Uniform
 from sklearn_ff.parts import Draws
 from sklearn_ff.scaling import Scaler

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from sklearn_ff import FFClassifier
-from sklearn_ff._base import initialize
+from sklearn_ff._weights import initialize
 from sklearn_ff.core import forward_forward as page
 from sklearn_ff.core.engine import learners
 from sklearn_ff.core.forward_forward import label_scores, step
