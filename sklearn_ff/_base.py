@@ -20,7 +20,7 @@ from ._per_layer import (
 from ._plan import (
     check_overlay,
     checked_image_shape,
-    checked_kinds,
+    checked_units,
     counted_layers,
     numbers_of,
     owns_label_weights,
@@ -35,6 +35,7 @@ from .core.forward_forward import Layer, Network
 from .data_negatives import negatives
 from .exceptions import DivergenceError
 from .goodness import Readout, goodness
+from .layers import checked_layers
 from .objectives import objectives
 from .optimizers import per_group
 from .overlays import Encoder, overlays
@@ -109,7 +110,7 @@ class BaseFF(PerLayerParams):
             setattr(plan, name, part)
         plan.dtype = "float64" if self._double(n_rows) else "float32"
         self._read_images(plan)
-        plan.kinds = checked_kinds(self)
+        plan.kinds = checked_layers(self.layers, checked_units(self.hidden_layer_sizes))
         self._read_shapes(plan)
         check_lengths(plan, len(plan.units))
         check_reach(plan)
@@ -164,7 +165,8 @@ class BaseFF(PerLayerParams):
         plan.units = [transform.n_outputs for transform in found]
         plan.width = max(transform.n_units for transform in found)
         plan.large = max(transform.n_products for transform in found) >= LARGE_LAYER
-        own = plan.n_classes * sum(transform.n_biases for transform in found)
+        plane = plan.overlay.plane
+        own = plan.n_classes * sum(t.n_units if plane else t.n_biases for t in found)
         check_memory(own + sum(p.numel() for t in found for p in t.parameters()), plan.dtype)
         if self.peer_normalization and any(kind.reads_images for kind in plan.kinds):
             raise ValueError(

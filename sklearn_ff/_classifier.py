@@ -61,8 +61,9 @@ class FFClassifier(ClassifierMixin, Learner):
         Whether every batch teaches right and wrong candidates, or an epoch is a pass over all right
         candidates and then one over all wrong ones; the latter needs ``objective="logistic"``.
     layers : list of int or layer kinds, or None, default=None
-        Other layers instead of `hidden_layer_sizes`, such as ``[Conv2d(32, pool="max"), 500]``; see
-        :mod:`sklearn_ff.layers`. Those that read images need `image_shape`.
+        Other layers instead of `hidden_layer_sizes`, which is then not used, such as
+        ``[Conv2d(32, pool="max"), 500]``; see :mod:`sklearn_ff.layers`. Those that read images
+        need `image_shape`.
     image_shape : tuple of int or None, default=None
         How a row is read as an image: (channels, height, width).
     augmentation : {"shifts"}, Augmentation, callable or None, default=None

@@ -1,12 +1,11 @@
 """What a plan of layers is made of: sizes, shapes and overlays as they are given, checked."""
 
-import inspect
 import warnings
 
 import numpy as np
 
 from .data_negatives import is_image_shape
-from .layers import built, checked_layers
+from .layers import built
 
 
 def transforms(plan):
@@ -83,19 +82,6 @@ def checked_units(sizes):
             f"one per layer."
         )
     return units.tolist()
-
-
-def checked_kinds(estimator):
-    """Kinds of the layers; sizes that nobody would read are refused."""
-    layers, sizes = estimator.layers, estimator.hidden_layer_sizes
-    parameter = inspect.signature(type(estimator)).parameters.get("hidden_layer_sizes")
-    usual = sizes if parameter is None else parameter.default
-    if layers is not None and not np.array_equal(sizes, usual):
-        raise ValueError(
-            f"hidden_layer_sizes={sizes!r} would do nothing beside layers={layers!r}; leave one of "
-            f"them out."
-        )
-    return checked_layers(layers, checked_units(sizes))
 
 
 def checked_image_shape(shape, n_features):

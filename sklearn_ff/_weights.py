@@ -2,8 +2,10 @@
 
 import numpy as np
 import torch
+from joblib.hashing import NumpyHasher
 
 from .layers import drawn_normal, drawn_uniform
+from .parts import Part
 
 # Parts that fix what the weights mean; a warm start must find them unchanged.
 ARCHITECTURE = ("activation", "overlay", "goodness", "normalization", "input_normalization")
@@ -74,9 +76,23 @@ def describe(part):
     return type(part).__qualname__, {k: by_value(v) for k, v in params}
 
 
+class ByValue(NumpyHasher):
+    """joblib's hash, of tensors too, which it would tell apart by where they lie."""
+
+    def save(self, obj):
+        if isinstance(obj, torch.Tensor):
+            values = obj.detach().cpu().contiguous()
+            obj = (str(obj.dtype), obj.shape, values.flatten().view(torch.uint8).numpy())
+        super().save(obj)
+
+
 def by_value(value):
-    """Arrays not as they are abbreviated, modules with what their repr may not show."""
-    if isinstance(value, torch.nn.Module):
-        own = {k: repr(v) for k, v in vars(value).items() if not k.startswith("_")}
-        return repr(value), own, {k: v.tolist() for k, v in value.state_dict().items()}
-    return np.asarray(value).tolist() if hasattr(value, "__array__") else repr(value)
+    """What a repr may abbreviate or not show is compared too; what has no pickle, by its repr."""
+    if isinstance(value, Part):
+        return describe(value)
+    if isinstance(value, (list, tuple)):
+        return [by_value(entry) for entry in value]
+    try:
+        return ByValue("md5").hash(value.item() if isinstance(value, np.generic) else value)
+    except Exception:  # whatever a class of the user's raises when it is pickled
+        return repr(value)

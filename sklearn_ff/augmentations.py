@@ -57,8 +57,9 @@ augmentations = Family("augmentation", Augmentation, PerImage, "(image) -> image
 class Shifts(Augmentation):
     """Images moved by up to `max_pixels` along both axes, by chance (Hinton, 2022).
 
-    What moves in from outside has the value `fill`. A batch is moved at once; image by image,
-    torchvision's RandomCrop takes about a hundred times as long.
+    An axis of fewer pixels moves by one less than it has, and one of a single pixel not at all, so
+    that something stays in sight. What moves in from outside has the value `fill`. A batch is moved
+    at once; image by image, torchvision's RandomCrop takes about a hundred times as long.
     """
 
     def __init__(self, max_pixels=2, fill=0.0):
@@ -71,14 +72,15 @@ class Shifts(Augmentation):
 
     def __call__(self, images, draws):
         n, _, height, width = images.shape
-        reach = self.max_pixels
-        if reach >= min(height, width):
+        if self.max_pixels >= max(height, width):
             raise ValueError(
                 f"{self!r} moves images of {height} x {width} pixels out of sight; give fewer "
                 f"pixels."
             )
-        padded = F.pad(images, (reach,) * 4, value=float(self.fill))
-        top, left = (draws.uniform(2, n) * (2 * reach + 1)).long().clamp_(max=2 * reach)
+        down, across = (min(self.max_pixels, size - 1) for size in (height, width))
+        padded = F.pad(images, (across, across, down, down), value=float(self.fill))
+        most = torch.tensor([[2 * down], [2 * across]], device=images.device)
+        top, left = torch.minimum((draws.uniform(2, n) * (most + 1)).long(), most)
         windows = padded.unfold(2, height, 1).unfold(3, width, 1)  # a view, of all shifts
         return windows[torch.arange(n, device=top.device), :, top, left]
 

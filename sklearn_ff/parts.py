@@ -1,6 +1,5 @@
 """The base of a swappable part, and the one look-up from a name, object or callable to a part."""
 
-import copy
 import inspect
 import math
 import numbers
@@ -176,6 +175,12 @@ def checked_finite(result, parameter, what):
     return result
 
 
+def rebuilt(part):
+    """A part of the same parameters, and so are the parts in it."""
+    params = part.get_params(deep=False).items()
+    return part.changed(**{k: rebuilt(v) for k, v in params if isinstance(v, Part)})
+
+
 def check_arguments(function, parameter, signature, hint=""):
     """Raise ValueError where a callable does not take what it will be given."""
     n = signature[: signature.index(")")].count(",") + 1
@@ -231,7 +236,7 @@ class Family:
         if isinstance(value, str) and value in self.registry:
             return self.registry[value]()
         if isinstance(value, self.base) and not self._is_base(value):
-            return copy.copy(value)  # so that what was fitted stays as it is if the user's changes
+            return rebuilt(value)  # so that what was fitted stays as it is if the user's changes
         usable = callable(value) and not inspect.isclass(value) and not self._is_base(value)
         if self.wrap is not None and usable:
             check_arguments(value, name, self.signature, self.hint)

@@ -19,8 +19,6 @@ __all__ = ["hinton_supervised", "loewe", "mpezeshki", "rmwkwok_conv", "rmwkwok_d
 
 
 def _ready(settings, overrides):
-    if overrides.get("layers") is not None:
-        settings = {k: v for k, v in settings.items() if k != "hidden_layer_sizes"}
     return FFClassifier(**{**settings, **overrides})
 
 
@@ -242,6 +240,8 @@ def rmwkwok_conv(supervised=False, *, image_shape=(1, 28, 28), n_channels=100, *
     >>> clf.classes_.tolist()
     [0, 1, 2, 3, 4]
     """
+    if "hidden_layer_sizes" in overrides:
+        raise TypeError("rmwkwok_conv has no hidden_layer_sizes; give n_channels, or layers.")
     settings = _rmwkwok(supervised) | dict(image_shape=image_shape)
     if "layers" not in overrides:
         settings["layers"] = _as_large_as(image_shape, n_channels)

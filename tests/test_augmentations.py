@@ -80,6 +80,14 @@ def test_what_is_augmented_is_as_X_is_and_only_in_training():
     assert np.mean(fitted.predict(X) == plain.predict(X)) > 0.8, "but for other random numbers"
 
 
+@pytest.mark.parametrize("height, reach", [(1, 0), (2, 1), (9, 2)])
+def test_shifts_leave_something_in_sight(height, reach):
+    images = torch.ones(500, 1, height, 9)
+    moved = Shifts(2)(images, draws())
+    rows, columns = (moved[:, 0].amax(axis) for axis in (2, 1))
+    assert (rows.sum(1).min(), columns.sum(1).min()) == (height - reach, 7)
+
+
 def test_a_transform_of_one_image_varies_from_batch_to_batch():
     seen, turn = [], v2.RandomCrop((8, 8), padding=2)
 
@@ -163,7 +171,7 @@ def test_what_an_augmentation_returns_is_checked(change, message):
         ({"augmentation": Shifts(0)}, "max_pixels must be a whole number of at least 1"),
         ({"augmentation": Shifts}, "is a class"),
         ({"augmentation": Shifts(8)}, "8 x 8 pixels out of sight"),
-        ({"augmentation": Shifts(2), "image_shape": (1, 1, 64)}, "1 x 64 pixels out of sight"),
+        ({"augmentation": Shifts(64), "image_shape": (1, 1, 64)}, "1 x 64 pixels out of sight"),
         ({"augmentation": "shifts", "negatives": HeldOutClasses([9])}, "one without the other"),
         ({"augmentation": lambda image: image[:, 1:]}, "an image of the shape given"),
         ({"augmentation": PerImage(lambda image: None)}, "as a torch tensor"),

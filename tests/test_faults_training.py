@@ -3,6 +3,7 @@
 import copy
 import pickle
 import random
+import signal
 import subprocess
 import sys
 import warnings
@@ -13,6 +14,7 @@ import joblib
 import numpy as np
 import pytest
 import torch
+from scipy.sparse import csr_array
 from sklearn.base import clone
 from sklearn.datasets import load_digits, load_iris, make_blobs
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
@@ -23,7 +25,7 @@ from sklearn_ff import DivergenceError, FFClassifier, InterruptedFitWarning
 from sklearn_ff._learning import history_arrays
 from sklearn_ff._scoring import Accuracy, network_scores
 from sklearn_ff.core.callbacks import DivergenceGuard
-from sklearn_ff.goodness import TopK
+from sklearn_ff.goodness import Goodness, TopK
 from sklearn_ff.layers import Conv2d
 from sklearn_ff.overlays import Add, Replace
 
@@ -139,6 +141,60 @@ class Scaled(torch.nn.Module):
         return torch.relu(a) * self.factor
 
 
+class Weighed(Goodness):
+    """A goodness with a parameter of any kind."""
+
+    def __init__(self, by=None):
+        self.by = by
+
+    def score(self, h):
+        return h.square().mean(-1)
+
+
+LONG = np.arange(2000.0)
+
+
+@pytest.mark.parametrize(
+    "one, other",
+    [
+        (LONG, LONG + (LONG == 900)),
+        ({"a": LONG}, {"a": LONG + (LONG == 900)}),
+        (torch.ones(2000), torch.arange(2000.0)),
+        (csr_array([[1, 0]]), csr_array([[5, 0]])),
+        (torch.nn.Linear(3, 4), torch.nn.Linear(3, 4)),
+        (torch.nn.Sequential(Scaled(1.0)), torch.nn.Sequential(Scaled(5.0))),
+        (Weighed(LONG), Weighed(LONG + (LONG == 900))),
+    ],
+)
+@pytest.mark.parametrize("listed", [False, True])
+def test_D8_a_parameter_of_a_part_is_compared_by_value(one, other, listed):
+    def given(value):
+        return [Weighed(value)] if listed else Weighed(value)
+
+    model = classifier(warm_start=True, goodness=given(one), max_iter=1).fit(X, y)
+    model.set_params(goodness=given(copy.deepcopy(one))).fit(X, y)
+    with pytest.raises(ValueError, match="goodness"):
+        model.set_params(goodness=given(other)).fit(X, y)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        np.array([np.nan]),
+        torch.nn.Parameter(torch.ones(3)),
+        torch.ones(3, dtype=torch.bfloat16),
+        torch.nn.LazyLinear(3),
+        lambda: 0,
+        np.int64(5),
+    ],
+)
+def test_D8_a_part_that_stays_goes_on_whatever_it_holds(value):
+    model = classifier(goodness=Weighed(value)).partial_fit(X, y, classes=[0, 1, 2])
+    assert model.partial_fit(X, y).n_iter_
+    if isinstance(value, np.int64):
+        assert model.set_params(goodness__by=5).partial_fit(X, y).n_iter_
+
+
 def test_D8_another_activation_of_the_same_repr_is_an_error():
     model = classifier(warm_start=True, activation=Scaled(1.0)).fit(X, y)
     assert model.set_params(activation=Scaled(1.0)).fit(X, y).n_iter_
@@ -224,6 +280,17 @@ def globals_of_torch():
         torch.is_grad_enabled(),
         torch.are_deterministic_algorithms_enabled(),
     )
+
+
+def test_an_interrupt_after_the_last_batch_is_told():
+    class Late(Callback):
+        def on_epoch_end(self, net, **kwargs):
+            if len(net.history) == 3:
+                signal.raise_signal(signal.SIGINT)
+
+    with pytest.warns(InterruptedFitWarning, match="interrupted after"):
+        model = classifier(max_iter=3, callbacks=[Late()]).fit(X, y)
+    assert model.n_iter_ == 3
 
 
 @pytest.mark.parametrize("rate", [1e-3, 1e20])

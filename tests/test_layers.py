@@ -10,7 +10,7 @@ from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.model_selection import GridSearchCV
 
-from sklearn_ff import FFClassifier, FFTransformer
+from sklearn_ff import FFClassifier, FFTransformer, _base
 from sklearn_ff.augmentations import Augmentation
 from sklearn_ff.core import engine
 from sklearn_ff.goodness import ClassGroups, Patches, Readout
@@ -304,6 +304,16 @@ def test_label_inputs_count_among_those_a_weight_competes_with():
     for kind, inputs in ((Dense(4), 36), (Conv2d(4), 9), (LocallyConnected2d(4), 9)):
         model = FFClassifier(layers=[kind], **settings).fit(X[:30, :36], np.arange(30) % 3)
         assert model.net_.module_.layers[0].transform.fan_in == inputs + 3
+
+
+@pytest.mark.parametrize("learned", [True, False])
+def test_the_memory_asked_for_counts_the_weights_of_labels(monkeypatch, learned):
+    counted = []
+    monkeypatch.setattr(_base, "check_memory", lambda weights, dtype: counted.append(weights))
+    params = {"layers": [Conv2d(4)], "overlay": Channel(learned), "negatives": "uniform"}
+    network = images(**params, max_iter=1).fit(X, Y).net_.module_
+    biases = sum(layer.bias.numel() for layer in network.layers)
+    assert counted == [sum(p.numel() for p in network.parameters()) - biases]
 
 
 def test_layers_in_an_array_are_reached_by_nested_names():

@@ -43,6 +43,28 @@ def test_an_object_is_copied():
     assert type(found) is TopK and found.k == 3
 
 
+class Around(Goodness):
+    """A part in a part."""
+
+    def __init__(self, inner):
+        self.inner = inner
+
+
+class Slotted(TopK):
+    __slots__ = ("cache",)
+
+
+def test_parts_in_parts_are_copied_too():
+    part = Around(Around(TopK(k=3)))
+    found = goodness.get(part)
+    part.set_params(inner__inner__k=1)
+    assert found.inner.inner.k == 3
+
+
+def test_a_part_with_slots_may_be_fitted():
+    assert goodness.get(Slotted(k=3)).k == 3
+
+
 def test_a_callable_is_wrapped():
     part = goodness.get(lambda h: h.sum(-1))
     assert isinstance(part, Goodness)

@@ -2,8 +2,8 @@
 
     python examples/benchmarks/report.py
 
-Of lines on the same run, rows and seed the last one counts, and of seeds those with the settings
-of the run's last line. What lines cannot tell stands in `results_notes.md` and closes the page.
+Lines count whose settings are those that `runs.py` gives the run today; of those on the same run
+and seed, the last one. What lines cannot tell stands in `results_notes.md` and closes the page.
 """
 
 import argparse
@@ -13,7 +13,7 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 from report_table import Section, at_most, get, mebibytes, percent, wrapped
-from run import OUTPUT, lines_of, settings
+from run import OUTPUT, is_same, lines_of, settings
 from runs import GROUPS, RUNS
 
 from sklearn_ff import FFClassifier
@@ -59,16 +59,16 @@ def render(lines):
 
 
 def results(lines):
-    """The lines that count: on test rows, the last of a seed, with a run's last settings."""
+    """The lines that count: on test rows, with the settings of today, the last of a seed."""
     lines = [line for line in lines if line["rows"] == "test" and line["run"] in RUNS]
-    last = {line["run"]: told_settings(line) for line in lines}
-    lines = [line for line in lines if told_settings(line) == last[line["run"]]]
+    lines = [line for line in lines if of_today(line)]
     return list({tuple(line[key] for key in KEYS): line for line in lines}.values())
 
 
-def told_settings(line):
-    """A line's settings; parameters that came up after it had their default then."""
-    return settings(FFClassifier()) | line["settings"]
+def of_today(line):
+    """Whether `run.py` would not train the run again."""
+    clf = RUNS[line["run"]].make(line["seed"])
+    return is_same({}, settings(clf), settings(type(clf)()), line)
 
 
 # Tables -------------------------------------------------------------------------------------------

@@ -69,7 +69,7 @@ def arguments():
         "--output", type=Path, default=OUTPUT, help="file of lines, also of what is done already"
     )
     args = parser.parse_args()
-    if args.epochs and args.output == OUTPUT:
+    if args.epochs and args.output.resolve() == OUTPUT.resolve():
         parser.error("--epochs is for a first look, which is no result; give another --output")
     return args
 
@@ -103,8 +103,7 @@ def one(args, name, seed, done):
         clf.set_params(max_iter=args.epochs)
     case = {"benchmark": GROUP_OF[name], "run": name, "data": run.data}
     case |= {"rows": "held_out" if args.validate else "test", "seed": seed}
-    given = settings(clf)
-    usual = settings(type(clf)())
+    given, usual = settings(clf), settings(type(clf)())
     if any(is_same(case, given, usual, line) for line in done):
         tell(f"{name}, seed {seed}: done before")
         return

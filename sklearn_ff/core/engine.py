@@ -96,6 +96,9 @@ class FFNet(NeuralNet):
                 if not self.n_updates_:
                     raise
                 self.interrupted_ = True
+            self.interrupted_ |= (
+                self.interrupt_.is_set()
+            )  # after the last batch, where nobody looks
             self.notify("on_train_end", X=rows, y=None)
         return self
 
