@@ -2,8 +2,7 @@
 
 from types import SimpleNamespace
 
-from sklearn.base import BaseEstimator
-
+from ._params import Params, has_params
 from .parts import PerLayer, check_arguments
 
 PARTS = ("goodness", "objective")  # families of which every layer may have a part of its own
@@ -120,7 +119,7 @@ def metrics_of(metric, n_layers):
     return None if metric is None else metrics
 
 
-class PerLayerParams(BaseEstimator):
+class PerLayerParams(Params):
     """Parameters that reach inside lists of parts, as ``objective__1__sharpness``."""
 
     def get_params(self, deep=True):
@@ -160,7 +159,7 @@ def entries(params):
         value = params.get(name)
         for index, part in enumerate(value if is_list(value) else ()):
             found[f"{name}__{index}"] = part
-            if hasattr(part, "get_params") and not isinstance(part, type):
+            if has_params(part):
                 for key, inner in part.get_params().items():
                     found[f"{name}__{index}__{key}"] = inner
     return found
@@ -180,7 +179,7 @@ def set_entry(estimator, key, value):
     if not inner:
         parts[int(index)] = value
         setattr(estimator, name, parts)
-    elif hasattr(part, "set_params"):
+    elif has_params(part):
         part.set_params(**{inner: value})
     else:
         raise ValueError(

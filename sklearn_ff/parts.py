@@ -6,7 +6,8 @@ import numbers
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator
+
+from ._params import Params
 
 __all__ = [
     "Draws",
@@ -23,7 +24,7 @@ __all__ = [
 ]
 
 
-class Part(BaseEstimator):
+class Part(Params):
     """A small description of one choice of the method.
 
     A part holds constructor parameters only, keeps no state, and takes its randomness from the

@@ -10,7 +10,7 @@ import sklearn_ff
 ROOT = Path(sklearn_ff.__file__).parent
 PACKAGE = ROOT.name
 TABLE = [
-    ["exceptions", "_version", "core"],
+    ["exceptions", "_params", "_version", "core"],
     ["parts"],
     [
         *("overlays", "negatives", "goodness", "objectives", "layers", "activities"),
@@ -72,7 +72,7 @@ def test_the_reader_of_imports_sees_them():
     assert own(imports_in("core.engine", TREES["core.engine"])) >= {"core.forward_forward"}
     assert "parts" in own(imports_in("goodness", TREES["goodness"]))
     assert imports_from("core.engine", "skorch")
-    assert imports_from("parts", "sklearn")
+    assert imports_from("_params", "sklearn")
 
 
 @pytest.mark.parametrize("name", FILES)
