@@ -113,13 +113,17 @@ class FFClassifier(ClassifierMixin, Learner):
     n_iter_no_change : int, default=10
         Epochs without gain after which training stops.
     early_stopping : bool, default=False
-        Stop by the accuracy on held-out rows, and keep the weights of the best epoch.
+        Stop by the accuracy on held-out rows, and keep the weights of the best epoch. Unless `fit`
+        is given `X_val`, rows are held out of the training rows: in proportion to their classes
+        where there are as many as classes, and never the last row of a class, so that each needs
+        two.
     validation_fraction : float, default=0.1
         Share of the rows held out by `early_stopping`, unless `fit` is given `X_val`.
     warm_start : bool, default=False
         Whether `fit` continues from the weights of the last fit.
     class_weight : dict, "balanced" or None, default=None
-        Weights of the classes.
+        Weights of the classes, by which sample weights are multiplied; "balanced" gives all classes
+        the same sum of sample weights. Held-out rows are weighed alike.
     callbacks : list of skorch callbacks or None, default=None
         Told of every epoch and batch; copies of them are used. One that sets learning rates, such
         as LRScheduler, needs ``learning_rate="constant"``.
@@ -154,7 +158,8 @@ class FFClassifier(ClassifierMixin, Learner):
     loss_curve_ : list of float
         That loss for every epoch.
     validation_scores_ : list of float or None
-        Accuracy on held-out rows after every epoch, over all layers if `schedule="greedy"`. A
+        Accuracy on held-out rows after every epoch, weighted by class weights and, for rows held
+        out of the training rows, sample weights; over all layers if `schedule="greedy"`. A
         layer outside `prediction_layers` that serves a later one is judged by its own goodness.
     best_validation_score_ : float or None
         The best of them; of the last layer's epochs, if `schedule="greedy"`. With `early_stopping`
@@ -316,7 +321,7 @@ class FFClassifier(ClassifierMixin, Learner):
             Their labels, of any kind.
         sample_weight : array-like of shape (n_samples,) or None, default=None
             A weight of k counts as k copies of the row; rows of weight zero are left out. Weights
-            of a mean below one are first brought to a mean of one.
+            of a mean below one are first brought to a mean of one. Class weights multiply them.
         X_val, y_val : array-like or None, default=None
             Held-out rows and labels, scored after every epoch.
 
@@ -330,8 +335,9 @@ class FFClassifier(ClassifierMixin, Learner):
             X, y, weight = self._validate(X, y, sample_weight, reset=old is None)
             X, y, weight, pool = self._set_aside(X, y, weight)
             codes = self._encode(y, None if old is None else self.classes_)
-            data = self._weigh(X, codes, weight, reset=old is None)
-            held_out = self._held_out(X_val, y_val, X.dtype)
+            by_class = self._class_weights(codes, weight)
+            data = self._weigh(X, codes, weight, by_class, reset=old is None)
+            held_out = self._held_out(X_val, y_val, X.dtype, by_class)
             if self.early_stopping and held_out is None:
                 data, held_out = self._split(*data)
             plan, network, draws = self._begin(*data, old)
@@ -364,7 +370,8 @@ class FFClassifier(ClassifierMixin, Learner):
             X, y, weight = self._validate(X, y, sample_weight, reset=old is None)
             X, y, weight, pool = self._set_aside(X, y, weight)
             codes = self._encode(y, classes)
-            data = self._weigh(X, codes, weight, reset=False)
+            by_class = self._class_weights(codes, weight)
+            data = self._weigh(X, codes, weight, by_class, reset=False)
             plan, network, draws = self._begin(*data, old, resume=True)
             return self._train(plan, network, draws, data, old=old, resume=True, pool=pool)
 

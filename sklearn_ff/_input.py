@@ -5,12 +5,12 @@ import warnings
 import numpy as np
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import LabelEncoder
-from sklearn.utils import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _num_samples, column_or_1d
 
 from ._base import BaseFF
-from ._validation import checked_own_rows, checked_weight, heavy, refuse_unseen, validate_rows
+from ._class_weights import class_weights
+from ._validation import checked_own_rows, checked_weight, refuse_unseen, validate_rows
 from .data_negatives import HeldOutClasses, OwnRows
 
 
@@ -65,10 +65,25 @@ class InputRows(BaseFF):
         held_out = isinstance(self.negatives, HeldOutClasses)
         return np.setdiff1d(classes, self.negatives.classes) if held_out else classes
 
-    def _weigh(self, X, codes, weight, reset):
-        """Rows that weigh something, by sample and class weights; the others are left out."""
-        X, codes, weight = heavy(X, codes, weight)
-        X, codes, weight = heavy(X, codes, weight * self._class_weights(codes))
+    def _class_weights(self, codes, weight):
+        return class_weights(self.class_weight, self.classes_, codes, weight)
+
+    def _weigh(self, X, codes, weight, by_class, reset):
+        """Rows that weigh something, by sample and class weights; the others are left out.
+
+        Class weights that are small as a whole do not make rows count as fewer copies.
+        """
+        some = weight * by_class[codes] > 0
+        if not some.any():
+            raise ValueError(
+                f"class_weight={self.class_weight!r} leaves no row with a weight above zero; give "
+                f"a class whose rows weigh something a weight above zero."
+            )
+        if not some.all():
+            X, codes, weight = X[some], codes[some], weight[some]
+        copies = weight * max(1.0, len(weight) / weight.sum())
+        weight = copies * by_class[codes]
+        weight *= max(1.0, copies.sum() / weight.sum())
         if reset and len(np.unique(codes)) < 2:
             self._refuse_one_class(codes)
         return X, codes, weight
@@ -111,23 +126,8 @@ class InputRows(BaseFF):
             )
         return self.classes_
 
-    def _class_weights(self, codes):
-        if self.class_weight is None:
-            return 1.0
-        present = np.arange(len(self.classes_))
-        if self.class_weight == "balanced":
-            present = np.unique(codes)
-        weights = np.ones(len(self.classes_))
-        weights[present] = compute_class_weight(
-            self.class_weight, classes=self.classes_[present], y=self.classes_[codes]
-        )
-        if not (weights[codes] >= 0).all() or not weights[codes].any():
-            raise ValueError(
-                f"class_weight={self.class_weight!r} must not be negative, nor zero for every row."
-            )
-        return weights[codes]
-
-    def _held_out(self, X_val, y_val, dtype):
+    def _held_out(self, X_val, y_val, dtype, by_class):
+        """The rows of X_val, their labels, and weights by class, as training rows have them."""
         if X_val is None and y_val is None:
             return None
         if X_val is None or y_val is None:
@@ -135,29 +135,53 @@ class InputRows(BaseFF):
         X_val, y_val = validate_rows(self, X_val, y_val, reset=False, dtype=dtype)
         y_val = column_or_1d(y_val)
         refuse_unseen(y_val, self.classes_, "y_val")
-        return X_val, LabelEncoder().fit(self.classes_).transform(y_val)
+        codes = LabelEncoder().fit(self.classes_).transform(y_val)
+        weight = by_class[codes]
+        if not weight.any():
+            raise ValueError(
+                f"class_weight={self.class_weight!r} leaves no row of X_val with a weight above "
+                f"zero, so that there is no score; add rows of other classes."
+            )
+        return X_val, codes, weight
 
     def _split(self, X, codes, weight):
-        """Rows to learn from, and a share of them held out, by class if every class can be cut."""
-        stratify = codes
+        """Rows to learn from, with every class among them, and others held out, by class if there
+        are as many as classes."""
         counts = np.bincount(codes, minlength=len(self.classes_))
+        self._refuse_single_rows(counts)
+        n_classes = np.count_nonzero(counts)
         n_held_out = int(np.ceil(self.validation_fraction * len(codes)))
-        if (
-            min(n_held_out, len(codes) - n_held_out) < np.count_nonzero(counts)
-            or (counts == 1).any()
-        ):
-            stratify = None
+        n_held_out = min(n_held_out, len(codes) - n_classes)
+        by_class = n_held_out >= n_classes
+        if not by_class:
             warnings.warn(
-                "early_stopping: a class is too small to be held out in proportion; the held-out "
-                "rows are drawn regardless of class.",
+                f"early_stopping holds out {n_held_out} rows, fewer than there are classes "
+                f"({n_classes}), and draws them regardless of class; raise validation_fraction.",
                 stacklevel=3,
             )
-        if len(codes) < 2:
-            raise ValueError("early_stopping needs rows to hold out, but X has 1 sample.")
         learn, hold = train_test_split(
             np.arange(len(codes)),
-            test_size=self.validation_fraction,
-            stratify=stratify,
+            test_size=n_held_out,
+            stratify=codes if by_class else None,
             random_state=self.random_state,
         )
+        learn, hold = with_every_class(learn, hold, codes)
         return (X[learn], codes[learn], weight[learn]), (X[hold], codes[hold], weight[hold])
+
+    def _refuse_single_rows(self, counts):
+        """A class of one row can be learned from or held out, not both."""
+        single = np.flatnonzero(counts == 1)
+        if len(single):
+            raise ValueError(
+                f"early_stopping learns from a class and holds out rows of it, but of "
+                f"{self.classes_[single].tolist()!r} there is only 1 row with a weight above zero; "
+                f"give at least 2 of every class, pass X_val and y_val, or set "
+                f"early_stopping=False."
+            )
+
+
+def with_every_class(learn, hold, codes):
+    """The split with a row brought back of each class that would be held out whole."""
+    taken = np.setdiff1d(codes[hold], codes[learn])
+    back = np.array([np.flatnonzero(codes[hold] == code)[0] for code in taken], dtype=int)
+    return np.append(learn, hold[back]), np.delete(hold, back)

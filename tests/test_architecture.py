@@ -21,7 +21,7 @@ TABLE = [
     ["core.forward_forward"],
     ["core.callbacks", "core.rows"],
     ["core.engine"],
-    ["_machine", "_per_layer", "_plan", "_scoring", "_validation", "_weights"],
+    ["_machine", "_per_layer", "_plan", "_scoring", "_validation", "_weights", "_class_weights"],
     ["_base"],
     ["_input"],
     ["_learning"],

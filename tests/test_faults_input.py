@@ -217,7 +217,7 @@ def test_C5_a_thousand_classes_are_scored_in_parts():
 def test_C6_a_class_of_one_member_with_early_stopping():
     labels = y.copy()
     labels[0] = 3
-    with pytest.warns(UserWarning, match="too small"):
+    with pytest.raises(ValueError, match=r"early_stopping .*\[3\] there is only 1 row"):
         classifier(early_stopping=True, max_iter=2, random_state=1).fit(X, labels)
 
 
