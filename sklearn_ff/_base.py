@@ -14,7 +14,6 @@ from ._per_layer import (
     check_lengths,
     check_reach,
     each,
-    of_layer,
     optimizers_of,
 )
 from ._plan import (
@@ -23,24 +22,22 @@ from ._plan import (
     checked_units,
     counted_layers,
     numbers_of,
-    owns_label_weights,
     told_shape,
-    transforms,
 )
 from ._weights import to_numpy, to_torch
 from .activities import activations, normalizations
 from .augmentations import augmentations
+from .core.build import affines, build_network
 from .core.engine import FFNet
-from .core.forward_forward import Layer, Network
 from .data_negatives import negatives
 from .exceptions import DivergenceError
-from .goodness import Readout, goodness
+from .goodness import goodness
 from .layers import checked_layers
 from .objectives import objectives
 from .optimizers import per_group
-from .overlays import Encoder, overlays
+from .overlays import overlays
 from .parts import Draws, is_name
-from .scaling import Scaler, largest, scaler_for
+from .scaling import largest, scaler_for
 
 FAMILIES = {
     "activation": activations,
@@ -161,10 +158,10 @@ class BaseFF(PerLayerParams):
         """Sizes of the layers, from a network without memory; what this machine cannot hold."""
         plan.shows_labels, plan.low_precision = False, False
         with torch.device("meta"):
-            found = transforms(plan)
-        plan.units = [transform.n_outputs for transform in found]
-        plan.width = max(transform.n_units for transform in found)
-        plan.large = max(transform.n_products for transform in found) >= LARGE_LAYER
+            found = affines(plan)
+        plan.units = [affine.n_outputs for affine in found]
+        plan.width = max(affine.n_units for affine in found)
+        plan.large = max(affine.n_products for affine in found) >= LARGE_LAYER
         plane = plan.overlay.plane
         own = plan.n_classes * sum(t.n_units if plane else t.n_biases for t in found)
         check_memory(own + sum(p.numel() for t in found for p in t.parameters()), plan.dtype)
@@ -237,31 +234,6 @@ class BaseFF(PerLayerParams):
             strength = strength if strength > 0 else rms
         plan.strength = float(rms) if strength == "auto" else float(strength)
 
-    def _network(self, plan):
-        """The network a plan describes, its weights not yet drawn."""
-        layers = []
-        for index, transform in enumerate(transforms(plan)):
-            strength = plan.strength if owns_label_weights(plan, index) else None
-            layers.append(Layer(index, transform, plan.n_classes, of_layer(plan, index), strength))
-        head = None
-        if plan.head:
-            width = sum(plan.units[index] for index in plan.layers)
-            head = Readout().build(width, plan.n_classes)
-        overlay = plan.overlay if plan.shows_labels else None
-        encoder = Encoder(
-            overlay, plan.n_features, plan.n_classes, plan.strength, plan.input_normalization
-        )
-        network = Network(
-            Scaler(**plan.scaler),
-            encoder,
-            layers,
-            head,
-            plan.layers,
-            plan.negatives,
-            plan.n_classes,
-        )
-        return network.to(dtype=getattr(torch, plan.dtype), device=plan.device)
-
     def _net(self, plan, network, draws, callbacks=(), stages=(), metric=None):
         """A skorch net ready to train the network."""
         optimizer, options = per_group(plan.optimizer)
@@ -271,6 +243,7 @@ class BaseFF(PerLayerParams):
             optimizer=optimizer,
             stages=stages,
             phases=self.phases,
+            negatives=plan.negatives,
             draws=draws,
             groups=plan.groups,
             shuffle=plan.shuffle,
@@ -332,7 +305,7 @@ class BaseFF(PerLayerParams):
         plan = self._plan
         plan.device = pick_device(plan.device if torch_has(plan.device) else "cpu")
         draws = Draws(torch.Generator(plan.device), plan.device, getattr(torch, plan.dtype))
-        self.net_ = self._net(plan, self._network(plan), draws)
+        self.net_ = self._net(plan, build_network(plan), draws)
         self.net_.module_.load_state_dict(to_torch(weights))
         self.net_.module_.depth = depth
         if optimizer is not None:

@@ -18,6 +18,7 @@ from ._scoring import Accuracy, likeliest_scale, network_scores
 from ._validation import heavy
 from ._weights import continue_from, initialize
 from .augmentations import Augmentation, Views
+from .core.build import build_network
 from .core.callbacks import Decay, DivergenceGuard, FlatLoss, Validation, checked_callback
 from .core.engine import PASSES
 from .core.rows import Rows, n_parts
@@ -108,7 +109,7 @@ class Learner(InputRows):
             )
         if old is None:
             self._scale(plan, X, weight)
-        network = self._network(plan)
+        network = build_network(plan)
         resumed = resume and old is not None and old._resumable
         draws = old.net_.draws.copy() if resumed else self._draws(plan)
         if old is None:
@@ -139,7 +140,7 @@ class Learner(InputRows):
             resume_optimizer(net.optimizer_, old.net_.optimizer_)
         network.train()
         if pool is not None:
-            network.pool = self._pool(plan, network, *pool)
+            net.negatives = plan.negatives.bind(self._pool(plan, network, *pool))
         try:
             net.train(self._rows(plan, network, draws, *data))
         except DivergenceError:
@@ -230,7 +231,7 @@ class Learner(InputRows):
         weight = weight * max(1.0, len(weight) / weight.sum())  # rows count as one at least
         net.module_.eval()
         net.module_.requires_grad_(True)
-        net.module_.pool = None
+        net.negatives = plan.negatives  # without rows set aside
         for name in KEPT:
             setattr(self, f"{name}_", shown(getattr(plan, name)))
         self.label_strength_ = plan.strength

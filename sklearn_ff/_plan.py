@@ -5,13 +5,6 @@ import warnings
 import numpy as np
 
 from .data_negatives import is_image_shape
-from .layers import built
-
-
-def transforms(plan):
-    """The transforms of a plan's layers; the label has inputs of its own in some of them."""
-    extra = [plan.n_classes * owns_label_weights(plan, i) for i in range(len(plan.kinds))]
-    return built(plan.kinds, plan.image_shape or (plan.n_features,), extra, plan.low_precision)
 
 
 def check_overlay(plan):
@@ -65,12 +58,6 @@ def told_shape(part, plan):
         )
     known = own is not None or plan.image_shape is None
     return part if known else part.for_images(plan.image_shape)
-
-
-def owns_label_weights(plan, index):
-    """Whether layer `index` has input columns of the label's own."""
-    where = plan.overlay.label_layers if plan.shows_labels else "none"
-    return where == "all" or (where == "first" and index == 0)
 
 
 def checked_units(sizes):

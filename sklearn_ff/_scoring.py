@@ -5,7 +5,7 @@ import torch
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 
-from .core.forward_forward import SHORTLIST, label_scores
+from .core.prediction import SHORTLIST, label_scores
 from .core.rows import Rows
 
 PREDICTION_BYTES = 2**23  # of one layer's candidates, in double precision; about what a cache holds

@@ -300,7 +300,7 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learner):
         read = OUTPUT[plan.output]
 
         def features(x):
-            return network.features(network.see(x), read=read)
+            return read(network, network.encode(x))
 
         with torch_threads(self.n_threads):
             n_out = self._n_features_out
@@ -408,9 +408,15 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learner):
         """Familiarity is not a probability."""
 
 
-def _triangle(layer, a, h):
-    h = layer.transform.activity(a, lambda a: torch.relu(a - a.mean(-1, keepdim=True)))
-    return layer.normalization(h)
+def _triangles(network, shown):
+    """Features as `Network.features` has them, of max(0, a − mean of a) instead of the activity."""
+    neutral = torch.full((len(shown), 1), network.n_classes, device=shown.device)
+    found = []
+    for layer, a, _ in network.activations(shown, neutral):
+        if layer.index in network.head_layers:
+            h = layer.affine.activity(a, lambda a: torch.relu(a - a.mean(-1, keepdim=True)))
+            found.append(layer.normalize(h).squeeze(1))
+    return torch.cat(found, 1)
 
 
-OUTPUT = {"triangle": _triangle, "activity": lambda layer, a, h: layer.normalization(h)}
+OUTPUT = {"triangle": _triangles, "activity": lambda network, shown: network.features(shown)}

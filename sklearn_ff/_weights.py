@@ -15,13 +15,13 @@ def initialize(network, generator, weight_init="normal"):
     """Draw W and U, and b with uniform ones; other biases and readouts start at zero."""
     draw = {"normal": drawn_normal, "uniform": drawn_uniform}[weight_init]
     for layer in network.layers:
-        layer.transform.reset(generator, draw)
-        if layer.label_strength is not None:
-            draw(layer.label_weight, layer.transform.fan_in, generator)
+        layer.affine.reset(generator, draw)
+        if layer.label is not None:
+            draw(layer.label.weight, layer.affine.fan_in, generator)
         if weight_init == "uniform":
-            draw(layer.bias, layer.transform.fan_in, generator)
-        if hasattr(layer.goodness, "reset"):
-            layer.goodness.reset(generator)
+            draw(layer.affine.bias, layer.affine.fan_in, generator)
+        if hasattr(layer.goodness.score, "reset"):
+            layer.goodness.score.reset(generator)
 
 
 def to_numpy(state):

@@ -173,12 +173,12 @@ for _name in ("leaky_relu", "gelu", "tanh"):
     activations.register(_name)(partial(TorchActivation, getattr(F, _name)))
 
 
-def overwriting(parts, transform):
+def overwriting(activation, goodness, affine):
     """The activation that overwrites pre-activations in training; None if there is none."""
-    pooled = len(transform.shape) > 1  # then a goodness does not see the activities themselves
-    declared = "fades" in vars(type(parts.goodness))  # what a subclass computes is its own affair
-    faded = declared and parts.goodness.fades and not pooled
-    return parts.activation.faded if faded else parts.activation.in_place
+    pooled = len(affine.shape) > 1  # then a goodness does not see the activities themselves
+    declared = "fades" in vars(type(goodness))  # what a subclass computes is its own affair
+    faded = declared and goodness.fades and not pooled
+    return activation.faded if faded else activation.in_place
 
 
 def dropped(h, share, draws):

@@ -1,9 +1,9 @@
 """Which other row a row competes with: negatives that need no labels.
 
-The contract. `wrong_rows(x, draws, pool)` takes scaled rows x, (rows, features), a source of random
-numbers and the `pool` of rows of another kind (None unless the part has such), and returns wrong
-rows of the same shape. Row i and wrong row i are the two candidates. A callable (x, draws) -> wrong
-rows serves too, as `Corruption(function)`; so do rows of your own, as `OwnRows(rows)`.
+The contract. `wrong_rows(x, draws)` takes scaled rows x, (rows, features), and a source of random
+numbers, and returns wrong rows of the same shape. Row i and wrong row i are the two candidates. A
+callable (x, draws) -> wrong rows serves too, as `Corruption(function)`; so do rows of your own, as
+`OwnRows(rows)`.
 """
 
 import math
@@ -36,14 +36,14 @@ class DataNegatives(Negatives):
     labelled = False  # whether candidates carry a label too, in a classifier
     needs_company = False  # whether wrong rows are made of the other rows of a batch
 
-    def wrong_rows(self, x, draws, pool=None):
+    def wrong_rows(self, x, draws):
         raise NotImplementedError
 
     def n_candidates(self, n_classes):
         return 2
 
-    def candidates(self, x, draws, pool=None):
-        return torch.stack([x, self.wrong_rows(x, draws, pool)], 1)
+    def candidates(self, x, draws):
+        return torch.stack([x, self.wrong_rows(x, draws)], 1)
 
     def draw(self, y, n_classes, draws, belief=None):
         return y[:, None]  # both rows are shown with the same label, or with none
@@ -68,12 +68,12 @@ class PairSum(DataNegatives):
     needs_company = True
     n_views = 2
 
-    def wrong_rows(self, x, draws, pool=None):
+    def wrong_rows(self, x, draws):
         return (x + x[others(len(x), draws)]) / 2
 
-    def candidates(self, x, draws, pool=None):
+    def candidates(self, x, draws):
         if x.dim() == 2:
-            return super().candidates(x, draws, pool)
+            return super().candidates(x, draws)
         first, second = x.unbind(1)
         return torch.stack([first + second, first + second[others(len(x), draws)]], 1) / 2
 
@@ -106,7 +106,7 @@ class HybridMask(DataNegatives):
     def for_images(self, image_shape):
         return self.changed(image_shape=image_shape)
 
-    def wrong_rows(self, x, draws, pool=None):
+    def wrong_rows(self, x, draws):
         mask = self._mask(x, draws)
         return torch.where(mask, x, x[others(len(x), draws)])
 
@@ -161,7 +161,7 @@ class Shuffle(DataNegatives):
         super().check()
         check_number(self, "share", above=0, at_most=1)
 
-    def wrong_rows(self, x, draws, pool=None):
+    def wrong_rows(self, x, draws):
         shuffled = x.gather(0, draws.uniform(*x.shape).argsort(0))
         if self.share >= 1:
             return shuffled
@@ -179,23 +179,33 @@ class Noise(DataNegatives):
         super().check()
         check_number(self, "scale", above=0, at_most=LOUDEST)
 
-    def wrong_rows(self, x, draws, pool=None):
+    def wrong_rows(self, x, draws):
         return x + self.scale * draws.normal(*x.shape)
 
 
 class Pool(DataNegatives):
-    """Wrong rows drawn from a pool that the fit supplies, in proportion to their weights.
-
-    The pool is (rows, cumulative): its rows, and the sums of their weights up to each, the last 1.
-    """
+    """Wrong rows drawn from a pool that the fit supplies, in proportion to their weights."""
 
     abstract = True
     varied = False
 
-    def wrong_rows(self, x, draws, pool=None):
-        rows, cumulative = pool
-        picked = torch.searchsorted(cumulative, draws.uniform(len(x)), right=True)
-        return rows[picked.clamp_(max=len(rows) - 1)]
+    def bind(self, pool):
+        return Pooled(self, *pool)
+
+
+class Pooled:
+    """A part with its pool: scaled `rows`, and the sums of their weights up to each, the last 1."""
+
+    def __init__(self, part, rows, cumulative):
+        self.part, self.rows, self.cumulative = part, rows, cumulative
+
+    def __getattr__(self, name):
+        return getattr(self.part, name)
+
+    def candidates(self, x, draws):
+        picked = torch.searchsorted(self.cumulative, draws.uniform(len(x)), right=True)
+        wrong = self.rows[picked.clamp_(max=len(self.rows) - 1)]
+        return torch.stack([x, wrong], 1)
 
 
 class OwnRows(Pool):
@@ -249,7 +259,7 @@ class Corruption(DataNegatives):
                 f"wrong rows."
             )
 
-    def wrong_rows(self, x, draws, pool=None):
+    def wrong_rows(self, x, draws):
         wrong = self.function(x.clone(), draws)
         checked_like(wrong, x, x.shape, "negatives", "one wrong row per row")
         return checked_finite(wrong, "negatives", "rows")

@@ -2,10 +2,10 @@
 
 The contract. A kind is a description. `build(shape, n_label_inputs, low_precision, raw)` takes the
 shape of the layer's input, (features,) or (channels, height, width), and how many inputs of its own
-the label has, and returns a transform: a torch module that works on flat rows, with
+the label has, and returns an affine map: a torch module that works on flat rows, with
 
-* `n_biases`, and `expand(b)`: one number per bias, or per unit, to one per unit;
-* `forward(z, bias=None)`: linear in z, plus the bias: pre-activations, `n_units` of them;
+* `bias`, `n_biases` numbers, and `expand(b)`: one number per bias, or per unit, to one per unit;
+* `forward(z)`: W z + b, pre-activations, `n_units` of them; `product(z)`: W z alone;
 * `activity(a, function)`: what is passed on, `n_outputs` numbers that read as `shape`;
 * `whole_batches`: whether a batch must not be learned from in parts;
 * `n_products`: multiply-adds per row; `fan_in`: the inputs of a unit, the label's among them;
@@ -105,7 +105,7 @@ class ImageLayer(LayerKind):
                 f"{' x '.join(map(str, shape))} numbers in no order; set image_shape=(channels, "
                 f"height, width), and put dense layers last."
             )
-        return self.transform(self, shape, n_label_inputs, low_precision, raw)
+        return self.affine(self, shape, n_label_inputs, low_precision, raw)
 
     def pad(self):
         return self.kernel_size // 2 if self.padding == "same" else int(self.padding)
@@ -139,6 +139,7 @@ class Affine(nn.Module):
         self.whole_batches = False
         self.fan_in, self.low_precision = fan_in, low_precision
         self.weight = nn.Parameter(torch.empty(n_units, n_inputs))
+        self.bias = nn.Parameter(torch.zeros(n_units))
 
     def reset(self, generator, draw=drawn_normal):
         draw(self.weight, self.fan_in, generator)
@@ -146,7 +147,10 @@ class Affine(nn.Module):
     def expand(self, b):
         return b
 
-    def forward(self, z, bias=None):
+    def forward(self, z):
+        return self.product(z, self.bias)
+
+    def product(self, z, bias=None):
         if bias is not None and torch.is_grad_enabled() and not self.low_precision:
             return F.linear(z, self.weight).add_(bias)  # no view, which activations may overwrite
         if not (self.low_precision and self.training):
@@ -159,7 +163,7 @@ class Affine(nn.Module):
 
 
 class Maps(nn.Module):
-    """What transforms of images share: flat rows in and out, normalisation, pooling."""
+    """What affine maps of images share: flat rows in and out, normalisation, pooling."""
 
     def __init__(self, kind, shape, n_label_inputs, low_precision=False, raw=False):
         super().__init__()
@@ -178,6 +182,9 @@ class Maps(nn.Module):
 
     def reset(self, generator, draw=drawn_normal):
         draw(self.weight, self.fan_in, generator)
+
+    def forward(self, z):
+        return self.product(z, self.bias)
 
     def images(self, z):
         return z.reshape(-1, *self.shape_in) if self.raw else images(z, self.shape_in)
@@ -211,6 +218,7 @@ class Convolution(Maps):
         size = (shape[0], kind.kernel_size, kind.kernel_size)
         self.weight = nn.Parameter(torch.empty(self.maps[0], *size))
         self.n_biases = self.maps[0]
+        self.bias = nn.Parameter(torch.zeros(self.n_biases))
         self.n_products = self.weight.numel() * math.prod(self.maps[1:])
 
     def expand(self, b):
@@ -219,7 +227,7 @@ class Convolution(Maps):
             return b
         return b.repeat(*[1] * (b.dim() - 1), self.n_units // self.n_biases)
 
-    def forward(self, z, bias=None):
+    def product(self, z, bias=None):
         geometry = {"stride": self.kind.stride, "padding": self.kind.pad()}
         seen, weight = self.images(z), self.weight.contiguous(memory_format=torch.channels_last)
         if not (self.low_precision and self.training):
@@ -236,11 +244,12 @@ class LocalPatches(Maps):
         n_places, n_inputs = math.prod(self.maps[1:]), shape[0] * kind.kernel_size**2
         self.weight = nn.Parameter(torch.empty(n_places, n_inputs, self.maps[0]))
         self.n_biases, self.n_products = self.n_units, self.weight.numel()
+        self.bias = nn.Parameter(torch.zeros(self.n_biases))
 
     def expand(self, b):
         return b
 
-    def forward(self, z, bias=None):
+    def product(self, z, bias=None):
         patches = F.unfold(
             self.images(z),
             self.kind.kernel_size,
@@ -320,7 +329,7 @@ class Conv2d(ImageLayer):
     squares of `pool_size`, after the activation. The bias is one per channel.
     """
 
-    transform = Convolution
+    affine = Convolution
 
     def __init__(
         self,
@@ -346,7 +355,7 @@ class Conv2d(ImageLayer):
 class LocallyConnected2d(Conv2d):
     """Local receptive fields without shared weights (Hinton, 2022); parameters as of Conv2d."""
 
-    transform = LocalPatches
+    affine = LocalPatches
 
 
 def checked_layers(layers, sizes):
@@ -362,9 +371,9 @@ def checked_layers(layers, sizes):
 
 
 def built(kinds, shape, n_label_inputs, low_precision):
-    """The transforms of all layers, each on what the one before passes on."""
-    transforms = []
+    """The affine maps of all layers, each on what the one before passes on."""
+    found = []
     for kind, n_own in zip(kinds, n_label_inputs, strict=True):
-        transforms.append(kind.build(shape, n_own, low_precision, raw=not transforms))
-        shape = transforms[-1].shape
-    return transforms
+        found.append(kind.build(shape, n_own, low_precision, raw=not found))
+        shape = found[-1].shape
+    return found

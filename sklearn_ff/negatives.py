@@ -4,8 +4,8 @@ The contract. `draw(y, n_classes, draws, belief)` takes the labels y of a batch 
 of random numbers and the head's logits (rows, n_classes) or None, and returns wrong labels,
 shape (rows, n_wrong). `needs_head` says that the belief is required, `redraw` when the labels are
 drawn: for every "batch", for all rows at the start of every "epoch", or "once" for a whole fit.
-`candidates(x, draws, pool)` says which rows compete: each with itself, shown with several labels,
-unless `of_rows` says that they are a row and another one, as in `data_negatives`. A callable
+`candidates(x, draws)` says which rows compete: each with itself, shown with several labels, unless
+`of_rows` says that they are a row and another one, as in `data_negatives`. A callable
 `(y, n_classes, draws) -> wrong labels` serves too.
 """
 
@@ -37,9 +37,13 @@ class Negatives(Part):
         """How many candidates a row has, the right one counted; bounds memory."""
         return min(1 + getattr(self, "n_negatives", 1), n_classes)
 
-    def candidates(self, x, draws, pool=None):
+    def candidates(self, x, draws):
         """The rows of the candidates: (rows, features), or (rows, candidates, features)."""
         return x
+
+    def bind(self, pool):
+        """This part, with the rows that a fit has set aside for it, if any."""
+        return self
 
     def for_images(self, image_shape):
         """This part, told how the rows are to be read."""

@@ -1,8 +1,8 @@
 """How the scores of the candidates become a loss.
 
 The contract. `loss(scores, layer)` takes scores g of shape (rows, candidates), the right candidate
-in column 0, and returns one loss per row; the step weighs and averages them. `layer.index` and
-`layer.n_units` say which layer asks. One that `splits` is a sum of a loss of the right candidate,
+in column 0, and returns one loss per row; the step weighs and averages them. `layer`, a
+`LayerFacts`, says which layer asks. One that `splits` is a sum of a loss of the right candidate,
 `right(scores, layer)`, and of one of the wrong ones, `wrong(scores, layer)`. `sharpness` s is the
 factor that turns a difference of scores into log-odds; "auto" is what suits the layer's goodness. A
 callable `(scores) -> losses` serves too.
@@ -11,11 +11,29 @@ In the formulas g⁺ is the score of the right candidate, g⁻ that of a wrong o
 terms with g⁻ are averaged over the wrong candidates.
 """
 
+from dataclasses import dataclass
+
 from torch.nn.functional import logsigmoid, silu
 
 from .parts import Family, Part, PerLayer, call_intact, check_number, checked_like, is_number
 
-__all__ = ["Logistic", "Margin", "Objective", "Softmax", "Swish", "SymBa", "objectives"]
+__all__ = [
+    *("LayerFacts", "Logistic", "Margin", "Objective", "Softmax", "Swish", "SymBa"),
+    "objectives",
+]
+
+
+@dataclass(frozen=True)
+class LayerFacts:
+    """What an objective may know of a layer.
+
+    `index` counts from 0, `n_units` are those that the goodness reads, `sharpness` is the log-odds
+    per unit of goodness.
+    """
+
+    index: int
+    n_units: int
+    sharpness: float = 10.0
 
 
 class Objective(Part):

@@ -20,8 +20,6 @@ import math
 
 import numpy as np
 import torch
-from torch import nn
-from torch.nn.functional import embedding
 
 from .parts import Family, Part, check_flag, check_number, is_number
 
@@ -29,7 +27,6 @@ __all__ = [
     "Add",
     "Append",
     "Channel",
-    "Encoder",
     "EveryLayer",
     "Overlay",
     "Replace",
@@ -244,78 +241,6 @@ def _waves(n_features, n_classes):
     j = torch.arange(n_features, dtype=torch.float64) + 0.5
     c = torch.arange(n_classes, dtype=torch.float64)[:, None] + 1
     return math.sqrt(2) * (math.pi * c * j / n_features).cos()
-
-
-class Encoder(nn.Module):
-    """W·encode(x, c) for many labels c at the cost of one product W·base(x) per row.
-
-    With a `normalization` of the input, encode(x, c) is scaled after the label is in. Its mean
-    square, |base|² + 2 base·code[c] + |code[c]|² over the width, needs no second product either.
-    `overlay` is None where no label is shown.
-    """
-
-    def __init__(self, overlay, n_features, n_classes, strength, normalization):
-        super().__init__()
-        self.shows_labels, self.normalization = overlay is not None, normalization
-        self.overlay = Overlay() if overlay is None else overlay
-        self.n_classes, self.strength = n_classes, strength
-        code = self.overlay.code(n_features, n_classes)
-        if code is not None:
-            code = normalization.center(with_neutral(code * strength))
-        self.register_buffer("code", code)
-
-    def forward(self, x, layer):
-        """The rows, (rows, features) or (rows, candidates, features), as `layer` sees them."""
-        x = x.unsqueeze(1) if x.dim() == 2 else x
-        base = self.normalization.center(self.overlay.base(x, self.n_classes))
-        codes = self._codes(layer) if self.shows_labels else None
-        bias = layer.transform.expand(layer.bias)
-        return Seen(self, base, layer.transform(base), codes, bias)
-
-    def _codes(self, layer):
-        """W·code[c] for every label and the neutral one: small, and once for all rows."""
-        codes = layer.label_codes() if self.code is None else layer.transform(self.code)
-        bias = layer.transform.expand(layer.bias)
-        return codes + bias if self.normalization.identity else codes
-
-    def mean_square(self, base, labels):
-        """Of encode(x, labels): (rows, candidates, 1)."""
-        square = base.square().sum(-1)
-        if labels is not None:
-            square = square + self._label_square(base, labels)
-        return (square / base.shape[-1]).unsqueeze(-1)
-
-    def _label_square(self, base, labels):
-        """|code[c]|² + 2 base·code[c]; columns of the label's own add s², or s²/K if neutral."""
-        if self.code is None:
-            own = base.new_tensor(self.strength**2)
-            return torch.where(labels < self.n_classes, own, own / self.n_classes)
-        dots = (base @ self.code.T).expand(-1, labels.shape[1], -1)
-        dots = dots.gather(2, labels.unsqueeze(2)).squeeze(2)
-        return self.code.square().sum(1)[labels] + 2 * dots
-
-
-class Seen:
-    """labels (None: no label shown) -> W·encode(x, labels) + b, (rows, candidates, units)."""
-
-    def __init__(self, encoder, base, product, codes, bias):
-        self.encoder, self.base, self.product = encoder, base, product
-        self.codes, self.bias = codes, bias
-
-    def __call__(self, labels):
-        if self.encoder.normalization.identity:  # the codes hold the bias
-            return self.product + (self.bias if labels is None else embedding(labels, self.codes))
-        a = self.product if labels is None else self.product + embedding(labels, self.codes)
-        mean_square = self.encoder.mean_square(self.base, labels)
-        return a * self.encoder.normalization.factor(mean_square, self.base.shape[-1]) + self.bias
-
-    def real(self):
-        """The first candidate alone: the row itself, as prediction will see it."""
-        return self[:, :1]
-
-    def __getitem__(self, part):
-        """Some of the rows, or of their candidates."""
-        return Seen(self.encoder, self.base[part], self.product[part], self.codes, self.bias)
 
 
 def with_neutral(codes):

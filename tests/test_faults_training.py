@@ -72,13 +72,13 @@ def test_D6_the_weights_of_the_best_epoch_are_put_back(monkeypatch):
     seen = []
 
     def score(self, network):
-        seen.append(network.layers[0].bias.detach().clone())
+        seen.append(network.layers[0].affine.bias.detach().clone())
         return float(-len(seen))
 
     monkeypatch.setattr(_learning.Accuracy, "__call__", score)
     fitted = classifier(early_stopping=True, n_iter_no_change=3).fit(X, y)
     assert fitted.n_iter_ == 4
-    np.testing.assert_array_equal(weights(fitted)["layers.0.bias"], seen[0])
+    np.testing.assert_array_equal(weights(fitted)["layers.0.affine.bias"], seen[0])
 
 
 def test_D7_a_constant_rate_that_runs_out_of_epochs_warns():
@@ -468,7 +468,9 @@ def test_fit_then_partial_fit_learns_and_survives_a_pickle():
     again = pickle.loads(pickle.dumps(fitted))
     before = weights(copy.deepcopy(fitted))
     fitted.partial_fit(X, y)
-    assert not np.array_equal(before["layers.0.bias"], weights(fitted)["layers.0.bias"])
+    assert not np.array_equal(
+        before["layers.0.affine.bias"], weights(fitted)["layers.0.affine.bias"]
+    )
     np.testing.assert_array_equal(again.partial_fit(X, y).predict_proba(X), fitted.predict_proba(X))
 
 
@@ -572,13 +574,13 @@ def test_D6_the_best_weights_are_put_back_when_a_callback_stops_training(monkeyp
     seen = []
 
     def score(self, network):
-        seen.append(network.layers[0].bias.detach().clone())
+        seen.append(network.layers[0].affine.bias.detach().clone())
         return float(-len(seen))
 
     monkeypatch.setattr(Accuracy, "__call__", score)
     fitted = classifier(early_stopping=True, callbacks=[StopThird()]).fit(X, y)
     assert fitted.n_iter_ == 3 and fitted.best_validation_score_ == -1
-    np.testing.assert_array_equal(weights(fitted)["layers.0.bias"], seen[0])
+    np.testing.assert_array_equal(weights(fitted)["layers.0.affine.bias"], seen[0])
 
 
 @pytest.mark.parametrize(
@@ -674,7 +676,7 @@ def test_callbacks_may_be_pairs_with_names():
 
 @pytest.mark.parametrize(
     "pattern, message",
-    [("*", "every layer"), ("layers.0.bias", "the bias"), ("head.*", "softmax head")],
+    [("*", "every layer"), ("layers.0.affine.bias", "the bias"), ("head.*", "softmax head")],
 )
 def test_frozen_weights_that_stop_the_training_are_refused(pattern, message):
     model = classifier(negatives="hard", hidden_layer_sizes=(8, 8), callbacks=[Freezer(pattern)])
@@ -686,7 +688,7 @@ def test_a_frozen_layer_stays_as_it_was():
     model = classifier(hidden_layer_sizes=(8, 8), max_iter=1).partial_fit(X, y, classes=range(3))
     before = weights(copy.deepcopy(model))
     model.set_params(callbacks=[Freezer("layers.0.*")]).partial_fit(X, y)
-    for name in ("transform.weight", "bias"):
+    for name in ("affine.weight", "affine.bias"):
         assert np.array_equal(weights(model)[f"layers.0.{name}"], before[f"layers.0.{name}"])
         assert not np.array_equal(weights(model)[f"layers.1.{name}"], before[f"layers.1.{name}"])
     assert np.isnan(model.history_["loss"][1, 0]) and np.isfinite(model.history_["loss"][1, 1])

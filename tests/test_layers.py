@@ -34,7 +34,7 @@ def test_dense_matches_reference():
     expected = np.einsum("rcj,uj->rcu", z, dense.weight.detach().numpy())
     np.testing.assert_allclose(dense(torch.tensor(z)).detach(), expected, rtol=1e-12, atol=1e-12)
     assert dense.n_units == 4
-    assert [name for name, _ in dense.named_parameters()] == ["weight"], "no bias"
+    assert [name for name, _ in dense.named_parameters()] == ["weight", "bias"]
 
 
 def test_dense_starts_with_variance_one_over_fan_in_from_its_generator():
@@ -65,11 +65,11 @@ def test_weight_init_draws_weights_labels_and_biases_of_every_kind_of_layer(kind
     settings |= dict(learning_rate_init=1e-12, input_normalization="none", random_state=0)
     for init, n_zero in (("normal", 2), ("uniform", 0)):
         layers = FFClassifier(weight_init=init, **settings).fit(X, y).net_.module_.layers
-        bounds = [layer.transform.fan_in**-0.5 + 1e-9 for layer in layers]
-        largest = [layer.transform.weight.abs().max() for layer in layers]
+        bounds = [layer.affine.fan_in**-0.5 + 1e-9 for layer in layers]
+        largest = [layer.affine.weight.abs().max() for layer in layers]
         assert all(w <= b for w, b in zip(largest, bounds, strict=True)) == (init == "uniform")
-        assert all(layer.label_weight.any() for layer in layers if layer.label_strength is not None)
-        assert sum(bool((layer.bias.abs() < 1e-9).all()) for layer in layers) == n_zero
+        assert all(layer.label.weight.any() for layer in layers if layer.label is not None)
+        assert sum(bool((layer.affine.bias.abs() < 1e-9).all()) for layer in layers) == n_zero
 
 
 def test_dense_in_low_precision_is_close_and_keeps_the_type():
@@ -87,7 +87,7 @@ def test_dense_in_low_precision_is_close_and_keeps_the_type():
 IMAGES = np.random.default_rng(5).normal(size=(4, 3, 2 * 6 * 5))  # rows, candidates, flat images
 
 
-def transform_of(kind, shape=(2, 6, 5), raw=True):
+def affine_of(kind, shape=(2, 6, 5), raw=True):
     made = kind.build(shape, raw=raw).double()
     made.reset(torch.Generator().manual_seed(0))
     return made
@@ -111,31 +111,33 @@ GEOMETRIES = [{}, {"kernel_size": 2, "padding": 1}, {"kernel_size": 3, "stride":
 @pytest.mark.parametrize("geometry", GEOMETRIES)
 def test_a_convolution_matches_loops_over_patches(geometry):
     kind = Conv2d(4, **geometry)
-    made = transform_of(kind)
+    made = affine_of(kind)
     W, b = made.weight.detach().numpy().reshape(4, -1), np.arange(4.0)
     expected = (patches(kind) @ W.T + b).reshape(4, 3, -1)
-    a = made(torch.tensor(IMAGES), torch.tensor(b)).detach()
+    a = made.product(torch.tensor(IMAGES), torch.tensor(b)).detach()
     np.testing.assert_allclose(a, expected, rtol=1e-10, atol=1e-12)
     assert a.shape[-1] == made.n_units and made.n_biases == 4
     np.testing.assert_allclose(
-        made(torch.tensor(IMAGES)).detach() + made.expand(torch.tensor(b)), expected, atol=1e-12
+        made.product(torch.tensor(IMAGES)).detach() + made.expand(torch.tensor(b)),
+        expected,
+        atol=1e-12,
     )
 
 
 @pytest.mark.parametrize("geometry", GEOMETRIES)
 def test_a_locally_connected_layer_has_a_kernel_for_every_place(geometry):
     kind = LocallyConnected2d(4, **geometry)
-    made = transform_of(kind)
+    made = affine_of(kind)
     cut = patches(kind).reshape(4, 3, made.weight.shape[0], -1)
     expected = np.einsum("rcpi,pio->rcpo", cut, made.weight.detach().numpy()).reshape(4, 3, -1)
     bias = np.arange(float(made.n_units))
-    a = made(torch.tensor(IMAGES), torch.tensor(bias)).detach()
+    a = made.product(torch.tensor(IMAGES), torch.tensor(bias)).detach()
     np.testing.assert_allclose(a, expected + bias, rtol=1e-10, atol=1e-12)
 
 
 @pytest.mark.parametrize("cls", [Conv2d, LocallyConnected2d])
 def test_images_lie_pixel_by_pixel_between_layers(cls):
-    raw, between = transform_of(cls(4)), transform_of(cls(4), raw=False)
+    raw, between = affine_of(cls(4)), affine_of(cls(4), raw=False)
     turned = IMAGES.reshape(4, 3, 2, 30).swapaxes(2, 3).reshape(4, 3, -1)
     torch.testing.assert_close(raw(torch.tensor(IMAGES)), between(torch.tensor(turned)))
 
@@ -149,7 +151,7 @@ def test_channels_are_grouped_by_class():
 
 @pytest.mark.parametrize("pool, reduce", [("max", np.max), ("mean", np.mean)])
 def test_pooling_follows_the_activation_and_drops_what_is_left_over(pool, reduce):
-    made = transform_of(Conv2d(4, pool=pool, pool_size=2))
+    made = affine_of(Conv2d(4, pool=pool, pool_size=2))
     a = made(torch.tensor(IMAGES)).detach()
     h = np.maximum(a.numpy(), 0).reshape(4, 3, 6, 5, 4)[..., :4, :].reshape(4, 3, 3, 2, 2, 2, 4)
     found = made.activity(a, torch.relu)
@@ -187,7 +189,7 @@ def test_low_precision_of_images_is_close_and_for_training_only(cls):
     low = cls(4).build((2, 6, 5), low_precision=True)
     low.reset(torch.Generator().manual_seed(0))
     z = torch.tensor(IMAGES, dtype=torch.float32)
-    rough, exact = low(z, torch.ones(low.n_biases)), low.eval()(z, torch.ones(low.n_biases))
+    rough, exact = low(z), low.eval()(z)
     assert rough.dtype == torch.float32 and not torch.equal(rough, exact)
     torch.testing.assert_close(rough, exact, rtol=0.05, atol=0.05)
 
@@ -245,7 +247,7 @@ def test_a_fixed_readout_of_patches_is_drawn_and_learned_from():
     goodness = Readout(patch=4, learned=False)
     params = {"layers": [Conv2d(8)], "goodness": goodness, "max_iter": 20}
     fitted = images(**params, objective="softmax").fit(X, Y)
-    assert fitted.net_.module_.layers[0].goodness.readout.weight.abs().sum() > 0
+    assert fitted.net_.module_.layers[0].goodness.score.readout.weight.abs().sum() > 0
     assert fitted.loss_curve_[-1] < 0.95 * fitted.loss_curve_[0]
 
 
@@ -303,7 +305,7 @@ def test_label_inputs_count_among_those_a_weight_competes_with():
     settings = {"image_shape": (1, 6, 6), "overlay": "channel", "max_iter": 1, "random_state": 0}
     for kind, inputs in ((Dense(4), 36), (Conv2d(4), 9), (LocallyConnected2d(4), 9)):
         model = FFClassifier(layers=[kind], **settings).fit(X[:30, :36], np.arange(30) % 3)
-        assert model.net_.module_.layers[0].transform.fan_in == inputs + 3
+        assert model.net_.module_.layers[0].affine.fan_in == inputs + 3
 
 
 @pytest.mark.parametrize("learned", [True, False])
@@ -312,8 +314,7 @@ def test_the_memory_asked_for_counts_the_weights_of_labels(monkeypatch, learned)
     monkeypatch.setattr(_base, "check_memory", lambda weights, dtype: counted.append(weights))
     params = {"layers": [Conv2d(4)], "overlay": Channel(learned), "negatives": "uniform"}
     network = images(**params, max_iter=1).fit(X, Y).net_.module_
-    biases = sum(layer.bias.numel() for layer in network.layers)
-    assert counted == [sum(p.numel() for p in network.parameters()) - biases]
+    assert counted == [sum(p.numel() for p in network.parameters())]
 
 
 def test_layers_in_an_array_are_reached_by_nested_names():

@@ -6,7 +6,9 @@ import torch
 
 from sklearn_ff import FFClassifier
 from sklearn_ff._weights import initialize
-from sklearn_ff.core.forward_forward import label_scores, step
+from sklearn_ff.core.build import build_network
+from sklearn_ff.core.forward_forward import step
+from sklearn_ff.core.prediction import label_scores
 from sklearn_ff.layers import Conv2d
 from sklearn_ff.overlays import (
     Add,
@@ -51,7 +53,7 @@ def network(overlay, negatives="all", n_features=D, n_classes=K, **params):
     plan = est._resolve(100, n_features, n_classes)
     X = np.random.default_rng(0).normal(size=(100, n_features))
     est._scale(plan, X, np.ones(100))
-    net, draws = est._network(plan), est._draws(plan)
+    net, draws = build_network(plan), est._draws(plan)
     initialize(net, draws.generator)
     return net, draws, plan
 
@@ -73,8 +75,8 @@ def encoded(net, x, labels=LABELS):
 
 def weights(net):
     layer = net.layers[0]
-    U = None if layer.label_strength is None else layer.label_weight.detach().numpy()
-    return layer.transform.weight.detach().numpy(), U
+    U = None if layer.label is None else layer.label.weight.detach().numpy()
+    return layer.affine.weight.detach().numpy(), U
 
 
 def explicit(rows, W):
@@ -151,10 +153,10 @@ def test_channel_is_a_plane_of_weights_per_class(learned):
     kinds = [Conv2d(4, norm="none")]
     net, _, _ = network(Channel(learned, strength=S), layers=kinds)
     x, layer = features(), net.layers[0]
-    U = layer.label_weight.detach().numpy()
+    U = layer.label.weight.detach().numpy()
     assert U.shape == (K, 4 * D if learned else 4)
     plane = U if learned else np.tile(U, D)
-    alone = layer.transform(torch.tensor(x)).detach().numpy()
+    alone = layer.affine(torch.tensor(x)).detach().numpy()
     expected = alone[:, None] + S * (one_hot(LABELS) @ plane)
     np.testing.assert_allclose(encoded(net, x), expected, rtol=1e-12, atol=1e-12)
 
@@ -201,10 +203,14 @@ def test_rows_are_left_as_they_are(name):
 
 
 def count_rows(net):
-    seen = []
-    net.layers[0].transform.register_forward_hook(
-        lambda module, inputs, output: seen.append(inputs[0].shape[:-1].numel())
-    )
+    seen, affine = [], net.layers[0].affine
+    product = affine.product
+
+    def counting(z, bias=None):
+        seen.append(z.shape[:-1].numel())
+        return product(z, bias)
+
+    affine.product = counting
     return seen
 
 
@@ -212,11 +218,13 @@ def count_rows(net):
 @pytest.mark.parametrize("normalization", ["none", "rms"])
 @pytest.mark.parametrize("name", overlays.names)
 def test_a_step_computes_the_large_product_once_per_row(name, normalization, negatives):
-    net, draws, _ = network(name, negatives, prediction="hybrid", input_normalization=normalization)
+    params = {"prediction": "hybrid", "input_normalization": normalization}
+    net, draws, plan = network(name, negatives, **params)
     seen = count_rows(net)
     rows = 40
     x, y = torch.tensor(features(rows)), torch.arange(rows) % K
-    step(net, x, y, torch.full((rows,), 1 / rows).double(), lambda module: None, draws)
+    weight = torch.full((rows,), 1 / rows).double()
+    step(net, plan.negatives, x, y, weight, lambda module: None, draws)
     codes = [K + 1] if name in IN_FEATURES else []  # a small product, once a batch
     assert sorted(seen) == sorted([rows, *codes])
 

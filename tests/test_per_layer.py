@@ -60,11 +60,11 @@ def test_every_layer_has_its_own_part(name):
     assert isinstance(told, list) and len(told) == 2
     layers = model.net_.module_.layers
     if name == "objective":
-        assert [layer.objective for layer in layers] == told
+        assert [layer.objective.objective for layer in layers] == told
     else:
         h = torch.rand(3, 6)
-        torch.testing.assert_close(layers[1].goodness(h), TopK(3).score(h))
-        torch.testing.assert_close(layers[0].goodness(h), MeanSquare().score(h))
+        torch.testing.assert_close(layers[1].goodness(h, None), TopK(3).score(h))
+        torch.testing.assert_close(layers[0].goodness(h, None), MeanSquare().score(h))
 
 
 @pytest.mark.parametrize("name", LISTS)

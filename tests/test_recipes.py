@@ -177,7 +177,7 @@ def test_a_step_is_that_of_the_program(name):
         ALL[name](**params, **still).fit(rows, labels).net_.module_.layers[0]
         for still in ({}, {"learning_rate_init": 1e-30})
     )
-    W, U = (p.detach().numpy() for p in (before.transform.weight, before.label_weight))
+    W, U = (p.detach().numpy() for p in (before.affine.weight, before.label.weight))
     step = np.zeros_like(W)
     for right in (True, False):
         shown = labels if right else 1 - labels
@@ -186,7 +186,7 @@ def test_a_step_is_that_of_the_program(name):
         h = np.maximum((base @ W.T + U[shown]) / length, 0)
         p = 1 / (1 + np.exp(6 - (h**2).sum(1, keepdims=True)))
         step += ((1 - p) * h if right else -p * h).T @ (base / length) / len(rows)
-    moved = (after.transform.weight - before.transform.weight).detach().numpy()
+    moved = (after.affine.weight - before.affine.weight).detach().numpy()
     np.testing.assert_allclose(moved, 0.001 * step, rtol=1e-6, atol=1e-12)
 
 
@@ -195,7 +195,7 @@ def test_the_convolutions_are_equal_to_a_dense_network(supervised):
     given = {"supervised": supervised, "max_iter": 1, "precision": "float64"}
     conv = recipes.rmwkwok_conv(**OF_IMAGES["rmwkwok_conv"] | given).fit(X, y)
     dense = recipes.rmwkwok_dense(n_units=24, **BRIEF | given).fit(X, y)
-    assert [layer.n_units for layer in conv.net_.module_.layers] == [24] * 4
+    assert [layer.affine.n_outputs for layer in conv.net_.module_.layers] == [24] * 4
     np.testing.assert_allclose(
         conv.decision_function(X), dense.decision_function(X), rtol=1e-6, atol=1e-9
     )
@@ -205,7 +205,7 @@ def test_layers_may_be_overridden_and_the_convolutions_have_no_sizes():
     with pytest.raises(TypeError, match="no hidden_layer_sizes; give n_channels, or layers"):
         rmwkwok_conv(image_shape=(1, 8, 8), hidden_layer_sizes=(7, 7))
     given = recipes.mpezeshki(**BRIEF).set_params(layers=[7, 8]).fit(X, y)
-    assert [layer.n_units for layer in given.net_.module_.layers] == [7, 8]
+    assert [layer.affine.n_outputs for layer in given.net_.module_.layers] == [7, 8]
 
 
 def test_an_objective_may_be_overridden():

@@ -66,9 +66,9 @@ def test_B8_no_row_is_left_to_compete_with_itself(name, n_rows):
     sizes = []
 
     class Noted(type(negatives.get(name))):
-        def wrong_rows(self, x, draws, pool=None):
+        def wrong_rows(self, x, draws):
             sizes.append(len(x))
-            return super().wrong_rows(x, draws, pool)
+            return super().wrong_rows(x, draws)
 
     small(negatives=Noted(), batch_size=256, max_iter=1).fit(DIGITS[0][:n_rows])
     assert min(sizes) >= 2 and sum(sizes) == n_rows
@@ -86,7 +86,7 @@ def test_a_hybrid_is_never_one_of_its_rows(shape, n_blurs):
 def test_held_out_rows_are_drawn_by_their_weight():
     pool = torch.tensor([[0.0], [1.0], [2.0]]), torch.tensor([0.0, 0.25, 1.0])
     draws = Draws(torch.Generator().manual_seed(0), "cpu")
-    drawn = HeldOutClasses([1]).wrong_rows(torch.zeros(4000, 1), draws, pool)
+    drawn = HeldOutClasses([1]).bind(pool).candidates(torch.zeros(4000, 1), draws)[:, 1]
     share = torch.bincount(drawn.flatten().long(), minlength=3) / 4000
     torch.testing.assert_close(share, torch.tensor([0.0, 0.25, 0.75]), atol=0.03, rtol=0)
 

