@@ -18,6 +18,7 @@ class InputRows(BaseFF):
     """The private steps of `fit` before there is a network."""
 
     def _refuse_in_partial_fit(self):
+        self._validate_params()  # scikit-learn looks at them before the first fit only
         refused = {
             "early_stopping=True": self.early_stopping,
             "class_weight='balanced'": self.class_weight == "balanced",

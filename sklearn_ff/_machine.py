@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from .exceptions import FFMemoryError
+from .parts import is_number
 
 
 def torch_has(device):
@@ -54,6 +55,8 @@ def check_memory(weights, dtype):
 @contextmanager
 def torch_threads(n_threads):
     """So many threads for torch inside, as many as before outside."""
+    if n_threads is not None and not (is_number(n_threads, whole=True) and n_threads > 0):
+        raise ValueError(f"n_threads={n_threads!r} must be a positive whole number, or None.")
     before = torch.get_num_threads()
     if n_threads is None or n_threads == before:
         yield

@@ -7,8 +7,9 @@ import torch
 from scipy import sparse
 from sklearn.datasets import load_digits, load_iris, make_blobs
 from sklearn.exceptions import DataConversionWarning
+from sklearn.utils._param_validation import InvalidParameterError
 
-from sklearn_ff import FFClassifier, FFMemoryError
+from sklearn_ff import FFClassifier, FFMemoryError, FFTransformer
 from sklearn_ff.negatives import All, Hard, Uniform
 from sklearn_ff.overlays import Append
 from sklearn_ff.parts import Draws
@@ -256,6 +257,41 @@ def test_C8_partial_fit_keeps_to_the_classes_of_its_first_call():
 def test_C8_partial_fit_refuses_what_it_cannot_honour(params):
     with pytest.raises(ValueError, match="partial_fit does not support"):
         classifier(**params).partial_fit(X, y, classes=[0, 1, 2])
+
+
+ILLEGAL = [
+    {"alpha": -1},
+    {"batch_size": 0},
+    {"dropout": np.nan},
+    {"n_threads": -1},
+    {"phases": "never"},
+    {"random_state": "a"},
+    {"shuffle": "no"},
+]
+
+
+@pytest.mark.parametrize("first", ["fit", "partial_fit"])
+@pytest.mark.parametrize("params", ILLEGAL, ids=lambda params: next(iter(params)))
+@pytest.mark.parametrize("estimator", [FFClassifier, FFTransformer])
+def test_partial_fit_looks_at_the_parameters_of_a_fitted_estimator(estimator, params, first):
+    model = estimator(8, max_iter=2, random_state=0)
+    if first == "fit":
+        model.fit(X, y)
+    else:
+        model.partial_fit(X, y, classes=[0, 1, 2])
+    with pytest.raises(InvalidParameterError, match=f"'{next(iter(params))}' parameter"):
+        model.set_params(**params).partial_fit(X, y)
+
+
+@pytest.mark.parametrize("n_threads", [0, -1, 1.5, np.nan, "two", True])
+def test_a_prediction_names_a_number_of_threads_that_cannot_be(n_threads):
+    classifier_, transformer = (
+        estimator(8, max_iter=2).fit(X, y).set_params(n_threads=n_threads)
+        for estimator in (FFClassifier, FFTransformer)
+    )
+    for predict in (classifier_.predict, transformer.transform, transformer.score_samples):
+        with pytest.raises(ValueError, match="n_threads"):
+            predict(X)
 
 
 def test_C9_names_of_the_classes_do_not_matter():
