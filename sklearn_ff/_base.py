@@ -221,16 +221,13 @@ class BaseFF(PerLayerParams):
 
     def _scale(self, plan, X, weight):
         """Fit the columns' scale on the training rows, and the label's strength to it."""
-        scaler, plan.scaling, rms = scaler_for(X, weight, self.scaling, np.dtype(plan.dtype))
-        plan.scaler = {
-            "shift": scaler.shift.numpy().copy(),
-            "divisor": scaler.divisor.numpy().copy(),
-        }
+        scaler, plan.scaling, rms = scaler_for(X, weight, self.scaling)
+        plan.scaler = scaler.state()
         if self.precision == "auto" and plan.large and plan.dtype == "float32":
             plan.low_precision = plan.scaling == "shared" and multiplies_bfloat16(plan.device)
         strength = plan.overlay.strength
         if strength == "max":
-            strength = largest(scaler, X, weight)
+            strength = largest(scaler, X)
             strength = strength if strength > 0 else rms
         plan.strength = float(rms) if strength == "auto" else float(strength)
 

@@ -337,7 +337,7 @@ class FFClassifier(ClassifierMixin, Learner):
             codes = self._encode(y, None if old is None else self.classes_)
             by_class = self._class_weights(codes, weight)
             data = self._weigh(X, codes, weight, by_class, reset=old is None)
-            held_out = self._held_out(X_val, y_val, X.dtype, by_class)
+            held_out = self._held_out(X_val, y_val, by_class)
             if self.early_stopping and held_out is None:
                 data, held_out = self._split(*data)
             plan, network, draws = self._begin(*data, old)
@@ -442,6 +442,6 @@ class FFClassifier(ClassifierMixin, Learner):
 
     def _scaled_scores(self, X):
         check_is_fitted(self)
-        X = validate_rows(self, X, reset=False, dtype=np.dtype(self._plan.dtype))
+        X = validate_rows(self, X, reset=False)
         with torch_threads(self.n_threads):
             return self._scores(X) * np.asarray(self.scale_, self._plan.dtype)

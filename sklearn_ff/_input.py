@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import LabelEncoder
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import _num_samples, column_or_1d
+from sklearn.utils.validation import column_or_1d
 
 from ._base import BaseFF
 from ._class_weights import class_weights
@@ -30,14 +30,10 @@ class InputRows(BaseFF):
 
     def _validate(self, X, y, sample_weight, reset=True):
         """Rows, labels and weights, checked."""
-        X, y = validate_rows(self, X, y, reset=reset, dtype=self._dtype(X, reset))
+        X, y = validate_rows(self, X, y, reset=reset)
         y = column_or_1d(y, warn=True)
         check_classification_targets(y)
         return X, y, checked_weight(X, sample_weight)
-
-    def _dtype(self, X, reset):
-        double = self._double(_num_samples(X)) if reset else self._plan.dtype == "float64"
-        return np.float64 if double else np.float32
 
     def _set_aside(self, X, y, weight):
         """Rows to learn from, and rows of another kind where the negatives ask for such."""
@@ -127,13 +123,13 @@ class InputRows(BaseFF):
             )
         return self.classes_
 
-    def _held_out(self, X_val, y_val, dtype, by_class):
+    def _held_out(self, X_val, y_val, by_class):
         """The rows of X_val, their labels, and weights by class, as training rows have them."""
         if X_val is None and y_val is None:
             return None
         if X_val is None or y_val is None:
             raise ValueError("X_val and y_val go together; one of them is missing.")
-        X_val, y_val = validate_rows(self, X_val, y_val, reset=False, dtype=dtype)
+        X_val, y_val = validate_rows(self, X_val, y_val, reset=False)
         y_val = column_or_1d(y_val)
         refuse_unseen(y_val, self.classes_, "y_val")
         codes = LabelEncoder().fit(self.classes_).transform(y_val)

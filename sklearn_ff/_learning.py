@@ -6,6 +6,7 @@ from numbers import Integral, Real
 
 import numpy as np
 import torch
+from scipy.sparse import issparse
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -21,7 +22,7 @@ from .augmentations import Augmentation, Views
 from .core.build import build_network
 from .core.callbacks import Decay, DivergenceGuard, FlatLoss, Validation, checked_callback
 from .core.engine import PASSES
-from .core.rows import Rows, n_parts
+from .core.rows import Rows, as_tensor, dense, n_parts
 from .core.schedule import check_taught, pairs_of, stages_of
 from .exceptions import DivergenceError, InterruptedFitWarning
 from .optimizers import resume_optimizer
@@ -157,7 +158,7 @@ class Learner(InputRows):
             raise ValueError(f"negatives={self.negatives!r} hold out rows of weight zero only.")
         X, _, weight = heavy(X, weight, weight)
         cumulative = torch.tensor(weight.cumsum() / weight.sum(), dtype=getattr(torch, plan.dtype))
-        rows = Rows(X, None, None, network.scaler, cumulative.dtype).rows(slice(None))
+        rows = as_tensor(X, cumulative.dtype, plan.device, network.scaler.scaled)
         return rows, cumulative.to(rows.device)
 
     def _stages(self, plan, epochs):
@@ -192,12 +193,13 @@ class Learner(InputRows):
     def _rows(self, plan, network, draws, X, codes, weight):
         """Copies on the device; weights have mean 1, so that a batch's loss is not biased."""
         dtype = getattr(torch, plan.dtype)
-        x = torch.tensor(X).to(plan.device, dtype) if isinstance(X, np.ndarray) else X.copy()
         y = torch.as_tensor(codes, dtype=torch.int64).to(plan.device)
         weight = torch.as_tensor(weight / weight.mean(), dtype=dtype).to(plan.device)
-        views = None
+        views, convert = None, network.scaler.scaled
         if plan.augmentation is not None:
             views = Views(plan.augmentation, plan.image_shape, draws, plan.negatives.n_views)
+            convert = dense  # scaled when they have been varied
+        x = X.copy() if issparse(X) else as_tensor(X, dtype, plan.device, convert)
         return Rows(x, y, weight, network.scaler, dtype, views)
 
     def _callbacks(self, plan, n_batches, X, held_out, resume):

@@ -305,7 +305,7 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learner):
         with torch_threads(self.n_threads):
             n_out = self._n_features_out
             found = by_parts(network.eval(), plan, X, features, n_out, max(plan.width, n_out))
-            return found.astype(X.dtype, copy=False)
+            return found.astype(np.float32 if X.dtype == np.float32 else np.float64, copy=False)
 
     def score_samples(self, X):
         """How familiar each row looks: its goodness, summed over the output layers.
@@ -328,7 +328,7 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learner):
 
     def _checked(self, X):
         check_is_fitted(self)
-        return validate_rows(self, X, reset=False, dtype=(np.float64, np.float32))
+        return validate_rows(self, X, reset=False)
 
     # What differs from learning labels ----------------------------------------------------------
 
@@ -360,7 +360,7 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learner):
     def _validate(self, X, y, sample_weight, reset=True):
         if self.supervised or (y is not None and isinstance(self.negatives, HeldOutClasses)):
             return super()._validate(X, y, sample_weight, reset)
-        X = validate_rows(self, X, reset=reset, dtype=self._dtype(X, reset))
+        X = validate_rows(self, X, reset=reset)
         if X.shape[0] < 2:
             raise ValueError(
                 "FFTransformer tells every row from another one, but X has 1 sample; give at least "

@@ -11,31 +11,41 @@ def heavy(X, codes, weight):
     return (X, codes, weight) if some.all() else (X[some], codes[some], weight[some])
 
 
-def validate_rows(estimator, X, y="no_validation", *, reset, dtype):
-    """scikit-learn's validation in the dtype of the computation; nothing beyond float32 passes."""
+def validate_rows(estimator, X, y="no_validation", *, reset):
+    """scikit-learn's validation, in the dtype of the rows; nothing beyond float32 passes.
+
+    Rows are centred before they become float32: a conversion at this place would lose what a column
+    tells that varies little around a large value, and copy the whole of X.
+    """
     if estimator.image_shape is not None and getattr(X, "ndim", 2) > 2:
         raise ValueError(
             f"X has {X.ndim} dimensions, but images come as flat rows; pass X.reshape(len(X), -1), "
             f"each image channel by channel."
         )
-    with np.errstate(over="ignore"):
-        checked = validate_data(
-            estimator, X, y, reset=reset, dtype=dtype, order="C", accept_sparse="csr"
-        )
-    X = checked[0] if isinstance(checked, tuple) else checked
-    values = X if isinstance(X, np.ndarray) else X.data
-    if (
-        values.dtype == np.float64
-        and values.size
-        and np.abs(values).max() > np.finfo(np.float32).max
-    ):
-        raise ValueError("Input X contains infinity or a value too large for dtype('float32').")
+    checked = validate_data(estimator, X, y, reset=reset, dtype=own_dtype(X), accept_sparse="csr")
+    refuse_beyond_float32(checked[0] if isinstance(checked, tuple) else checked)
     return checked
 
 
+def own_dtype(X):
+    """What scikit-learn is to convert X to: nothing if it holds numbers, else numbers."""
+    kind = getattr(getattr(X, "dtype", None), "kind", "f")
+    return np.float64 if kind in "USVMm" else "numeric"
+
+
+def refuse_beyond_float32(X):
+    values = X if isinstance(X, np.ndarray) else X.data
+    most = np.finfo(np.float32).max
+    if values.dtype.kind != "f" or not values.size or values.dtype.itemsize <= 4:
+        return
+    if max(values.max(), -values.min()) > most:
+        raise ValueError("Input X contains infinity or a value too large for dtype('float32').")
+
+
 def checked_own_rows(part, X):
-    """The user's wrong rows, in the dtype of X."""
-    rows = check_array(part.rows, dtype=X.dtype, order="C", input_name=f"{part!r}")
+    """The user's wrong rows."""
+    rows = check_array(part.rows, dtype=own_dtype(part.rows), input_name=f"{part!r}")
+    refuse_beyond_float32(rows)
     if rows.shape[1] != X.shape[1]:
         raise ValueError(
             f"negatives={part!r} have {rows.shape[1]} columns, but X has {X.shape[1]} features; "

@@ -3,9 +3,16 @@
 "standard" centres every column and divides it by its own standard deviation; "shared" centres every
 column and divides all by one number, the root mean square of what is then left; "global"
 centres and divides all columns by one mean and one deviation, as if they were one; "none" changes
-nothing. "auto" is "shared" if at least half of the columns that vary span at least half of the
-widest column's range, as pixels do, and "standard" otherwise.
+nothing, except that values beyond 2^40, whose squares float32 could not sum, are divided by one
+power of two for all columns. "auto" is "shared" if at least half of the columns that vary span at
+least half of the widest column's range, as pixels do, and "standard" otherwise.
+
+Rows are centred and divided in double precision, whatever the network computes in, so that a column
+that varies little around a large value keeps what it tells. A column is constant if its values are
+equal up to a rounding of the last digit of their own dtype; those of integers must be equal.
 """
+
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -14,82 +21,179 @@ from torch import nn
 
 __all__ = ["Scaler", "largest", "scaler_for"]
 
-# Scaled values beyond this, in rows far from all that was trained on, are cut to it, so that
-# squares and their sums stay finite in float32.
+# A row with a scaled value beyond this, far from all that was trained on, is shortened to it as a
+# whole, so that its direction stays, and squares and their sums are finite in float32.
 LIMIT = 1e6
+# The same where columns are not scaled: what float32 can square, sum and weigh. If training rows
+# go beyond it, all are divided by one power of two.
+UNSCALED_LIMIT = 2.0**40
 BLOCK_BYTES = 2**25
 
 
 class Scaler(nn.Module):
-    """(x − shift) / divisor, cut to ±LIMIT."""
+    """(x − anchor − shift) / divisor, rows with a value beyond ±limit shortened to it.
 
-    def __init__(self, shift, divisor):
+    `anchor`, (2, columns), is a value of each column in two parts: together they hold what one
+    float64 cannot, a large integer. `scaled` computes in float64, from numbers kept as they are;
+    `forward` in the dtype of the network, whose buffers `shift` and `divisor` are rounded to it.
+    """
+
+    def __init__(self, shift, divisor, anchor=None, limit=LIMIT):
         super().__init__()
-        self.register_buffer("shift", torch.tensor(shift))
+        anchor = np.zeros((2, len(shift))) if anchor is None else anchor
+        self.exact, self.limit = (anchor, shift, divisor), float(limit)
+        self.register_buffer("shift", torch.tensor(anchor.sum(0) + shift))
         self.register_buffer("divisor", torch.tensor(divisor))
 
+    def state(self):
+        """What makes an equal scaler: numpy arrays and plain values."""
+        anchor, shift, divisor = self.exact
+        return {"shift": shift, "divisor": divisor, "anchor": anchor, "limit": self.limit}
+
     def forward(self, x):
-        return x.sub(self.shift).div_(self.divisor).clamp_(-LIMIT, LIMIT)
+        """Tensors that are already in the dtype of the network, such as varied images."""
+        most = torch.finfo(x.dtype).max
+        z = x.sub(self.shift).div_(self.divisor).clamp_(-most, most)
+        return z.mul_((self.limit / z.abs().amax(-1, keepdim=True)).clamp_(max=1))
 
-    def scale_(self, x):
-        """Scale in place."""
-        return x.sub_(self.shift).div_(self.divisor).clamp_(-LIMIT, LIMIT)
+    def scaled(self, rows):
+        """Numpy or sparse rows of any numeric dtype, dense and in float64."""
+        anchor, shift, divisor = self.exact
+        z = deviations(rows.toarray() if issparse(rows) else rows, anchor)
+        z -= shift
+        with np.errstate(over="ignore"):
+            z /= divisor
+        if z.size and max(z.max(), -z.min()) > self.limit:
+            shorten(z, self.limit)
+        return z
 
 
-def scaler_for(X, weight, scaling, dtype):
+def deviations(rows, anchor):
+    """x − anchor in float64, exact where the two are close, whatever the dtype of the rows."""
+    high, low = anchor
+    if rows.dtype.kind in "iu" and rows.dtype.itemsize == 8:
+        z = (rows >> 32) * 2.0**32
+        z -= high
+        z += (rows & 0xFFFFFFFF) - low
+        return z
+    z = rows.astype(np.float64)
+    z -= high
+    if low.any():
+        z -= low
+    return z
+
+
+def anchored(values):
+    """Numbers of any dtype in two parts, (2, columns), whose sum is exact."""
+    if values.dtype.kind in "iu" and values.dtype.itemsize == 8:
+        return np.stack([(values >> 32) * 2.0**32, (values & 0xFFFFFFFF).astype(np.float64)])
+    high = values.astype(np.float64)
+    return np.stack([high, np.zeros_like(high)])
+
+
+def shorten(z, limit):
+    """Bring rows with a value beyond ±limit back to it as a whole, in place."""
+    most = np.finfo(z.dtype).max
+    np.clip(z, -most, most, out=z)
+    z *= np.minimum(1, limit / np.maximum(np.abs(z).max(1, keepdims=True), limit))
+
+
+def scaler_for(X, weight, scaling):
     """The scaler for the rows X, its kind, and the root mean square of the scaled rows."""
-    mean, variance, low, high = column_statistics(X, weight)
+    columns = column_statistics(X, weight)
     if scaling == "auto":
-        scaling = "shared" if share_a_unit(low, high) else "standard"
+        scaling = "shared" if share_a_unit(columns.span[~columns.constant]) else "standard"
     if scaling == "none":
-        rms = np.sqrt(np.mean(variance + mean**2))
-        return Scaler(*_cast(np.zeros_like(mean), np.ones_like(mean), dtype)), scaling, rms or 1.0
+        scaler, rms = _unscaled(columns)
+        return scaler, scaling, rms
     if scaling == "global":
-        shift = np.full_like(mean, mean.mean())
-        divisor = np.full_like(mean, np.sqrt(np.mean(variance + (mean - shift) ** 2)) or 1.0)
-        return Scaler(*_cast(shift, divisor, dtype)), scaling, 1.0
-    # What float32 cannot tell from a constant is one.
-    constant = np.sqrt(variance) <= 1e-6 * np.maximum(np.abs(low), np.abs(high))
-    constant |= np.sqrt(variance) < np.finfo(np.float32).tiny
-    variance = np.where(constant, 0.0, variance)
-    common = np.sqrt(variance.mean()) or 1.0
-    divisor = np.sqrt(variance) if scaling == "standard" else np.full_like(mean, common)
+        return _global(columns), scaling, 1.0
+    return _by_column(columns, scaling), scaling, 1.0
+
+
+def _unscaled(columns):
+    """One power of two for all columns, 1 unless values are too large to be squared."""
+    largest = np.maximum(np.abs(columns.low), np.abs(columns.high)).max()
+    unit = 2.0 ** max(0, np.ceil(np.log2(max(largest, 1) / UNSCALED_LIMIT)))
+    rms = root_mean_square(np.hypot(columns.low + columns.mean, columns.deviation)) / unit
+    zero = np.zeros_like(columns.mean)
+    return Scaler(zero, zero + unit, limit=UNSCALED_LIMIT), rms or 1.0
+
+
+def _global(columns):
+    """One mean and one deviation, from the lowest value of all on."""
+    lowest = int(np.argmin(columns.low))
+    anchor = np.repeat(columns.anchor[:, lowest, None], len(columns.mean), axis=1)
+    offset = (columns.anchor - anchor).sum(0) + columns.mean
+    mean = offset.mean()
+    deviation = root_mean_square(np.hypot(offset - mean, columns.deviation))
+    shift = np.full_like(offset, mean)
+    return Scaler(shift, np.full_like(offset, deviation or 1.0), anchor)
+
+
+def _by_column(columns, scaling):
+    """Every column by its own mean, and by its own deviation or one for all."""
+    deviation = np.where(columns.constant, 0.0, columns.deviation)
+    common = root_mean_square(deviation) or 1.0
+    divisor = deviation if scaling == "standard" else np.full_like(deviation, common)
     # A constant one takes the common unit, so that values never seen weigh the same in any unit.
     least = common if scaling == "shared" else 1.0
-    divisor = np.where(constant, np.maximum(least, np.abs(mean)), divisor)
-    return Scaler(*_cast(mean, divisor, dtype)), scaling, 1.0
+    divisor = np.where(columns.constant, np.maximum(least, np.abs(columns.low)), divisor)
+    return Scaler(columns.mean, divisor, columns.anchor)
 
 
-def _cast(shift, divisor, dtype):
-    return shift.astype(dtype), divisor.astype(dtype)
+def root_mean_square(values):
+    """√ mean v², also of numbers whose squares would be zero."""
+    largest = np.abs(values).max()
+    return float(largest * np.sqrt(np.mean((values / largest) ** 2))) if largest > 0 else 0.0
 
 
-def largest(scaler, X, weight):
+def largest(scaler, X):
     """The largest of the scaled values of the rows X."""
-    high = column_statistics(X, weight)[3]
-    return float(((high - scaler.shift.numpy()) / scaler.divisor.numpy()).max())
+    return float(max(scaler.scaled(rows).max() for rows, _ in _blocks(X)))
 
 
-def share_a_unit(low, high):
+def share_a_unit(span):
     """Whether most columns that vary span a like range."""
-    span = (high - low)[high > low]
     return span.size > 0 and np.mean(span >= span.max() / 2) >= 0.5
 
 
+class Columns(NamedTuple):
+    """What is known of every column, in float64; `mean` counts from `anchor`, the lowest value."""
+
+    anchor: np.ndarray
+    mean: np.ndarray
+    deviation: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    span: np.ndarray
+    constant: np.ndarray
+
+
 def column_statistics(X, weight):
-    """Weighted mean and variance, minimum and maximum of every column, in float64."""
+    """Weighted mean and standard deviation, minimum and maximum of every column."""
     total = weight.sum()
-    mean = sum(w @ rows for rows, w in _blocks(X, weight)) / total
-    variance = sum(w @ (rows - mean) ** 2 for rows, w in _blocks(X, weight)) / total
-    low = np.min([rows.min(0) for rows, _ in _blocks(X, weight)], axis=0)
-    high = np.max([rows.max(0) for rows, _ in _blocks(X, weight)], axis=0)
-    return mean, variance, low, high
+    low = np.min([rows.min(0) for rows, _ in _blocks(X)], axis=0)
+    high = np.max([rows.max(0) for rows, _ in _blocks(X)], axis=0)
+    anchor = anchored(low)
+    span = deviations(high, anchor)
+    unit = np.where(span > 0, span, 1.0)  # so that no square is lost or too large
+    mean = sum(weight[part] @ (deviations(rows, anchor) / unit) for rows, part in _blocks(X))
+    mean /= total
+    variance = sum(
+        weight[part] @ np.square(deviations(rows, anchor) / unit - mean)
+        for rows, part in _blocks(X)
+    )
+    low, high = low.astype(np.float64), high.astype(np.float64)
+    rounding = np.finfo(X.dtype).eps if X.dtype.kind == "f" else 0.0
+    constant = span <= rounding * np.maximum(np.abs(low), np.abs(high))
+    return Columns(anchor, unit * mean, unit * np.sqrt(variance / total), low, high, span, constant)
 
 
-def _blocks(X, weight):
-    """Dense float64 blocks of rows, so that no second copy of X is ever whole."""
+def _blocks(X):
+    """Dense blocks of rows, and where they lie, so that no second copy of X is ever whole."""
     size = max(1, BLOCK_BYTES // (8 * max(1, X.shape[1])))
     for start in range(0, X.shape[0], size):
-        rows = X[start : start + size]
-        rows = rows.toarray() if issparse(rows) else rows
-        yield rows.astype(np.float64), weight[start : start + size]
+        part = slice(start, start + size)
+        rows = X[part].toarray() if issparse(X) else X[part]
+        yield np.ascontiguousarray(rows), part  # sums depend on how rows lie

@@ -6,7 +6,7 @@ import torch
 from scipy.sparse import csr_array, csr_matrix
 
 from sklearn_ff import scaling as module
-from sklearn_ff.scaling import LIMIT, column_statistics, largest, scaler_for
+from sklearn_ff.scaling import column_statistics, largest, scaler_for
 
 KINDS = ["standard", "shared", "global", "none"]
 
@@ -17,8 +17,9 @@ def rows(n=60, d=5, seed=0):
 
 
 def scaled(X, weight, scaling, dtype=np.float64):
-    scaler, kind, rms = scaler_for(X, weight, scaling, np.dtype(dtype))
-    return scaler(torch.tensor(X.astype(dtype))).numpy(), kind, rms
+    X = X.astype(dtype)
+    scaler, kind, rms = scaler_for(X, weight, scaling)
+    return scaler.scaled(X), kind, rms
 
 
 def test_standard_matches_reference():
@@ -48,8 +49,8 @@ def test_global_matches_reference():
 @pytest.mark.parametrize("kind", KINDS)
 def test_largest_matches_reference(kind):
     X, weight = rows(), np.ones(60)
-    scaler = scaler_for(X, weight, kind, np.dtype("float64"))[0]
-    np.testing.assert_allclose(largest(scaler, X, weight), scaled(X, weight, kind)[0].max())
+    scaler = scaler_for(X, weight, kind)[0]
+    np.testing.assert_allclose(largest(scaler, X), scaled(X, weight, kind)[0].max())
 
 
 def test_none_matches_reference():
@@ -64,9 +65,9 @@ def test_none_matches_reference():
 def test_weights_count_as_repeated_rows(scaling):
     X = rows()
     counts = np.random.default_rng(1).integers(1, 4, size=len(X))
-    weighted = scaler_for(X, counts.astype(float), scaling, np.dtype("float64"))
+    weighted = scaler_for(X, counts.astype(float), scaling)
     repeated = np.repeat(X, counts, axis=0)
-    expected = scaler_for(repeated, np.ones(len(repeated)), scaling, np.dtype("float64"))
+    expected = scaler_for(repeated, np.ones(len(repeated)), scaling)
     np.testing.assert_allclose(weighted[0].shift, expected[0].shift, rtol=1e-12)
     np.testing.assert_allclose(weighted[0].divisor, expected[0].divisor, rtol=1e-12)
     assert weighted[1] == expected[1]
@@ -79,8 +80,8 @@ def test_sparse_equals_dense(scaling, container):
     X = rows()
     X[np.random.default_rng(2).random(X.shape) < 0.6] = 0
     weight = np.random.default_rng(3).random(len(X)) + 0.1
-    dense = scaler_for(X, weight, scaling, np.dtype("float64"))
-    sparse = scaler_for(container(X), weight, scaling, np.dtype("float64"))
+    dense = scaler_for(X, weight, scaling)
+    sparse = scaler_for(container(X), weight, scaling)
     np.testing.assert_allclose(sparse[0].shift, dense[0].shift, rtol=1e-12)
     np.testing.assert_allclose(sparse[0].divisor, dense[0].divisor, rtol=1e-12)
     assert sparse[1:] == pytest.approx(dense[1:]) if scaling == "none" else sparse[1] == dense[1]
@@ -96,14 +97,14 @@ def test_statistics_do_not_depend_on_the_blocks(monkeypatch):
 
 def test_statistics_match_reference():
     X, weight = rows(), np.random.default_rng(3).random(60) + 0.1
-    mean, variance, low, high = column_statistics(X, weight)
+    columns = column_statistics(X, weight)
     expected = np.average(X, axis=0, weights=weight)
-    np.testing.assert_allclose(mean, expected, rtol=1e-12)
-    np.testing.assert_allclose(
-        variance, np.average((X - expected) ** 2, axis=0, weights=weight), rtol=1e-12
-    )
-    np.testing.assert_array_equal(low, X.min(0))
-    np.testing.assert_array_equal(high, X.max(0))
+    variance = np.average((X - expected) ** 2, axis=0, weights=weight)
+    np.testing.assert_allclose(columns.low + columns.mean, expected, rtol=1e-12)
+    np.testing.assert_allclose(columns.deviation**2, variance, rtol=1e-12)
+    np.testing.assert_array_equal(columns.low, X.min(0))
+    np.testing.assert_array_equal(columns.high, X.max(0))
+    np.testing.assert_allclose(columns.span, np.ptp(X, axis=0), rtol=1e-12)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -128,21 +129,109 @@ def test_rows_that_are_all_the_same_are_safe(scaling):
     assert rms == 1.0
 
 
-@pytest.mark.parametrize("scaling", ["standard", "shared"])
-def test_D3_a_constant_column_that_moves_later_stays_bounded(scaling):
+@pytest.mark.parametrize("scaling", KINDS)
+def test_D3_rows_far_off_are_shortened_and_keep_their_direction(scaling):
     X = rows()
     X[:, 1] = 0.1
-    scaler, _, _ = scaler_for(X, np.ones(len(X)), scaling, np.dtype("float32"))
-    far = scaler(torch.full((2, 5), 3e38))
-    assert far.isfinite().all()
-    assert far.abs().max() <= LIMIT
+    scaler, _, _ = scaler_for(X, np.ones(len(X)), scaling)
+    far = np.full((2, 5), 3e38) * [[1], [-0.5]]
+    both = scaler.scaled(np.vstack([far, X[:1]])), scaler(torch.tensor(np.vstack([far, X[:1]])))
+    for found in (both[0], both[1].numpy()):
+        np.testing.assert_allclose(np.abs(found[:2]).max(1), scaler.limit)
+        expected = far * scaler.divisor.numpy()[0] / scaler.divisor.numpy()
+        cosine = (found[:2] * expected).sum(1) / (
+            np.linalg.norm(found[:2], axis=1) * np.linalg.norm(expected, axis=1)
+        )
+        np.testing.assert_allclose(cosine, 1)
+        np.testing.assert_allclose(found[2], (X[0] - scaler.shift.numpy()) / scaler.divisor.numpy())
+
+
+def test_single_precision_squares_what_is_shortened():
+    X = np.array([[1.0, 2.0], [3.0, 1.0]])
+    for scaling in KINDS:
+        scaler = scaler_for(X, np.ones(2), scaling)[0].to(torch.float32)
+        z = torch.tensor(scaler.scaled(np.array([[3e38, -3e38]]))).float()
+        assert torch.isfinite(z.square().sum() ** 1.5)
+
+
+@pytest.mark.parametrize("scaling", ["standard", "shared", "global", "auto"])
+@pytest.mark.parametrize(
+    "large, dtype",
+    [
+        (1.7e9, "float64"),
+        (1.7e9, "int64"),
+        (1.7e9, "int32"),
+        (1.7e9, "float32"),
+        (-1.7e9, "float64"),
+        (1.7e15, "float64"),
+        (2**53 + 1, "int64"),
+        (-(2**62), "int64"),
+        (2**63, "uint64"),
+        (60_000, "uint16"),
+        (1e30, "float64"),
+    ],
+)
+def test_a_small_spread_around_a_large_value_is_kept(large, dtype, scaling):
+    rng = np.random.default_rng(0)
+    step = max(1, 20 * np.spacing(np.array(large, dtype)) if dtype[0] == "f" else 1)
+    offset = rng.integers(-1000, 1000, (60, 2)) * int(step)
+    X = np.array([[int(large)]], dtype) + offset.astype(dtype)
+    out = scaled(X, np.ones(60), scaling, dtype)[0]
+    expected = scaled(offset, np.ones(60), "standard" if scaling == "auto" else scaling)[0]
+    if scaling == "auto":
+        expected = scaled(offset, np.ones(60), "shared")[0]
+    np.testing.assert_allclose(out, expected, rtol=1e-6, atol=1e-6 if dtype != "float32" else 0.1)
+
+
+def test_integers_that_no_float_tells_apart_are_told_apart():
+    X = 2**60 + np.arange(5)[:, None]
+    assert len(np.unique(X.astype(float))) == 1
+    np.testing.assert_allclose(
+        scaled(X, np.ones(5), "standard", "int64")[0][:, 0], np.arange(-2, 3) / np.sqrt(2)
+    )
+
+
+@pytest.mark.parametrize("ends", [(-(2**63), 2**63 - 1), (0, 2**64 - 1)])
+def test_integers_of_the_widest_range_do_not_wrap(ends):
+    X = np.array(ends, dtype=np.int64 if ends[0] else np.uint64)[:, None]
+    np.testing.assert_allclose(scaler_for(X, np.ones(2), "standard")[0].scaled(X)[:, 0], [-1, 1])
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_a_rounding_of_the_last_digit_is_no_variation(dtype):
+    for value in (1.1, 1e-4, 1000.3):
+        value = np.array(value, dtype)
+        X = np.array([[value], [np.nextafter(value, np.array(np.inf, dtype))]])
+        np.testing.assert_allclose(scaled(X, np.ones(2), "standard", dtype)[0], 0, atol=1e-3)
+        X[1] += np.abs(X[1]) * 8 * np.finfo(dtype).eps
+        np.testing.assert_allclose(scaled(X, np.ones(2), "standard", dtype)[0], [[-1], [1]])
+
+
+@pytest.mark.parametrize("factor", [1e-200, 1e-40, 1e30])
+@pytest.mark.parametrize("scaling", ["standard", "shared", "global"])
+def test_squares_neither_vanish_nor_overflow(factor, scaling):
+    X = rows()
+    expected = scaled(X, np.ones(60), scaling)[0]
+    np.testing.assert_allclose(scaled(X * factor, np.ones(60), scaling)[0], expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize("factor", [1e7, 1e13, 1e30])
+def test_values_too_large_to_be_squared_are_divided_by_one_power_of_two(factor):
+    X = rows() * factor
+    scaler, _, rms = scaler_for(X, np.ones(60), "none")
+    unit = scaler.divisor.numpy()
+    assert len(np.unique(unit)) == 1 and np.log2(unit[0]) % 1 == 0
+    assert (unit[0] == 1) == (factor == 1e7)
+    np.testing.assert_array_equal(scaler.scaled(X), X / unit)
+    assert np.abs(scaler.scaled(X)).max() <= scaler.limit
+    np.testing.assert_allclose(rms, np.sqrt(((X / unit) ** 2).mean()))
 
 
 def test_the_rows_are_left_as_they_are():
     X = rows()
     x, before = torch.tensor(X), X.copy()
-    scaler, _, _ = scaler_for(X, np.ones(len(X)), "standard", np.dtype("float64"))
-    scaler(x)
+    scaler, _, _ = scaler_for(X, np.ones(len(X)), "standard")
+    scaler(x), scaler.scaled(X)
     np.testing.assert_array_equal(x, before)
     np.testing.assert_array_equal(X, before)
 

@@ -6,20 +6,20 @@ import numpy as np
 import torch
 from scipy.sparse import issparse
 
+BLOCK_BYTES = 2**22  # of rows in float64 that are converted at once
+
 
 class Rows:
     """Training rows as a skorch dataset: x, labels and weights, the columns scaled by `scaler`.
 
-    x is a tensor, and then scaled in place once, or numpy or sparse rows, scaled as they are read.
-    With `views`, raw rows are varied by it in every batch, and scaled after that.
+    x is a tensor of scaled rows, or numpy or sparse rows, scaled as they are read. With `views`, x
+    is a tensor of raw rows, which are varied in every batch, and scaled after that.
     """
 
     def __init__(self, x, y, weight, scaler, dtype, views=None):
         self.x, self.y, self.weight = x, y, weight
         self.scaler, self.dtype, self.views = scaler, dtype, views
         self.wrong = None
-        if isinstance(x, torch.Tensor) and views is None:
-            scaler.scale_(x)
 
     def __len__(self):
         return len(self.y)
@@ -30,19 +30,28 @@ class Rows:
 
     def rows(self, index):
         if self.views is not None:
-            return self.scaler(self.views(self._raw(index)))
-        return self._raw(index) if self._scaled() else self.scaler(self._raw(index))
+            return self.scaler(self.views(self._read(index, dense)))
+        return self._read(index, self.scaler.scaled)
 
-    def _scaled(self):
-        return isinstance(self.x, torch.Tensor)
-
-    def _raw(self, index):
+    def _read(self, index, convert):
         if isinstance(self.x, torch.Tensor):
             return picked(self.x, index)
         index = index.cpu().numpy() if isinstance(index, torch.Tensor) else index
-        rows = self.x[index].toarray() if issparse(self.x) else self.x[index]
-        shared = torch.from_numpy(np.require(rows, requirements="W"))
-        return shared.to(self.scaler.shift.device, self.dtype)
+        return as_tensor(self.x[index], self.dtype, self.scaler.shift.device, convert)
+
+
+def dense(rows):
+    return rows.toarray() if issparse(rows) else rows
+
+
+def as_tensor(X, dtype, device, convert=dense):
+    """Rows as one dense tensor, block by block, so that no copy in float64 is ever whole."""
+    x = torch.empty(X.shape, dtype=dtype, device=device)
+    size = max(1, BLOCK_BYTES // (8 * X.shape[1]))
+    for start in range(0, X.shape[0], size):
+        rows = np.asarray(convert(X[start : start + size]), dtype=np.float64)
+        x[start : start + size] = torch.from_numpy(rows).to(dtype)
+    return x
 
 
 def picked(x, index):

@@ -10,7 +10,7 @@ from skorch.callbacks import Callback
 from sklearn_ff import FFClassifier
 from sklearn_ff.core import engine
 from sklearn_ff.core.engine import learners, statistics
-from sklearn_ff.core.rows import Batches, Rows
+from sklearn_ff.core.rows import Batches, Rows, as_tensor
 from sklearn_ff.negatives import Uniform
 from sklearn_ff.parts import Draws
 from sklearn_ff.scaling import Scaler
@@ -62,13 +62,9 @@ class Counted(Scaler):
 
     n_rows = 0
 
-    def forward(self, x):
-        self.n_rows += len(x)
-        return super().forward(x)
-
-    def scale_(self, x):
-        self.n_rows += len(x)
-        return super().scale_(x)
+    def scaled(self, rows):
+        self.n_rows += rows.shape[0]
+        return super().scaled(rows)
 
 
 def table(n=23, columns=3, dtype=np.float64):
@@ -79,12 +75,14 @@ def table(n=23, columns=3, dtype=np.float64):
 
 def rows_of(values, kind="numpy", dtype=torch.float64):
     double = np.float64 if dtype == torch.float64 else np.float32
-    shift, divisor = np.arange(values.shape[1]).astype(double), np.full(values.shape[1], 4.0)
-    convert = {"tensor": torch.tensor, "numpy": np.array, "sparse": csr_matrix}[kind]
-    x = convert(values.astype(double))
+    shift, divisor = np.arange(values.shape[1], dtype=float), np.full(values.shape[1], 4.0)
+    scaler = Counted(shift, divisor)
+    x = (csr_matrix if kind == "sparse" else np.array)(values.astype(double))
+    if kind == "tensor":
+        x = as_tensor(x, dtype, "cpu", scaler.scaled)
     n = len(values)
     labels, weight = torch.arange(n), torch.linspace(0.5, 1.5, n, dtype=dtype)
-    return Rows(x, labels, weight, Counted(shift, divisor.astype(double)), dtype)
+    return Rows(x, labels, weight, scaler, dtype)
 
 
 INDICES = [slice(None), slice(4, 11), torch.tensor([5, 0, 22, 5])]
