@@ -1,5 +1,6 @@
 """What the estimators share: parameters → parts → network → skorch net, and the fitted state."""
 
+import warnings
 from contextlib import contextmanager
 from types import SimpleNamespace
 
@@ -29,8 +30,9 @@ from .activities import activations, normalizations
 from .augmentations import augmentations
 from .core.build import affines, build_network
 from .core.engine import FFNet
+from .core.interrupts import deferred_interrupt
 from .data_negatives import negatives
-from .exceptions import DivergenceError
+from .exceptions import DivergenceError, InterruptedFitWarning
 from .goodness import goodness
 from .layers import checked_layers
 from .objectives import objectives
@@ -82,16 +84,27 @@ class BaseFF(PerLayerParams):
 
     @contextmanager
     def _all_or_nothing(self):
-        """An error leaves the estimator as it was; only divergence keeps what was finite."""
+        """An error leaves the estimator as it was; only divergence keeps what was finite.
+
+        So does Ctrl-C, unless it is the first, and something is learned already: this is kept.
+        """
         before = self.__dict__.copy()
-        try:
-            yield
-        except DivergenceError:
-            raise
-        except BaseException:
-            self.__dict__.clear()
-            self.__dict__.update(before)
-            raise
+        with deferred_interrupt() as interrupts:
+            try:
+                yield
+                interrupts.check()
+            except DivergenceError:
+                raise
+            except BaseException:
+                self.__dict__ = before  # at one stroke, which no signal can divide
+                raise
+        if interrupts.noted:
+            warnings.warn(
+                f"Training was interrupted after {self.net_.n_updates_} updates; the estimator "
+                f"keeps what it has learned until then.",
+                InterruptedFitWarning,
+                stacklevel=5,
+            )
 
     # Parameters to parts ------------------------------------------------------------------------
 

@@ -125,7 +125,7 @@ class FFClassifier(ClassifierMixin, Learner):
         Weights of the classes, by which sample weights are multiplied; "balanced" gives all classes
         the same sum of sample weights. Held-out rows are weighed alike.
     callbacks : list of skorch callbacks or None, default=None
-        Told of every epoch and batch; copies of them are used. One that sets learning rates, such
+        Told of every epoch and batch, as they are given. One that sets learning rates, such
         as LRScheduler, needs ``learning_rate="constant"``.
     device : str, default="auto"
         A torch device; "auto" is CUDA if there is one, and the CPU otherwise.

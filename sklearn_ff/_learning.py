@@ -7,7 +7,6 @@ from numbers import Integral, Real
 import numpy as np
 import torch
 from scipy.sparse import issparse
-from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import Interval, StrOptions
 from skorch.callbacks import PrintLog
@@ -24,7 +23,7 @@ from .core.callbacks import Decay, DivergenceGuard, FlatLoss, Validation, checke
 from .core.engine import PASSES
 from .core.rows import Rows, as_tensor, dense, n_parts
 from .core.schedule import check_taught, pairs_of, stages_of
-from .exceptions import DivergenceError, InterruptedFitWarning
+from .exceptions import DivergenceError
 from .optimizers import resume_optimizer
 
 UPDATES = 300  # of a fit whose max_iter is "auto"
@@ -203,8 +202,8 @@ class Learner(InputRows):
         return Rows(x, y, weight, network.scaler, dtype, views)
 
     def _callbacks(self, plan, n_batches, X, held_out, resume):
-        """Ours first, then copies of the user's; `n_batches` are those of a pass."""
-        users = [clone(checked_callback(entry), safe=False) for entry in self.callbacks or ()]
+        """Ours first, then the user's, as they are given; `n_batches` are those of a pass."""
+        users = [checked_callback(entry) for entry in self.callbacks or ()]
         probe = partial(network_scores, plan=plan, X=X[:PROBED_ROWS])
         patience = -(-GUARDED_UPDATES // (n_batches * len(PASSES[self.phases])))
         ours = [("guard", DivergenceGuard(probe, patience))]
@@ -259,8 +258,8 @@ class Learner(InputRows):
         self.loss_ = self.loss_curve_[-1] if self.loss_curve_ else np.nan
         scores = [row["valid_score"] for row in epochs if "valid_score" in row]
         self.validation_scores_ = scores or None
-        stages = [row["stage"] for row in epochs]
-        last = [row.get("valid_score", np.nan) for row in epochs if row["stage"] == stages[-1]]
+        stage = [row["stage"] for row in epochs[-1:]]
+        last = [row.get("valid_score", np.nan) for row in epochs if [row["stage"]] == stage]
         finite = [score for score in last if not np.isnan(score)]
         self.best_validation_score_ = max(finite) if finite else None
 
@@ -287,13 +286,6 @@ class Learner(InputRows):
 
     def _warn(self, net, flat):
         """What the user should know of how training ended."""
-        if net.interrupted_:
-            warnings.warn(
-                f"Training was interrupted after {net.n_updates_} updates; the estimator keeps "
-                f"what it has learned until then.",
-                InterruptedFitWarning,
-                stacklevel=4,
-            )
         ended = net.interrupted_ or net.stopped_ or flat is None or flat.flat_
         if not ended:
             warnings.warn(
@@ -315,6 +307,8 @@ class Learner(InputRows):
 
     def _dead(self):
         """Numbers of the layers whose scores were all zero in the last epoch."""
+        if not self.n_iter_:
+            return []
         last = [self.history_[name][-1] for name in ("goodness_right", "goodness_wrong")]
         silent = np.flatnonzero((last[0] == 0) & (last[1] == 0)).tolist()
         return [i + 1 for i in silent if not self._plan.goodness.for_layer(i).blank]

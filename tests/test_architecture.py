@@ -19,7 +19,7 @@ TABLE = [
     ["data_negatives"],
     ["core.encoder", "core.head", "core.forward_forward", "core.schedule"],
     ["core.build", "core.prediction"],
-    ["core.callbacks", "core.rows"],
+    ["core.callbacks", "core.interrupts", "core.rows"],
     ["core.engine"],
     ["_machine", "_per_layer", "_plan", "_scoring", "_validation", "_weights", "_class_weights"],
     ["_base"],

@@ -18,6 +18,10 @@ class StopTraining(Exception):
     """A callback has asked for the end of the whole training."""
 
 
+class Interrupted(StopTraining):
+    """Ctrl-C has asked for it, and what is learned is kept."""
+
+
 def checked_callback(entry):
     """An entry of `callbacks`, if training can run it: a callback, or a pair (name, callback)."""
     callback = entry[1] if isinstance(entry, tuple) and len(entry) == 2 else entry
@@ -102,7 +106,7 @@ class DivergenceGuard(Callback):
 
     def on_train_begin(self, net, **kwargs):
         self.last_ = Snapshot(net.module_)
-        self.loss_, self.unseen_ = None, 0
+        self.loss_, self.unseen_, self.n_updates_ = None, 0, 0
 
     def on_epoch_end(self, net, **kwargs):
         losses = np.array(net.history[-1, "statistics"])[0]
@@ -113,10 +117,10 @@ class DivergenceGuard(Callback):
             self.on_stage_end(net)
 
     def on_stage_end(self, net, rows=None):
-        if self.unseen_:
+        if net.n_updates_ > self.n_updates_:  # also of an epoch that was cut short
             self._raise_if(net, self._fault_of_network(net))
             self.last_.take()
-            self.unseen_ = 0
+            self.unseen_, self.n_updates_ = 0, net.n_updates_
 
     def _raise_if(self, net, fault):
         if fault is not None:
@@ -188,9 +192,6 @@ class Validation(Callback):
     def on_stage_end(self, net, rows):
         if self.best_ is not None:
             self.best_.restore()
-
-    def on_train_end(self, net, X=None, y=None, **kwargs):
-        self.on_stage_end(net, X)
 
 
 class FlatLoss(Callback):

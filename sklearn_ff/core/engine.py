@@ -1,7 +1,5 @@
 """The training loop: a thin skorch net whose train step is the page's."""
 
-import signal
-import threading
 from contextlib import contextmanager, suppress
 
 import numpy as np
@@ -9,9 +7,10 @@ import torch
 from skorch import NeuralNet
 from skorch.callbacks import Callback, EpochTimer
 
-from .callbacks import Decay, StopStage, StopTraining
+from .callbacks import Decay, Interrupted, StopStage, StopTraining
 from .forward_forward import step
 from .head import step_head
+from .interrupts import current
 from .rows import Batches, parts
 
 # What the candidates of one layer may take while training, in bytes; more are learned from in
@@ -23,7 +22,7 @@ LIVE_TENSORS = 5
 PASSES = {"together": (None,), "by_epoch": ("right", "wrong")}
 # What a net refers to only while it learns.
 PASSING = (
-    *("interrupt_", "stage_", "stage_number_", "stage_epochs_"),
+    *("interrupts_", "end_", "stage_", "stage_number_", "stage_epochs_"),
     *("learning_", "passes_", "side_", "watched_"),
 )
 
@@ -83,55 +82,75 @@ class FFNet(NeuralNet):
         self.n_updates_ = 0
         self.interrupted_ = self.stopped_ = False
         self.lowest_loss_ = np.inf
-        with deferred_interrupt() as self.interrupt_:
-            try:
-                self.notify("on_train_begin", X=rows, y=None)
-                self.watched_ = any(watches_gradients(c) for _, c in self.callbacks_)
-                for number, stage in enumerate(self.stages):
-                    self._train_stage(number, stage, rows)
-            except StopTraining:
-                if not self.n_updates_:
-                    raise KeyboardInterrupt("a callback has ended it before it began") from None
-                self.stopped_ = True
-            except KeyboardInterrupt:
-                if not self.n_updates_:
-                    raise
-                self.interrupted_ = True
-            self.interrupted_ |= (
-                self.interrupt_.is_set()
-            )  # after the last batch, where nobody looks
+        self.interrupts_, self.end_ = current(), None
+        try:
+            self.notify("on_train_begin", X=rows, y=None)
+            self.watched_ = any(watches_gradients(c) for _, c in self.callbacks_)
+            for number, stage in enumerate(self.stages):
+                self._train_stage(number, stage, rows)
+        except Interrupted:
+            self.interrupted_ = True
+        except StopTraining:
+            if not self.n_updates_:
+                raise KeyboardInterrupt("a callback has ended it before it began") from None
+            self.stopped_ = True
+        with suppress(StopStage, StopTraining):  # it has ended
             self.notify("on_train_end", X=rows, y=None)
+        self.interrupted_ |= self.interrupts_.noted  # after the last batch, where nobody looks
         return self
 
     def _train_stage(self, number, stage, rows):
+        """Train the layers of one stage; if it ends before its first update, they stay unmade."""
+        self._stop_if_interrupted()
         self.stage_ = [self.module_.layers[index] for index in stage.layers]
         self.stage_number_, self.stage_epochs_ = number, stage.epochs
         self.passes_ = PASSES[self.phases if self.stage_ else "together"]  # the head knows no sides
+        depth, n_updates, end = self.module_.depth, self.n_updates_, None
         self.module_.depth = stage.depth  # layers above do not exist yet
-        self.notify_stage("on_stage_begin", rows)
-        with suppress(StopStage):
+        try:
+            self.notify_stage("on_stage_begin", rows)
             self.fit_loop(rows, epochs=stage.epochs)
+        except (StopStage, StopTraining) as asked:
+            end = asked
+        if self.n_updates_ == n_updates:
+            self.module_.depth = depth
         self.notify_stage("on_stage_end", rows)
+        if isinstance(end, StopTraining):
+            raise end
+
+    def on_epoch_begin(self, net, **kwargs):
+        self._stop_if_interrupted()
+        super().on_epoch_begin(net, **kwargs)
 
     def notify_stage(self, name, rows):
-        for _, callback in self.callbacks_:
-            getattr(callback, name, lambda *_: None)(self, rows)
+        hooks = [getattr(callback, name, None) for _, callback in self.callbacks_]
+        self._tell_all([hook for hook in hooks if hook is not None], self, rows)
 
     def notify(self, method_name, **kwargs):
         """As skorch's, but who asks for an end is heeded when all callbacks have been told.
 
-        A callback that raises KeyboardInterrupt, as skorch's do, means the end of training.
+        A callback that raises KeyboardInterrupt, as skorch's do, means the end of training; one
+        that does so between two layers, at the end of their batch.
         """
         getattr(self, method_name)(self, **kwargs)
+        hooks = [getattr(callback, method_name) for _, callback in self.callbacks_]
+        try:
+            self._tell_all(hooks, self, **kwargs)
+        except (StopStage, StopTraining) as end:
+            if method_name != "on_grad_computed":
+                raise
+            self.end_ = self.end_ or end
+
+    def _tell_all(self, hooks, *args, **kwargs):
+        """Call all hooks, then raise what the last of them has asked for."""
         end = None
-        for _, callback in self.callbacks_:
+        for hook in hooks:
             try:
-                getattr(callback, method_name)(self, **kwargs)
+                hook(*args, **kwargs)
             except StopStage as stop:
                 end = end or stop
             except (KeyboardInterrupt, StopTraining):
-                if self.interrupt_.is_set():  # pressed for the second time
-                    raise
+                self.interrupts_.check()  # Ctrl-C, and no wish of the callback's
                 end = StopTraining()
         if end is not None:
             raise end
@@ -164,16 +183,19 @@ class FFNet(NeuralNet):
         for batch in iterator:
             self._stop_if_interrupted()
             self.notify("on_batch_begin", batch=batch, training=training)
+            self.interrupts_.armed = True
             statistics = step_fn(batch, **fit_params)
             self.n_updates_ += 1
             totals = totals + statistics * (len(batch[1]) / len(iterator.rows))
             self.notify("on_batch_end", batch=batch, training=training, loss=statistics[0])
-        self._stop_if_interrupted()
+            if self.end_ is not None:
+                raise self.end_
         return totals
 
     def _stop_if_interrupted(self):
-        if self.interrupt_.is_set():
-            raise KeyboardInterrupt
+        self.interrupts_.check()
+        if self.interrupts_.noted:
+            raise Interrupted
 
     def _draw_once_an_epoch(self, rows):
         negatives, K = self.negatives, self.module_.n_classes
@@ -330,25 +352,3 @@ def watches_gradients(callback):
 def learners(network):
     """Whatever learns alone: every layer, and the head."""
     return [*network.layers, *([network.head] if network.head is not None else [])]
-
-
-@contextmanager
-def deferred_interrupt():
-    """Ctrl-C sets the event yielded, so that no update is torn; a second one goes through."""
-    event = threading.Event()
-    default = signal.default_int_handler
-    main = threading.current_thread() is threading.main_thread()
-    if not main or signal.getsignal(signal.SIGINT) is not default:
-        yield event
-        return
-
-    def note(signum, frame):
-        if event.is_set():
-            default(signum, frame)
-        event.set()
-
-    signal.signal(signal.SIGINT, note)
-    try:
-        yield event
-    finally:
-        signal.signal(signal.SIGINT, default)

@@ -1,0 +1,540 @@
+"""Ctrl-C: the first press keeps what is learned, the second one passes; nothing is ever torn."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import warnings
+from contextlib import suppress
+
+import numpy as np
+import pytest
+import torch
+from sklearn.datasets import load_iris
+from sklearn.exceptions import NotFittedError
+from skorch.callbacks import Callback
+
+import sklearn_ff
+from sklearn_ff import FFClassifier, FFTransformer, InterruptedFitWarning
+
+X, y = load_iris(return_X_y=True)
+PACKAGE = os.path.dirname(sklearn_ff.__file__)
+
+
+def press():
+    signal.raise_signal(signal.SIGINT)
+
+
+def classifier(*callbacks, **params):
+    defaults = {"max_iter": 3, "batch_size": 50, "random_state": 0, "n_threads": 1}
+    return FFClassifier((8, 6), **{**defaults, **params}, callbacks=list(callbacks))
+
+
+def weights(net):
+    return {name: value.clone() for name, value in net.module_.state_dict().items()}
+
+
+def same(a, b):
+    return all(torch.equal(value, b[name]) for name, value in a.items())
+
+
+class Press(Callback):
+    """Press at the `at`-th call of a hook, once or as often as it is called from then on."""
+
+    def __init__(self, hook, at=1, times=1):
+        self.hook, self.at, self.times = hook, at, times
+
+    def initialize(self):
+        self.calls_ = 0
+        setattr(self, self.hook, self.count)
+        return self
+
+    def count(self, *args, **kwargs):
+        self.calls_ += 1
+        if self.calls_ == self.at:
+            for _ in range(self.times):
+                press()
+
+
+class Batches(Callback):
+    """The weights after every batch."""
+
+    def initialize(self):
+        self.weights_ = []
+        return self
+
+    def on_batch_end(self, net, **kwargs):
+        self.weights_.append(weights(net))
+
+
+def interrupted(model, *args, **kwargs):
+    with pytest.warns(InterruptedFitWarning, match=r"interrupted after [1-9]\d* updates"):
+        return model.fit(*args, **kwargs)
+
+
+def assert_usable(model):
+    proba = model.predict_proba(X)
+    assert np.isfinite(proba).all()
+    np.testing.assert_allclose(proba.sum(1), 1, rtol=1e-5)
+    assert np.isfinite(model.scale_) and model.n_features_in_ == 4
+    assert len(model.loss_curve_) == model.n_iter_ == len(model.history_["loss"])
+
+
+# The first press -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("hook", ["on_grad_computed", "on_batch_end"])
+@pytest.mark.parametrize("schedule", ["simultaneous", "greedy", [("all", 3), ("head", 2)]])
+def test_a_press_in_the_first_epoch_keeps_the_batch(hook, schedule):
+    batches = Batches()
+    model = classifier(batches, Press(hook), schedule=schedule, prediction="hybrid")
+    interrupted(model, X, y)
+    assert model.n_iter_ == 0 and np.isnan(model.loss_)
+    assert len(batches.weights_) == 1 and same(weights(model.net_), batches.weights_[0])
+    assert_usable(model)
+
+
+@pytest.mark.parametrize("hook", ["on_train_begin", "on_stage_begin", "on_epoch_begin"])
+def test_a_press_before_the_first_update_passes(hook):
+    model = classifier(Press(hook))
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(X, y)
+    with pytest.raises(NotFittedError):
+        model.predict(X)
+
+
+@pytest.mark.parametrize("at", [2, 5, 8])
+def test_a_press_between_two_layers_keeps_whole_batches(at):
+    batches = Batches()
+    model = interrupted(classifier(batches, Press("on_grad_computed", at)), X, y)
+    n_batches = -(-at // 2)
+    assert len(batches.weights_) == n_batches and model.n_iter_ == n_batches // 3
+    assert same(weights(model.net_), batches.weights_[-1])
+    assert_usable(model)
+
+
+def test_an_epoch_of_one_batch_is_complete():
+    model = interrupted(classifier(Press("on_grad_computed"), batch_size=150), X, y)
+    assert model.n_iter_ == 1 and np.isfinite(model.loss_)
+
+
+@pytest.mark.parametrize("hook, at", [("on_stage_end", 1), ("on_stage_begin", 2)])
+@pytest.mark.parametrize("schedule", ["greedy", [(0, 3), (1, 3)]])
+def test_a_press_between_stages_leaves_the_next_layer_unmade(hook, at, schedule):
+    model = interrupted(classifier(Press(hook, at), schedule=schedule), X, y)
+    assert model.n_iter_ == 3 and model.score(X, y) > 0.5
+    assert np.isnan(model.history_["loss"][:, 1]).all()
+    proba = model.predict_proba(X)
+    with torch.no_grad():
+        next(model.net_.module_.layers[1].parameters()).mul_(100)
+    np.testing.assert_array_equal(model.predict_proba(X), proba)
+
+
+@pytest.mark.parametrize("hook", ["on_stage_end", "on_train_end"])
+def test_a_press_after_the_last_update_is_told(hook):
+    model = interrupted(classifier(Press(hook)), X, y)
+    plain = classifier().fit(X, y)
+    assert model.n_iter_ == 3
+    np.testing.assert_array_equal(model.predict_proba(X), plain.predict_proba(X))
+
+
+class AfterTraining:
+    """A goodness that presses at its first call after the end of training."""
+
+    def __init__(self, times=1):
+        self.over, self.times = False, times
+
+    def __call__(self, h):
+        if self.over:
+            self.over = False
+            for _ in range(self.times):
+                press()
+        return h.square().mean(-1)
+
+
+class Over(Callback):
+    def __init__(self, goodness):
+        self.goodness = goodness
+
+    def on_train_end(self, net, **kwargs):
+        self.goodness.over = True
+
+
+def test_a_press_while_probabilities_are_scaled_keeps_the_network():
+    goodness = AfterTraining()
+    model = interrupted(classifier(Over(goodness), goodness=goodness), X, y)
+    plain = classifier(goodness="mean_square").fit(X, y)
+    assert model.n_iter_ == 3
+    assert model.scale_ == pytest.approx(plain.scale_)
+    with pytest.raises(KeyboardInterrupt):
+        other = AfterTraining(times=2)
+        classifier(Over(other), goodness=other).fit(X, y)
+
+
+class WhileHeldOutRowsAreScored:
+    """A goodness that presses in one of its calls without a gradient, which score rows."""
+
+    def __init__(self, times=1):
+        self.calls, self.times = 0, times
+
+    def __call__(self, h):
+        if not torch.is_grad_enabled():
+            self.calls += 1
+            if self.calls == 3:
+                for _ in range(self.times):
+                    press()
+        return h.square().mean(-1)
+
+
+def test_a_press_while_held_out_rows_are_scored():
+    held_out = {"X_val": X[::5], "y_val": y[::5]}
+    model = classifier(goodness=WhileHeldOutRowsAreScored())
+    interrupted(model, X, y, **held_out)
+    assert model.n_iter_ < 3
+    assert_usable(model)
+    twice = classifier(goodness=WhileHeldOutRowsAreScored(2))
+    with pytest.raises(KeyboardInterrupt):
+        twice.fit(X, y, **held_out)
+    assert not hasattr(twice, "net_")
+
+
+class WhileWeightsAreCopied(Callback):
+    """Press while the `at`-th copy of the weights is taken."""
+
+    def __init__(self, at, times):
+        self.at, self.times = at, times
+
+    def on_train_begin(self, net, **kwargs):
+        self.copies_ = 0
+        net.module_.layers[1].register_state_dict_pre_hook(self.count)
+
+    def count(self, *args):
+        self.copies_ += 1
+        if self.copies_ == self.at:
+            for _ in range(self.times):
+                press()
+
+
+@pytest.mark.parametrize("at", [1, 2])
+def test_a_press_while_the_best_weights_are_copied(at):
+    model = classifier(WhileWeightsAreCopied(at, 1), early_stopping=True)
+    interrupted(model, X, y)
+    assert model.n_iter_ in (1, 2)
+    assert model.best_validation_score_ == max(model.validation_scores_)
+    assert_usable(model)
+    twice = classifier(WhileWeightsAreCopied(at, 2), early_stopping=True)
+    with pytest.raises(KeyboardInterrupt):
+        twice.fit(X, y)
+    assert not hasattr(twice, "net_")
+
+
+def test_partial_fit_keeps_what_it_has_learned():
+    batches = Batches()
+    model = classifier(batches, Press("on_grad_computed", 4))
+    with pytest.warns(InterruptedFitWarning):
+        model.partial_fit(X, y, classes=[0, 1, 2])
+    assert len(batches.weights_) == 2 and same(weights(model.net_), batches.weights_[-1])
+    model.set_params(callbacks=None).partial_fit(X, y)
+    assert model.n_iter_ == 1
+    assert_usable(model)
+
+
+def test_features_are_kept_too():
+    model = FFTransformer((8, 6), callbacks=[Press("on_grad_computed", 2)], random_state=0)
+    assert np.isfinite(interrupted(model, X).transform(X)).all()
+
+
+def test_what_has_diverged_before_the_press_is_not_kept():
+    class Ruin(Callback):
+        def on_batch_end(self, net, **kwargs):
+            with torch.no_grad():
+                next(net.module_.layers[0].parameters()).fill_(np.nan)
+
+    model = classifier(Ruin(), Press("on_batch_end"))
+    with pytest.raises(sklearn_ff.DivergenceError):
+        model.fit(X, y)
+    assert np.isfinite(model.predict_proba(X)).all()
+
+
+# The second press ----------------------------------------------------------------------------
+
+
+HOOKS = ["on_grad_computed", "on_batch_end", "on_epoch_end", "on_stage_end", "on_train_end"]
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+@pytest.mark.parametrize("way", ["fit", "partial_fit", "warm start"])
+def test_a_second_press_passes_and_leaves_the_estimator_as_it_was(hook, way):
+    model = classifier(warm_start=way == "warm start")
+    model.fit(X, y)
+    before, proba = vars(model).copy(), model.predict_proba(X)
+    model.set_params(callbacks=[Press(hook, times=2)])
+    with pytest.raises(KeyboardInterrupt):
+        model.partial_fit(X, y) if way == "partial_fit" else model.fit(X, y)
+    assert {**vars(model), "callbacks": []} == {**before, "callbacks": []}
+    np.testing.assert_array_equal(model.predict_proba(X), proba)
+
+
+def test_a_second_press_passes_though_a_callback_catches_it():
+    class Deaf(Callback):
+        def on_batch_end(self, net, **kwargs):
+            for _ in range(2):
+                with suppress(KeyboardInterrupt):
+                    press()
+
+    model = classifier(Deaf())
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(X, y)
+    assert not hasattr(model, "net_")
+
+
+def test_a_callback_may_ask_for_the_end_after_a_press():
+    class Stop(Callback):
+        def on_epoch_end(self, net, **kwargs):
+            raise KeyboardInterrupt
+
+    assert interrupted(classifier(Press("on_epoch_end"), Stop()), X, y).n_iter_ == 1
+
+
+@pytest.mark.parametrize("hook", ["on_grad_computed", "on_stage_begin", "on_train_end"])
+def test_a_callback_may_ask_for_the_end_anywhere(hook):
+    class Stop(Callback):
+        pass
+
+    def ask(*args, **kwargs):
+        if batches.weights_:
+            raise KeyboardInterrupt
+
+    batches = Batches()
+    setattr(Stop, hook, ask)
+    model = classifier(batches, Stop(), schedule="greedy").fit(X, y)
+    assert same(weights(model.net_), batches.weights_[-1])
+
+
+# Wherever it comes ---------------------------------------------------------------------------
+
+
+class PressAtCalls:
+    """Press when functions of the package are called for the n-th time."""
+
+    def __init__(self, *numbers):
+        self.numbers, self.calls = set(numbers), 0
+
+    def __call__(self, frame, event, arg):
+        if event == "call" and frame.f_code.co_filename.startswith(PACKAGE):
+            self.calls += 1
+            if self.calls in self.numbers:
+                press()
+
+    def __enter__(self):
+        sys.setprofile(self)
+        return self
+
+    def __exit__(self, *args):
+        sys.setprofile(None)
+
+
+def fitted_with(presses, early_stopping):
+    """How a fit ends: its model and the first warning or exception."""
+    model = classifier(max_iter=2, early_stopping=early_stopping)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            with presses:
+                model.fit(X, y)
+        except KeyboardInterrupt:
+            return model, KeyboardInterrupt
+    return model, caught[0].category if caught else None
+
+
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_wherever_it_comes_weights_are_those_of_a_whole_batch(early_stopping):
+    batches, counter = Batches(), PressAtCalls()
+    with counter:
+        model = classifier(batches, max_iter=2, early_stopping=early_stopping).fit(X, y)
+    assert counter.calls > 500
+    ends = []
+    for number in np.linspace(1, counter.calls - 40, 80).astype(int):
+        model, end = fitted_with(PressAtCalls(number), early_stopping)
+        ends.append(end)
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        if end is KeyboardInterrupt:
+            assert not hasattr(model, "net_") and not hasattr(model, "classes_")
+        else:
+            assert end is InterruptedFitWarning
+            assert any(same(weights(model.net_), whole) for whole in batches.weights_)
+            assert_usable(model)
+    first = ends.index(InterruptedFitWarning)
+    assert KeyboardInterrupt not in ends[first:], "what is learned is never lost"
+
+
+@pytest.mark.parametrize("gap", [1, 7, 100])
+def test_wherever_the_second_comes_it_passes(gap):
+    counter = PressAtCalls()
+    with counter:
+        classifier(max_iter=2, early_stopping=True).fit(X, y)
+    for number in np.linspace(1, counter.calls - gap - 60, 30).astype(int):
+        model, end = fitted_with(PressAtCalls(number, number + gap), early_stopping=True)
+        assert end is KeyboardInterrupt
+        assert set(vars(model)) == set(classifier().get_params())
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+# Handlers ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def handler():
+    """Set a handler of SIGINT for one test."""
+    before = signal.getsignal(signal.SIGINT)
+    yield lambda kind: signal.signal(signal.SIGINT, kind)
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.parametrize("kind", [signal.SIG_IGN, signal.SIG_DFL, signal.default_int_handler])
+def test_the_handler_from_before_is_put_back(handler, kind):
+    handler(kind)
+    classifier().fit(X, y)
+    assert signal.getsignal(signal.SIGINT) is kind
+    with pytest.raises(RuntimeError):
+        classifier(goodness=broken).fit(X, y)
+    assert signal.getsignal(signal.SIGINT) is kind
+
+
+def broken(h):
+    raise RuntimeError
+
+
+def test_ignored_presses_stay_ignored(handler):
+    handler(signal.SIG_IGN)
+    assert classifier(Press("on_batch_end", times=2)).fit(X, y).n_iter_ == 3
+
+
+def test_a_handler_of_the_users_own_is_called(handler):
+    heard = []
+
+    def mine(signum, frame):
+        heard.append(signum)
+
+    handler(mine)
+    assert classifier(Press("on_batch_end", times=2)).fit(X, y).n_iter_ == 3
+    assert heard == [signal.SIGINT] * 2
+    assert signal.getsignal(signal.SIGINT) is mine
+
+
+def test_a_handler_that_raises_as_pythons_does_is_deferred_likewise(handler):
+    heard = []
+
+    def mine(signum, frame):
+        heard.append(signum)
+        raise KeyboardInterrupt
+
+    handler(mine)
+    interrupted(classifier(Press("on_grad_computed", 3)), X, y)
+    with pytest.raises(KeyboardInterrupt):
+        classifier(Press("on_grad_computed", 3, times=2)).fit(X, y)
+    assert len(heard) == 3 and signal.getsignal(signal.SIGINT) is mine
+
+
+def test_a_handler_of_the_users_own_may_leave_in_its_own_way(handler):
+    def leave(signum, frame):
+        raise SystemExit(3)
+
+    handler(leave)
+    model = classifier(Press("on_grad_computed", 3))
+    with pytest.raises(SystemExit):
+        model.fit(X, y)
+    assert not hasattr(model, "net_") and signal.getsignal(signal.SIGINT) is leave
+
+
+def test_a_handler_set_during_a_fit_stays(handler):
+    handler(signal.default_int_handler)
+
+    class Set(Callback):
+        def on_train_begin(self, net, **kwargs):
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    classifier(Set()).fit(X, y)
+    assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+
+
+def test_a_press_ends_a_fit_inside_a_fit_too():
+    class Inner(Callback):
+        def on_epoch_end(self, net, **kwargs):
+            self.inner_ = classifier(Press("on_grad_computed", 3)).fit(X, y)
+
+    inner = Inner()
+    with pytest.warns(InterruptedFitWarning) as caught:
+        model = classifier(inner).fit(X, y)
+    assert len(caught) == 2
+    assert inner.inner_.n_iter_ == 0 and model.n_iter_ == 1
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_fit_in_another_thread_needs_no_handler():
+    """A press reaches the main thread alone, and a fit elsewhere goes on."""
+    begun, ended = threading.Event(), threading.Event()
+
+    class Begin(Callback):
+        def on_batch_end(self, net, **kwargs):
+            begun.set()
+            ended.wait(30)
+
+    model = classifier(Begin())
+    thread = threading.Thread(target=model.fit, args=(X, y))
+    thread.start()
+    assert begun.wait(30)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    with pytest.raises(KeyboardInterrupt):
+        press()
+    ended.set()
+    thread.join()
+    assert model.n_iter_ == 3
+
+
+# Real signals --------------------------------------------------------------------------------
+
+PROGRAM = """
+import sys, warnings
+import numpy as np
+from sklearn.datasets import load_digits
+from skorch.callbacks import Callback
+from sklearn_ff import FFClassifier, InterruptedFitWarning
+X, y = load_digits(return_X_y=True)
+
+class Begin(Callback):
+    told = False
+    def on_batch_end(self, net, **kw):
+        if not self.told:
+            self.told = True
+            print("learning", flush=True)
+
+m = FFClassifier((64, 64), max_iter=100_000, random_state=0, callbacks=[Begin()])
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    try:
+        m.fit(X, y)
+    except KeyboardInterrupt:
+        print("passed", hasattr(m, "net_"))
+        sys.exit()
+print(caught[0].category.__name__, np.isfinite(m.predict_proba(X)).all())
+"""
+
+
+@pytest.mark.parametrize("presses, said", [(1, "InterruptedFitWarning True"), (2, "passed False")])
+def test_real_signals(presses, said):
+    command = [sys.executable, "-c", PROGRAM if presses == 1 else SLOW]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline().strip() == "learning"
+        for _ in range(presses):
+            process.send_signal(signal.SIGINT)
+            time.sleep(0.3)
+        out, _ = process.communicate(timeout=120)
+    assert out.strip() == said and process.returncode == 0
+
+
+# A batch that lasts long enough for two presses.
+SLOW = PROGRAM.replace('print("learning", flush=True)', 'print("learning", flush=True); sleep(5)')
+SLOW = "from time import sleep\n" + SLOW
