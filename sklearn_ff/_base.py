@@ -244,7 +244,7 @@ class BaseFF(PerLayerParams):
             strength = strength if strength > 0 else rms
         plan.strength = float(rms) if strength == "auto" else float(strength)
 
-    def _net(self, plan, network, draws, callbacks=(), stages=(), metric=None):
+    def _net(self, plan, network, draws, own=(), callbacks=(), stages=(), metric=None):
         """A skorch net ready to train the network."""
         optimizer, options = per_group(plan.optimizer)
         net = FFNet(
@@ -261,6 +261,7 @@ class BaseFF(PerLayerParams):
             batch_size=plan.batch_size,
             max_epochs=sum(stage.epochs for stage in stages),
             train_split=None,
+            own=own,
             callbacks=list(callbacks),
             device=plan.device,
             verbose=int(bool(self.verbose)),

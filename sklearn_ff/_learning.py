@@ -9,17 +9,16 @@ import torch
 from scipy.sparse import issparse
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import Interval, StrOptions
-from skorch.callbacks import PrintLog
 
 from ._base import FAMILIES, ONE_BATCH
 from ._input import InputRows
 from ._per_layer import check_phases, is_list, metrics_of, shown
-from ._scoring import Accuracy, likeliest_scale, network_scores
+from ._scoring import Accuracy, HeldOutLoss, likeliest_scale, network_scores
 from ._validation import heavy
 from ._weights import continue_from, initialize
 from .augmentations import Augmentation, Views
 from .core.build import build_network
-from .core.callbacks import Decay, DivergenceGuard, FlatLoss, Validation, checked_callback
+from .core.callbacks import Decay, DivergenceGuard, FlatLoss, Log, Validation, checked_callback
 from .core.engine import PASSES
 from .core.rows import Rows, as_tensor, dense, n_parts
 from .core.schedule import check_taught, pairs_of, stages_of
@@ -132,10 +131,11 @@ class Learner(InputRows):
         """Train and keep the result; what diverges is kept at its last finite weights."""
         n_batches = n_parts(len(data[1]), plan.batch_size)
         stages = self._stages(plan, plan.max_iter)
-        callbacks = self._callbacks(plan, n_batches, data[0], held_out, resume)
+        own = self._own_callbacks(plan, n_batches, data[0], held_out, resume)
+        users = [checked_callback(entry) for entry in self.callbacks or ()]
         check_phases(self.phases, plan, len(plan.units))
         metrics = metrics_of(self.metric, len(plan.units))
-        net = self._net(plan, network, draws, callbacks, stages, metrics)
+        net = self._net(plan, network, draws, list(own.items()), users, stages, metrics)
         if old is not None and old._resumable and old._plan.optimizer == plan.optimizer:
             resume_optimizer(net.optimizer_, old.net_.optimizer_)
         network.train()
@@ -147,8 +147,13 @@ class Learner(InputRows):
             net.optimizer_.state.clear()  # its moments are not finite any more
             self._keep(plan, net, data, old, resume)
             raise
+        except BaseException:
+            net.forget()  # a callback may hold the net
+            raise
+        finally:
+            net.negatives = plan.negatives  # without rows set aside
         self._keep(plan, net, data, old, resume)
-        self._warn(net, dict(c for c in callbacks if isinstance(c, tuple)).get("flat"))
+        self._warn(net, own.get("flat"))
         return self
 
     def _pool(self, plan, network, X, weight):
@@ -201,23 +206,22 @@ class Learner(InputRows):
         x = X.copy() if issparse(X) else as_tensor(X, dtype, plan.device, convert)
         return Rows(x, y, weight, network.scaler, dtype, views)
 
-    def _callbacks(self, plan, n_batches, X, held_out, resume):
-        """Ours first, then the user's, as they are given; `n_batches` are those of a pass."""
-        users = [checked_callback(entry) for entry in self.callbacks or ()]
+    def _own_callbacks(self, plan, n_batches, X, held_out, resume):
+        """The package's own, told before the user's; `n_batches` are those of a pass."""
         probe = partial(network_scores, plan=plan, X=X[:PROBED_ROWS])
         patience = -(-GUARDED_UPDATES // (n_batches * len(PASSES[self.phases])))
-        ours = [("guard", DivergenceGuard(probe, patience))]
+        own = {"guard": DivergenceGuard(probe, patience)}
         if self.learning_rate != "constant" and not resume:
-            ours.append(("decay", Decay(self.learning_rate, n_batches)))
+            own["decay"] = Decay(self.learning_rate, n_batches)
         if held_out is not None:
             patience = self.n_iter_no_change if self.early_stopping else None
-            score = Accuracy(plan, *held_out)
-            ours.append(("validation", Validation(score, patience, self.tol or 0.0)))
+            judges = Accuracy(plan, *held_out), HeldOutLoss(plan, *held_out)
+            own["validation"] = Validation(*judges, patience, self.tol or 0.0)
         elif self._may_be_flat() and not resume:
-            ours.append(("flat", FlatLoss(self.tol, self.n_iter_no_change)))
+            own["flat"] = FlatLoss(self.tol, self.n_iter_no_change)
         if self.verbose:
-            ours.append(("log", PrintLog(keys_ignored=["statistics", "stage", "layers"])))
-        return [*ours, *users]
+            own["log"] = Log()
+        return own
 
     def _may_be_flat(self):
         """Whether a loss that falls no more ends a stage: a budget is meant to be spent."""
@@ -232,7 +236,6 @@ class Learner(InputRows):
         weight = weight * max(1.0, len(weight) / weight.sum())  # rows count as one at least
         net.module_.eval()
         net.module_.requires_grad_(True)
-        net.negatives = plan.negatives  # without rows set aside
         for name in KEPT:
             setattr(self, f"{name}_", shown(getattr(plan, name)))
         self.label_strength_ = plan.strength

@@ -4,9 +4,11 @@ import numpy as np
 import torch
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
+from torch.nn.functional import cross_entropy
 
 from .core.prediction import SHORTLIST, label_scores
-from .core.rows import Rows
+from .core.rows import Rows, parts
+from .parts import Draws
 
 PREDICTION_BYTES = 2**23  # of one layer's candidates, in double precision; about what a cache holds
 
@@ -33,6 +35,51 @@ class Accuracy:
             if np.isfinite(scores).all()
             else np.nan
         )
+
+
+class HeldOutLoss:
+    """The training loss on held-out rows, averaged over the layers that learn, or of the head.
+
+    As in prediction, nothing is dropped or varied. The chances with which wrong candidates are
+    drawn are the same after every epoch.
+    """
+
+    def __init__(self, plan, X, codes, weight=None):
+        self.plan, self.X, self.weight = plan, X, np.ones(len(codes)) if weight is None else weight
+        self.codes = torch.as_tensor(codes, dtype=torch.int64)
+
+    @torch.no_grad()
+    def __call__(self, net):
+        plan, n, dtype = self.plan, len(self.codes), getattr(torch, self.plan.dtype)
+        network, negatives = net.module_.eval(), net.negatives
+        if n < 2 and negatives.of_rows and negatives.needs_company:
+            return np.nan
+        rows = Rows(self.X, None, None, network.scaler, dtype)
+        draws = Draws(torch.Generator(plan.device).manual_seed(0), plan.device, dtype)
+        y = self.codes.to(plan.device)
+        weight = torch.as_tensor(self.weight / self.weight.sum(), dtype=dtype).to(plan.device)
+        width = plan.width * negatives.n_candidates(plan.n_classes) + plan.n_features
+        size = max(2, PREDICTION_BYTES // (8 * width))
+        return sum(
+            float(loss_of(network, negatives, rows.rows(part), y[part], weight[part], draws))
+            for part in parts(n, size)
+        )
+
+
+def loss_of(network, negatives, x, y, weight, draws):
+    """Σ over rows of weight · loss, as in the page's `step`, where nothing is taught."""
+    shown = network.encode(negatives.candidates(x, draws))
+    belief = network.head(network.features(shown.positive())) if network.head else None
+    if not any(layer.learning for layer in network.layers):
+        return weight @ cross_entropy(belief, y, reduction="none")
+    drawn = negatives.draw(y, network.n_classes, draws, belief)
+    labels = torch.cat([y[:, None], drawn], 1)
+    losses = [
+        weight @ layer.objective(layer.goodness(h, labels))
+        for layer, _, h in network.activations(shown, labels)
+        if layer.learning
+    ]
+    return torch.stack(losses).mean()
 
 
 def network_scores(network, plan, X, layers=None):

@@ -235,7 +235,7 @@ def test_early_stopping_may_put_the_best_weights_back():
 def test_verbose_prints_a_line_per_epoch(capsys):
     model = fit(verbose=True)
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].split() == ["epoch", "train_loss", "dur"]
+    assert lines[0].split() == ["epoch", "layers_learning", "train_loss", "dur"]
     assert len(lines) == 2 + 4
     for epoch, line in enumerate(lines[2:], 1):
         assert line.split()[0] == str(epoch)
@@ -245,7 +245,8 @@ def test_verbose_prints_a_line_per_epoch(capsys):
 def test_verbose_with_held_out_rows_prints_their_score(capsys):
     model = fit(verbose=1, early_stopping=True, n_iter_no_change=50)
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].split() == ["epoch", "train_loss", "valid_score", "dur"]
+    columns = ["epoch", "layers_learning", "train_loss", "valid_loss", "valid_score", "dur"]
+    assert lines[0].split() == columns
     for score, line in zip(model.validation_scores_, lines[2:], strict=True):
         assert f"{score:.4f}" in line
 
@@ -339,6 +340,7 @@ def test_callbacks_are_told_of_the_last_epoch_too(capsys, schedule, how):
 
 # History ----------------------------------------------------------------------------------------
 
+VALID = {"valid_loss", "valid_loss_best", "valid_score", "valid_score_best"}
 KEYS = {"batches", "epoch", "train_loss", "train_loss_best", "stage", "layers", "statistics", "dur"}
 
 
@@ -362,7 +364,7 @@ def test_history_of_the_net_tells_which_epochs_were_best():
 
 def test_history_of_the_net_with_held_out_rows():
     model = fit(early_stopping=True, n_iter_no_change=50)
-    assert all(set(row) == KEYS | {"valid_score", "valid_score_best"} for row in model.net_.history)
+    assert all(set(row) == KEYS | VALID for row in model.net_.history)
     assert model.net_.history[:, "valid_score"] == model.validation_scores_
 
 

@@ -1,10 +1,19 @@
 """The few callbacks of our own; everything else is skorch's."""
 
 import math
+import sys
+from traceback import walk_tb
 
 import numpy as np
 import torch
-from skorch.callbacks import BatchScoring, Callback, EpochScoring, PassthroughScoring
+from skorch.callbacks import (
+    BatchScoring,
+    Callback,
+    EpochScoring,
+    InputShapeSetter,
+    PassthroughScoring,
+    PrintLog,
+)
 from torch.optim.lr_scheduler import LambdaLR
 
 from ..exceptions import DivergenceError
@@ -24,8 +33,8 @@ class Interrupted(StopTraining):
 
 def checked_callback(entry):
     """An entry of `callbacks`, if training can run it: a callback, or a pair (name, callback)."""
-    callback = entry[1] if isinstance(entry, tuple) and len(entry) == 2 else entry
-    kind = callback if isinstance(callback, type) else type(callback)
+    named = isinstance(entry, (tuple, list)) and len(entry) == 2 and isinstance(entry[0], str)
+    kind = kind_of(entry[1] if named else entry)
     if not issubclass(kind, Callback):
         raise ValueError(
             f"callbacks holds {entry!r}, which is no callback; give instances of "
@@ -37,7 +46,62 @@ def checked_callback(entry):
             f"Forward-Forward step makes none; for a score after every epoch, give fit X_val and "
             f"y_val, or set early_stopping=True."
         )
+    if issubclass(kind, InputShapeSetter):
+        raise ValueError(
+            f"callbacks holds {kind.__name__}, which sets the size of a network's input, but "
+            f"that of a Forward-Forward network is read from X; leave it out."
+        )
     return entry
+
+
+def kind_of(callback):
+    """The class of a callback, which skorch lets be given instead of an instance."""
+    return callback if isinstance(callback, type) else type(callback)
+
+
+def names_taken(entries):
+    """Names that skorch gives to callbacks, or that their entries state."""
+    pairs = [entry for entry in entries if isinstance(entry, (tuple, list))]
+    return {name for name, _ in pairs} | {
+        kind_of(entry).__name__ for entry in entries if not isinstance(entry, (tuple, list))
+    }
+
+
+def check_pattern(callback, net):
+    """Refuse one that freezes or sets weights by their names, if none has such a name."""
+    find = getattr(callback, "filter_parameters", None)
+    if find is None or any(find(callback.patterns, callback.named_parameters(net))):
+        return
+    names = ", ".join(name for name, _ in callback.named_parameters(net))
+    raise ValueError(
+        f"{kind_of(callback).__name__} acts on weights named {callback.patterns!r}, but none is "
+        f"named so; the weights are {names}."
+    )
+
+
+def missing_key(error):
+    """What skorch has looked for in vain in the history, if that is why a callback has failed."""
+    while error is not None and not isinstance(error, KeyError):
+        error = error.__cause__ or error.__context__
+    if error is None:
+        return None
+    *_, (frame, _) = walk_tb(error.__traceback__)
+    in_skorch = frame.f_globals.get("__name__", "").startswith("skorch.")
+    return str(error.args[0]).removeprefix("Key ").partition(" was ")[0] if in_skorch else None
+
+
+def unrecorded(callback, key, history):
+    """The error of a callback that reads a key which no epoch has recorded."""
+    keys = [name for name in history[-1] if name not in ("batches", *LISTED)] if history else []
+    return ValueError(
+        f"{kind_of(callback).__name__} reads {key.strip(QUOTES)!r} from the history, which has the "
+        f"keys {sorted(keys)}; name one of these, or, for the valid_... of a classifier, give fit "
+        f"X_val and y_val, or set early_stopping=True."
+    )
+
+
+QUOTES = "\"'"
+LISTED = ("layers", "statistics")  # keys of the history with a value per layer: none to be logged
 
 
 def linear(progress):
@@ -168,16 +232,21 @@ class Validation(Callback):
     """Score held-out rows after every epoch; with `patience`, stop a stage that gains no more.
 
     The weights of the best epoch are put back at the end of every stage, also of one that is cut
-    short. A score that is not a number counts as no gain.
+    short. A score that is not a number counts as no gain. `loss` is told, and decides nothing.
     """
 
-    def __init__(self, score, patience=None, tol=0.0):
-        self.score, self.patience, self.tol = score, patience, tol
+    def __init__(self, score, loss, patience=None, tol=0.0):
+        self.score, self.loss, self.patience, self.tol = score, loss, patience, tol
 
     def on_stage_begin(self, net, rows):
         self.best_score_, self.waited_, self.best_ = -np.inf, 0, None
+        self.lowest_loss_ = np.inf
 
     def on_epoch_end(self, net, **kwargs):
+        loss = self.loss(net)
+        net.history.record("valid_loss", loss)
+        net.history.record("valid_loss_best", bool(loss < self.lowest_loss_))
+        self.lowest_loss_ = loss if loss < self.lowest_loss_ else self.lowest_loss_
         score = self.score(net.module_)
         net.history.record("valid_score", score)
         net.history.record("valid_score_best", bool(score > self.best_score_))
@@ -210,3 +279,34 @@ class FlatLoss(Callback):
         if self.waited_ >= self.patience:
             self.flat_ = True
             raise StopStage
+
+
+class Log(PrintLog):
+    """A line per epoch, which names the layers that learn; in colours on a terminal alone."""
+
+    def on_train_begin(self, net, **kwargs):
+        self.n_stages_ = len(net.stages)
+
+    def table(self, row):
+        row = {**row, "layers_learning": named(row["layers"])}
+        stage = row.pop("stage")
+        if self.n_stages_ > 1:
+            row["stage"] = f"{stage + 1}/{self.n_stages_}"
+        return super().table(row)
+
+    def format_row(self, row, key, color):
+        return super().format_row(row if on_terminal() else {key: row[key]}, key, color)
+
+
+def on_terminal():
+    return getattr(sys.stdout, "isatty", bool)()
+
+
+def named(indices):
+    """Layers in words, counted from one; the head, where no layer learns."""
+    if not indices:
+        return "head"
+    numbers = [index + 1 for index in indices]
+    run = len(numbers) > 1 and numbers[-1] - numbers[0] == len(numbers) - 1
+    told = f"{numbers[0]}-{numbers[-1]}" if run else ",".join(map(str, numbers))
+    return f"layer{'s' * (len(numbers) > 1)} {told}"

@@ -7,7 +7,16 @@ import torch
 from skorch import NeuralNet
 from skorch.callbacks import Callback, EpochTimer
 
-from .callbacks import Decay, Interrupted, StopStage, StopTraining
+from .callbacks import (
+    LISTED,
+    Interrupted,
+    StopStage,
+    StopTraining,
+    check_pattern,
+    missing_key,
+    names_taken,
+    unrecorded,
+)
 from .forward_forward import step
 from .head import step_head
 from .interrupts import current
@@ -44,15 +53,29 @@ class FFNet(NeuralNet):
         groups=None,
         shuffle=True,
         metric=None,
+        own=(),
         **kw,
     ):
         self.stages, self.phases, self.draws, self.groups = stages, phases, draws, groups
-        self.negatives, self.shuffle, self.metric = negatives, shuffle, metric
+        self.negatives, self.shuffle, self.metric, self.own = negatives, shuffle, metric, own
         super().__init__(*args, **kw)
 
-    @property
-    def _default_callbacks(self):
-        return [("epoch_timer", EpochTimer())]
+    def get_default_callbacks(self):
+        """Those of the package, under names that no callback of the user's has."""
+        taken, named = names_taken(self.callbacks or ()), []
+        for name, callback in [("epoch_timer", EpochTimer()), *self.own]:
+            while name in taken:
+                name += "_"
+            named.append((name, callback))
+        return named
+
+    def initialize_callbacks(self):
+        """As skorch's; what is a list in the history is for nobody's log."""
+        super().initialize_callbacks()
+        for _, callback in self.callbacks_:
+            if isinstance(getattr(callback, "keys_ignored_", None), set):
+                callback.keys_ignored_.update(LISTED)
+        return self
 
     def initialize_optimizer(self, triggered_directly=None):
         modules = learners(self.module_)
@@ -73,18 +96,19 @@ class FFNet(NeuralNet):
         """Let go of everything that refers to training rows."""
         for name in PASSING:
             vars(self).pop(name, None)
-        ours = Decay.__module__
-        self.callbacks_ = [(n, c) for n, c in self.callbacks_ if type(c).__module__ != ours]
-        self.callbacks = None
+        own = [callback for _, callback in self.own]
+        self.callbacks_ = [entry for entry in self.callbacks_ if entry[1] not in own]
+        self.callbacks, self.own = None, ()
 
     def train(self, rows):
         """Fit stage by stage; an interrupt keeps what is learned, if anything is."""
         self.n_updates_ = 0
         self.interrupted_ = self.stopped_ = False
-        self.lowest_loss_ = np.inf
         self.interrupts_, self.end_ = current(), None
         try:
             self.notify("on_train_begin", X=rows, y=None)
+            for _, callback in self.callbacks_:
+                check_pattern(callback, self)
             self.watched_ = any(watches_gradients(c) for _, c in self.callbacks_)
             for number, stage in enumerate(self.stages):
                 self._train_stage(number, stage, rows)
@@ -104,6 +128,7 @@ class FFNet(NeuralNet):
         self._stop_if_interrupted()
         self.stage_ = [self.module_.layers[index] for index in stage.layers]
         self.stage_number_, self.stage_epochs_ = number, stage.epochs
+        self.lowest_loss_ = np.inf
         self.passes_ = PASSES[self.phases if self.stage_ else "together"]  # the head knows no sides
         depth, n_updates, end = self.module_.depth, self.n_updates_, None
         self.module_.depth = stage.depth  # layers above do not exist yet
@@ -152,6 +177,11 @@ class FFNet(NeuralNet):
             except (KeyboardInterrupt, StopTraining):
                 self.interrupts_.check()  # Ctrl-C, and no wish of the callback's
                 end = StopTraining()
+            except Exception as error:
+                key = missing_key(error)
+                if key is None:
+                    raise
+                raise unrecorded(hook.__self__, key, self.history) from error
         if end is not None:
             raise end
 
@@ -165,7 +195,7 @@ class FFNet(NeuralNet):
         if iterator is None:
             return
         self._set_training(training)
-        self.learning_ = not_frozen(self.stage_, self.module_.head)
+        self.learning_ = not_frozen(self.stage_, self.module_)
         for layer in self.module_.layers:
             layer.learning = layer in self.learning_
         self._draw_once_an_epoch(iterator.rows)
@@ -317,30 +347,38 @@ def measured(metric, g, y):
         ) from error
 
 
-def not_frozen(stage, head):
+def not_frozen(stage, network):
     """The layers of a stage that learn: callbacks may freeze some, each as a whole, but not all.
 
     A stage without layers teaches the head.
     """
-    learning = [layer for layer in stage if layer.affine.bias.requires_grad]
-    frozen = [layer for layer in stage if layer not in learning]
+    free = [layer for layer in network.layers if not is_frozen(layer, f"layer {layer.index + 1}")]
+    learning = [layer for layer in stage if layer in free]
     numbers = [layer.index + 1 for layer in stage]
     if stage and not learning:
         raise ValueError(
             f"A callback has frozen every layer that was to learn (layers {numbers}), and nothing "
             f"is left to train; let it freeze fewer layers, or leave it out."
         )
-    if any(p.requires_grad for layer in frozen for p in layer.parameters()):
-        raise ValueError(
-            "A callback has frozen the bias of a layer, but not all of its weights; freeze whole "
-            "layers, as with Freezer('layers.0.*')."
-        )
-    if head is not None and not any(p.requires_grad for p in head.parameters()):
+    if network.head is not None and is_frozen(network.head, "the softmax head"):
         raise ValueError(
             "A callback has frozen the softmax head, which negatives or prediction rely on; let it "
             "freeze layers only, as with Freezer('layers.0.*')."
         )
     return learning
+
+
+def is_frozen(module, name):
+    """Whether no weight of a layer or of the head learns; ValueError where some do."""
+    learning = {weight: p.requires_grad for weight, p in module.named_parameters()}
+    if len(set(learning.values())) > 1:
+        frozen = [weight for weight in learning if not learning[weight]]
+        rest = [weight for weight in learning if learning[weight]]
+        raise ValueError(
+            f"A callback has frozen the {', '.join(frozen)} of {name}, but not its "
+            f"{', '.join(rest)}; freeze whole layers, as with Freezer('layers.0.*')."
+        )
+    return not any(learning.values())
 
 
 def watches_gradients(callback):
