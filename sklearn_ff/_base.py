@@ -9,7 +9,7 @@ import torch
 from sklearn.base import clone
 from sklearn.utils import check_random_state
 
-from ._machine import check_memory, multiplies_bfloat16, pick_device, torch_has
+from ._machine import check_memory, multiplies_bfloat16, own_settings, pick_device, torch_has
 from ._per_layer import (
     PerLayerParams,
     check_lengths,
@@ -307,7 +307,10 @@ class BaseFF(PerLayerParams):
         return state
 
     def __setstate__(self, state):
-        state = dict(state)
+        with own_settings():
+            self._set_state(dict(state))
+
+    def _set_state(self, state):
         weights, depth = state.pop("_weights", None), state.pop("_depth", None)
         optimizer, generator = state.pop("_optimizer", None), state.pop("_generator", None)
         super().__setstate__(state)

@@ -4,16 +4,17 @@ from numbers import Real
 
 import numpy as np
 from scipy.special import log_softmax
-from sklearn.base import ClassifierMixin, _fit_context
+from sklearn.base import _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from ._learning import Learner
 from ._machine import torch_threads
+from ._scoring import AccuracyScore
 from ._validation import validate_rows
 
 
-class FFClassifier(ClassifierMixin, Learner):
+class FFClassifier(AccuracyScore, Learner):
     """Classifier of layers that learn without backpropagation, dense ones or convolutions.
 
     Every layer scores a row shown with a label, and learns by itself to score the true label higher

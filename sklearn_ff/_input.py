@@ -10,7 +10,13 @@ from sklearn.utils.validation import column_or_1d
 
 from ._base import BaseFF
 from ._class_weights import class_weights
-from ._validation import checked_own_rows, checked_weight, refuse_unseen, validate_rows
+from ._validation import (
+    as_numpy,
+    checked_own_rows,
+    checked_weight,
+    refuse_unseen,
+    validate_rows,
+)
 from .data_negatives import HeldOutClasses, OwnRows
 
 
@@ -114,8 +120,12 @@ class InputRows(BaseFF):
         if old is None:
             if classes is None:
                 raise ValueError("classes must be passed on the first call to partial_fit.")
-            return self._not_held_out(np.unique(np.asarray(classes)))
-        known = None if classes is None else self._not_held_out(np.unique(np.asarray(classes)))
+            return self._not_held_out(np.unique(np.asarray(as_numpy(classes, "classes"))))
+        known = (
+            None
+            if classes is None
+            else self._not_held_out(np.unique(np.asarray(as_numpy(classes, "classes"))))
+        )
         if known is not None and not np.array_equal(known, self.classes_):
             raise ValueError(
                 f"classes={classes!r} is not the same as on the last call to partial_fit, was: "

@@ -1,10 +1,11 @@
 """What the machine has: devices, low precision, memory, threads."""
 
 import os
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import numpy as np
 import torch
+from sklearn import config_context
 
 from .exceptions import FFMemoryError
 from .parts import is_number
@@ -54,15 +55,34 @@ def check_memory(weights, dtype):
 
 @contextmanager
 def torch_threads(n_threads):
-    """So many threads for torch inside, as many as before outside."""
+    """So many threads for torch inside, and settings of its own; as before outside."""
     if n_threads is not None and not (is_number(n_threads, whole=True) and n_threads > 0):
         raise ValueError(f"n_threads={n_threads!r} must be a positive whole number, or None.")
     before = torch.get_num_threads()
-    if n_threads is None or n_threads == before:
+    with own_settings():
+        if n_threads is None or n_threads == before:
+            yield
+            return
+        torch.set_num_threads(n_threads)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
+
+
+@contextmanager
+def own_settings():
+    """Gradients, devices, casts and array dispatch are those of a fit, whatever the caller has set.
+
+    A default device costs time in every call of torch, so that it is overruled only if need be.
+    """
+    with ExitStack() as stack:
+        stack.enter_context(torch.inference_mode(False))
+        stack.enter_context(torch.enable_grad())
+        stack.enter_context(config_context(array_api_dispatch=False))
+        if torch.get_default_device().type != "cpu":
+            stack.enter_context(torch.device("cpu"))
+        for kind in ("cpu", "cuda"):
+            if torch.is_autocast_enabled(kind):
+                stack.enter_context(torch.autocast(kind, enabled=False))
         yield
-        return
-    torch.set_num_threads(n_threads)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -4,13 +4,41 @@ import numpy as np
 import torch
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
+from sklearn import config_context
+from sklearn.base import ClassifierMixin
 from torch.nn.functional import cross_entropy
 
+from ._validation import as_numpy
 from .core.prediction import SHORTLIST, label_scores
 from .core.rows import Rows, parts
 from .parts import Draws
 
 PREDICTION_BYTES = 2**23  # of one layer's candidates, in double precision; about what a cache holds
+
+
+class AccuracyScore(ClassifierMixin):
+    """A classifier whose accuracy is that of numpy arrays, whatever arrays it is given."""
+
+    def score(self, X, y, sample_weight=None):
+        """Accuracy of the predicted labels.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows.
+        y : array-like of shape (n_samples,)
+            Their labels.
+        sample_weight : array-like of shape (n_samples,) or None, default=None
+            Weights of the rows.
+
+        Returns
+        -------
+        score : float
+            Weighted share of the rows whose label is predicted.
+        """
+        with config_context(array_api_dispatch=False):
+            weight = as_numpy(sample_weight, "sample_weight")
+            return super().score(X, as_numpy(y, "y"), weight)
 
 
 class Accuracy:

@@ -1,6 +1,9 @@
 """Rows, weights and labels as they are given, checked by scikit-learn and by what float32 holds."""
 
 import numpy as np
+import torch
+from scipy.sparse import csr_matrix
+from sklearn import config_context
 from sklearn.utils import check_array
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
@@ -9,6 +12,22 @@ def heavy(X, codes, weight):
     """What of the rows weighs more than nothing."""
     some = weight > 0
     return (X, codes, weight) if some.all() else (X[some], codes[some], weight[some])
+
+
+def as_numpy(value, name):
+    """A tensor of torch, or an array with a namespace of its own, as a numpy or sparse array."""
+    if isinstance(value, torch.Tensor):
+        if value.is_meta:
+            raise ValueError(f"{name} is a tensor without numbers (device='meta'); pass real ones.")
+        value = value.detach().cpu()
+        if value.layout != torch.strided:
+            rows = value.to_sparse_csr()
+            parts = rows.values(), rows.col_indices(), rows.crow_indices()
+            return csr_matrix(tuple(as_numpy(part, name) for part in parts), shape=value.shape)
+        value = value.resolve_conj().resolve_neg()
+        return (value.float() if value.dtype == torch.bfloat16 else value).numpy()
+    other = hasattr(value, "__array_namespace__") and not isinstance(value, np.ndarray)
+    return np.asarray(value) if other else value
 
 
 def validate_rows(estimator, X, y="no_validation", *, reset):
@@ -22,7 +41,11 @@ def validate_rows(estimator, X, y="no_validation", *, reset):
             f"X has {X.ndim} dimensions, but images come as flat rows; pass X.reshape(len(X), -1), "
             f"each image channel by channel."
         )
-    checked = validate_data(estimator, X, y, reset=reset, dtype=own_dtype(X), accept_sparse="csr")
+    X, y = as_numpy(X, "X"), as_numpy(y, "y")
+    with config_context(array_api_dispatch=False):
+        checked = validate_data(
+            estimator, X, y, reset=reset, dtype=own_dtype(X), accept_sparse="csr"
+        )
     refuse_beyond_float32(checked[0] if isinstance(checked, tuple) else checked)
     return checked
 
@@ -44,7 +67,8 @@ def refuse_beyond_float32(X):
 
 def checked_own_rows(part, X):
     """The user's wrong rows."""
-    rows = check_array(part.rows, dtype=own_dtype(part.rows), input_name=f"{part!r}")
+    rows = as_numpy(part.rows, f"{part!r}")
+    rows = check_array(rows, dtype=own_dtype(rows), input_name=f"{part!r}")
     refuse_beyond_float32(rows)
     if rows.shape[1] != X.shape[1]:
         raise ValueError(
@@ -56,7 +80,7 @@ def checked_own_rows(part, X):
 
 def checked_weight(X, sample_weight):
     return _check_sample_weight(
-        sample_weight,
+        as_numpy(sample_weight, "sample_weight"),
         X,
         dtype=np.float64,
         ensure_non_negative=True,

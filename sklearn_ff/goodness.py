@@ -227,7 +227,7 @@ class GroupMeans(nn.Module):
         super().__init__()
         self.squared = squared
         group = torch.arange(n_units) * n_classes // n_units
-        member = nn.functional.one_hot(group, n_classes).T.to(torch.get_default_dtype())
+        member = nn.functional.one_hot(group, n_classes).T.float()
         self.register_buffer("mean", member / member.sum(1, keepdim=True))
 
     def forward(self, h):

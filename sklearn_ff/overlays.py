@@ -187,7 +187,7 @@ class Add(Overlay):
         if self.matrix is None:
             return _waves(n_features, n_classes)
         matrix = self.matrix(n_features, n_classes) if callable(self.matrix) else self.matrix
-        return torch.as_tensor(matrix, dtype=torch.float64)
+        return torch.as_tensor(matrix, dtype=torch.float64).detach().clone()
 
     def check_room(self, n_features, n_classes):
         shape = tuple(self.code(n_features, n_classes).shape)
