@@ -137,7 +137,7 @@ class FFClassifier(AccuracyScore, Learner):
         kind, as pixels are (`scaling_` is "shared"), and the processor has instructions for it; and
         single precision otherwise.
     n_threads : int or None, default=None
-        Threads of torch during fit and prediction; None leaves them as they are.
+        Threads of torch during fit and prediction; None leaves them as they are. A fork has one.
     verbose : bool or int, default=False
         Whether to print a line per epoch.
     random_state : int, RandomState or None, default=None

@@ -1,13 +1,14 @@
 """What the machine has: devices, low precision, memory, threads."""
 
 import os
+import warnings
 from contextlib import ExitStack, contextmanager
 
 import numpy as np
 import torch
 from sklearn import config_context
 
-from .exceptions import FFMemoryError
+from .exceptions import FFMemoryError, FFWarning
 from .parts import is_number
 
 
@@ -53,12 +54,40 @@ def check_memory(weights, dtype):
         )
 
 
+class Fork:
+    """Whether this process is a fork of one that had imported the package.
+
+    The threads that torch has started in a process are missing in its forks, which wait for them
+    for ever as soon as they use more than one.
+    """
+
+    forked = False
+
+    @classmethod
+    def after_in_child(cls):
+        cls.forked = True
+        torch.set_num_threads(1)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=Fork.after_in_child)
+
+
 @contextmanager
 def torch_threads(n_threads):
     """So many threads for torch inside, and settings of its own; as before outside."""
     if n_threads is not None and not (is_number(n_threads, whole=True) and n_threads > 0):
         raise ValueError(f"n_threads={n_threads!r} must be a positive whole number, or None.")
     before = torch.get_num_threads()
+    if Fork.forked and n_threads is not None and n_threads > before:
+        warnings.warn(
+            f"n_threads={n_threads} is not used, but {before}: this process is a fork, and torch's "
+            f"threads do not survive one. Start processes by joblib's backend 'loky', or by the "
+            f"method 'spawn'.",
+            FFWarning,
+            stacklevel=4,
+        )
+        n_threads = None
     with own_settings():
         if n_threads is None or n_threads == before:
             yield
