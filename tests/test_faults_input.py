@@ -72,6 +72,26 @@ def test_B4_any_numeric_layout_gives_the_result_of_its_float64_copy(kind):
     np.testing.assert_array_equal(classifier().fit(A, y).predict_proba(A), expected)
 
 
+@pytest.fixture
+def every_warning():
+    """torch tells some things once per process."""
+    before = torch.is_warn_always_enabled()
+    torch.set_warn_always(True)
+    yield
+    torch.set_warn_always(before)
+
+
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+@pytest.mark.parametrize("augmentation", [None, "shifts"])
+def test_B5_read_only_rows_are_read_without_a_warning(every_warning, augmentation, precision):
+    A, labels = X.copy(), y.copy()
+    A.flags.writeable = labels.flags.writeable = False
+    params = {"augmentation": augmentation, "image_shape": (1, 1, 4), "precision": precision}
+    classifier(**params, max_iter=2).fit(A, labels, X_val=A, y_val=labels).predict(A)
+    transformer = FFTransformer(8, **params, max_iter=2).fit(A)
+    transformer.transform(A), transformer.score_samples(A)
+
+
 def test_B5_read_only_rows_work_and_stay_as_they_are():
     A = np.tile(X, (300, 1))  # over 1 MB: what workers receive as a read-only memory map
     labels = np.tile(y, 300)

@@ -49,7 +49,8 @@ def as_tensor(X, dtype, device, convert=dense):
     x = torch.empty(X.shape, dtype=dtype, device=device)
     size = max(1, BLOCK_BYTES // (8 * X.shape[1]))
     for start in range(0, X.shape[0], size):
-        rows = np.asarray(convert(X[start : start + size]), dtype=np.float64)
+        rows = convert(X[start : start + size])
+        rows = np.require(rows, np.float64, "W")  # torch warns of arrays that are read-only
         x[start : start + size] = torch.from_numpy(rows).to(dtype)
     return x
 
