@@ -16,6 +16,7 @@ from ._per_layer import (
     check_reach,
     each,
     optimizers_of,
+    steepness_of,
 )
 from ._plan import (
     check_overlay,
@@ -130,7 +131,11 @@ class BaseFF(PerLayerParams):
         plan.head = plan.negatives.needs_head or self.prediction in ("head", "hybrid")
         plan.shuffle = self.shuffle
         plan.optimizer = optimizers_of(
-            self.optimizer, self.optimizer_params, len(plan.units), plan.head
+            self.optimizer,
+            self.optimizer_params,
+            len(plan.units),
+            plan.head,
+            self.head_optimizer_params,
         )
         plan.device = pick_device(self.device)
         plan.low_precision = self.precision == "bfloat16"
@@ -269,8 +274,8 @@ class BaseFF(PerLayerParams):
         )
         return net.initialize()
 
-    def _parameter_groups(self, plan):
-        """Rate and weight decay of every layer, and of the head."""
+    def _parameter_groups(self, plan, n_rows):
+        """Rate and L2 penalty of every layer, and of the head."""
         rates = numbers_of(plan.learning_rate_init)
         numeric = rates.ndim == 1 and rates.dtype.kind in "iuf"
         if not (numeric and (rates > 0).all() and np.isfinite(rates).all()):
@@ -279,11 +284,19 @@ class BaseFF(PerLayerParams):
                 f"per layer."
             )
         rates = each("learning_rate_init", plan.learning_rate_init, len(plan.units))
-        groups = [{"lr": float(rate), "weight_decay": self.alpha} for rate in rates]
+        steepness = [steepness_of(plan, index) for index in range(len(plan.units))]
+        groups = [
+            {"lr": float(rate), "l2": self.alpha * steep / n_rows}
+            for rate, steep in zip(rates, steepness, strict=True)
+        ]
         if plan.head:
             rate = self.head_learning_rate_init
             rate = float(rates[-1] if rate is None else rate)
-            groups.append({"lr": rate, "weight_decay": self.head_alpha})
+            groups.append({"lr": rate, "l2": self.head_alpha / n_rows})
+        options = [options or {} for _, options in plan.optimizer]
+        options = options * len(groups) if len(options) == 1 else options
+        for group, own in zip(groups, options, strict=True):
+            group["weight_decay"] = own.get("weight_decay", 0.0)  # none unasked, as of AdamW
         return groups
 
     def _draws(self, plan):

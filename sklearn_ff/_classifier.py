@@ -85,22 +85,20 @@ class FFClassifier(AccuracyScore, Learner):
         both uniform within 1 / sqrt(fan_in) of zero, as torch's own layers do; fan_in counts the
         inputs of a unit.
     optimizer : str, class or list of them, default="adam"
-        A class of :mod:`torch.optim`, or its name; or a list with one per layer. The head has that
-        of the last layer.
+        A class of :mod:`torch.optim`, or its name, or one per layer; the head has the last.
     optimizer_params : dict, list of dicts or None, default=None
         Further options of the optimizer, such as ``{"momentum": 0.9}``; or of each layer's.
     learning_rate : {"linear", "cosine", "cooldown", "constant"}, default="linear"
         How the rate falls, to zero at the end of training, or of every stage of a `schedule`;
         "cooldown" stays for the first half, then falls linearly.
     learning_rate_init : float, sequence of float or "auto", default="auto"
-        Initial rate, for all layers or for each. "auto" is 6 / updates, but at least 5e-3 and at
-        most 3e-2; where the rate is constant, as in `partial_fit`, or a layer reads images, 5e-3.
+        Initial rate, for all layers or for each; "auto" is 5e-3 to 3e-2, by the number of updates.
     head_learning_rate_init : float or None, default=None
         Initial rate of the head; by default that of the last layer.
-    alpha : float, default=0.0
-        Weight decay of the layers.
-    head_alpha : float, default=0.0
-        Weight decay of the head.
+    head_optimizer_params : dict or None, default=None
+        Options of the head's optimizer that replace the last layer's.
+    alpha, head_alpha : float, default=0.0
+        L2 penalties of the weights, divided by the number of rows as in MLPClassifier.
     batch_size : int, "all" or "auto", default="auto"
         Rows of a batch; "auto" is all of up to 256 rows, and 128 of more.
     max_iter : int or "auto", default="auto"
@@ -208,6 +206,7 @@ class FFClassifier(AccuracyScore, Learner):
         "prediction": [StrOptions({"goodness", "head", "hybrid"})],
         "prediction_layers": [StrOptions({"all", "skip_first"}), "array-like"],
         "head_learning_rate_init": [Interval(Real, 0, None, closed="neither"), None],
+        "head_optimizer_params": [dict, None],
         "head_alpha": [Interval(Real, 0, None, closed="left")],
         "early_stopping": ["boolean"],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
@@ -242,6 +241,7 @@ class FFClassifier(AccuracyScore, Learner):
         learning_rate="linear",
         learning_rate_init="auto",
         head_learning_rate_init=None,
+        head_optimizer_params=None,
         alpha=0.0,
         head_alpha=0.0,
         batch_size="auto",
@@ -285,6 +285,7 @@ class FFClassifier(AccuracyScore, Learner):
         self.learning_rate = learning_rate
         self.learning_rate_init = learning_rate_init
         self.head_learning_rate_init = head_learning_rate_init
+        self.head_optimizer_params = head_optimizer_params
         self.alpha = alpha
         self.head_alpha = head_alpha
         self.batch_size = batch_size

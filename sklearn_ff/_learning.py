@@ -12,6 +12,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from ._base import FAMILIES, ONE_BATCH
 from ._input import InputRows
+from ._lifeless import lifeless, remedies
 from ._per_layer import check_phases, is_list, metrics_of, shown
 from ._scoring import Accuracy, HeldOutLoss, likeliest_scale, network_scores
 from ._validation import heavy
@@ -95,7 +96,7 @@ class Learner(InputRows):
         careful = careful or any(kind.reads_images for kind in plan.kinds)
         updates = None if careful else self._longest_stage(plan) * n_batches
         plan.learning_rate_init = self._rate(updates)
-        plan.groups = self._parameter_groups(plan)
+        plan.groups = self._parameter_groups(plan, max(weight.sum(), len(weight)))
         if plan.negatives.of_rows and plan.negatives.needs_company and plan.batch_size < 2:
             raise ValueError(
                 f"negatives={self.negatives!r} let a row compete with another one, but a batch "
@@ -154,6 +155,7 @@ class Learner(InputRows):
             net.negatives = plan.negatives  # without rows set aside
         self._keep(plan, net, data, old, resume)
         self._warn(net, own.get("flat"))
+        self._warn_of_lifeless(plan, network, *data[:2])
         return self
 
     def _pool(self, plan, network, X, weight):
@@ -297,24 +299,23 @@ class Learner(InputRows):
                 ConvergenceWarning,
                 stacklevel=4,
             )
-        dead = self._dead()
-        if dead:
-            images = any(kind.reads_images for kind in self._plan.kinds)
-            other = "" if images else ", or set peer_normalization=0.03"
-            warnings.warn(
-                f"No unit of layers {dead} was active in the last epoch; lower "
-                f"learning_rate_init{other}.",
-                ConvergenceWarning,
-                stacklevel=4,
-            )
 
-    def _dead(self):
-        """Numbers of the layers whose scores were all zero in the last epoch."""
-        if not self.n_iter_:
-            return []
-        last = [self.history_[name][-1] for name in ("goodness_right", "goodness_wrong")]
-        silent = np.flatnonzero((last[0] == 0) & (last[1] == 0)).tolist()
-        return [i + 1 for i in silent if not self._plan.goodness.for_layer(i).blank]
+    def _warn_of_lifeless(self, plan, network, X, codes):
+        """Say which layers, or the head (0), respond to everything alike, and what helps."""
+        dead = lifeless(network, plan, X, codes)
+        if dead == [0] and plan.groups[-1]["l2"]:
+            message = (
+                f"The softmax head responds to all rows alike; lower head_alpha="
+                f"{self.head_alpha:g}, or head_learning_rate_init."
+            )
+        elif dead and dead != [0]:
+            message = (
+                f"Layers {dead} respond alike to every candidate, so that nothing can be told "
+                f"from their scores; {remedies(self, plan, X)}."
+            )
+        else:
+            return
+        warnings.warn(message, ConvergenceWarning, stacklevel=4)
 
 
 def continued(before, name, new):

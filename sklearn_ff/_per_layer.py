@@ -1,12 +1,13 @@
 """One choice for all layers, or a list with one per layer: parts, optimizers, metrics."""
 
+import math
 from types import SimpleNamespace
 
 from ._params import Params, has_params
 from .parts import PerLayer, check_arguments
 
 PARTS = ("goodness", "objective")  # families of which every layer may have a part of its own
-OURS = {"lr": "learning_rate_init", "weight_decay": "alpha", "params": "the network"}
+OURS = {"lr": "learning_rate_init", "l2": "alpha", "params": "the network"}
 LISTED = (*PARTS, "layers")  # parameters that may be lists of parts
 
 
@@ -75,33 +76,56 @@ def of_layer(plan, index):
     return SimpleNamespace(**{**vars(plan), **own})
 
 
+def steepness_of(plan, index):
+    """How steeply the loss of a layer answers to one of its units.
+
+    Penalties are multiplied by it, so that they weigh against the loss as they do in a network of
+    plain log-losses, whatever the layer's width and the scale of its scores.
+    """
+    layer = of_layer(plan, index)
+    slope = layer.objective.slope(SimpleNamespace(sharpness=layer.goodness.sharpness))
+    return slope * layer.goodness.unit_share(plan.units[index], plan.n_classes)
+
+
 def shown(part):
     """A part as a fitted attribute tells it: lists of parts as lists."""
     return part.parts if isinstance(part, PerLayer) else part
 
 
-def optimizers_of(optimizer, params, n_layers, head):
-    """Pairs (optimizer, its options): one for all, or one per layer; the head has the last."""
+def optimizers_of(optimizer, params, n_layers, head, head_params=None):
+    """Pairs (optimizer, its options): one for all, or one per layer; the head has the last.
+
+    `head_params` are options of the head's that take the place of the last layer's.
+    """
     for options in params if is_list(params) else [params]:
         check_options(options)
-    if not (is_list(optimizer) or is_list(params)):
+    check_options(head_params, "head_optimizer_params")
+    own = head and head_params
+    if not (is_list(optimizer) or is_list(params) or own):
         return [(optimizer, params)]
     optimizers = each("optimizer", optimizer, n_layers)
     pairs = list(zip(optimizers, each("optimizer_params", params, n_layers), strict=True))
+    if own:
+        return [*pairs, (pairs[-1][0], {**(pairs[-1][1] or {}), **head_params})]
     return pairs + pairs[-1:] * head
 
 
-def check_options(options):
+def check_options(options, parameter="optimizer_params"):
     """Raise ValueError unless these are options of an optimizer that no parameter of ours sets."""
     if not (options is None or isinstance(options, dict)):
         raise ValueError(
-            f"optimizer_params holds {options!r}, which is no dict; give the options of the "
+            f"{parameter} holds {options!r}, which is no dict; give the options of the "
             f"optimizer by name, such as {{'momentum': 0.9}}, or None."
         )
     for name, ours in OURS.items():
         if name in (options or {}):
             raise ValueError(
-                f"optimizer_params={options!r} sets {name!r}, which {ours} decides; set that."
+                f"{parameter}={options!r} sets {name!r}, which {ours} decides; set that."
+            )
+    for name, value in (options or {}).items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValueError(
+                f"{parameter}={options!r} sets {name!r} to {value}; give a finite number."
             )
 
 

@@ -110,7 +110,7 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learner):
     """
 
     prediction, early_stopping, class_weight = "goodness", False, None
-    head_learning_rate_init, head_alpha = None, 0.0
+    head_optimizer_params, head_learning_rate_init, head_alpha = None, None, 0.0
 
     _parameter_constraints: dict = {
         **Learner._parameter_constraints,

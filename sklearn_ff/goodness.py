@@ -67,6 +67,10 @@ class Goodness(Part):
     def score(self, h):
         raise NotImplementedError
 
+    def unit_share(self, n_units, n_classes):
+        """How much one unit counts in a score: a penalty of weights is measured by it."""
+        return 1 / n_units
+
 
 class SquaredLength(torch.autograd.Function):
     """s Σ_j h_j², with its gradient 2s h in one pass over h where autograd takes four."""
@@ -156,6 +160,9 @@ class SumSquare(Goodness):
     def score(self, h):
         return SquaredLength.apply(h, 1.0)
 
+    def unit_share(self, n_units, n_classes):
+        return 1.0
+
 
 @goodness.register("mean_activation")
 class MeanActivation(Goodness):
@@ -180,6 +187,9 @@ class TopK(Goodness):
     def score(self, h):
         k = min(self.k, h.shape[-1])
         return h.square().topk(k, dim=-1).values.mean(-1)
+
+    def unit_share(self, n_units, n_classes):
+        return 1 / min(self.k, n_units)
 
 
 @goodness.register("class_groups")
@@ -211,6 +221,9 @@ class ClassGroups(Goodness):
                 f"has {n_classes} classes to tell apart; use wider layers."
             )
         return GroupMeans(n_units, n_classes, squared=self.of == "square")
+
+    def unit_share(self, n_units, n_classes):
+        return n_classes / n_units
 
     def build_for(self, shape, n_classes):
         made = self.build(math.prod(shape), n_classes)
@@ -265,6 +278,9 @@ class Readout(Goodness):
     def build(self, n_units, n_classes):
         kind = LinearReadout if self.learned else FixedReadout
         return kind(n_units, n_classes, self.normalized)
+
+    def unit_share(self, n_units, n_classes):
+        return 1.0
 
     def build_for(self, shape, n_classes):
         if self.patch is None:

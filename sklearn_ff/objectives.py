@@ -51,6 +51,10 @@ class Objective(Part):
         """s."""
         return layer.sharpness if self.sharpness == "auto" else self.sharpness
 
+    def slope(self, layer):
+        """How steeply a loss may fall with a score: a penalty of weights is measured by it."""
+        return self.factor(layer)
+
     def _thresholds(self, layer):
         """Scores that candidates are to be above or below, if any."""
         return ()
@@ -83,6 +87,9 @@ class FunctionObjective(Objective):
 
     def __init__(self, function):
         self.function = function
+
+    def slope(self, layer):
+        return 1.0
 
     def loss(self, scores, layer):
         loss = call_intact(self.function, scores, "objective")
@@ -193,6 +200,9 @@ class Margin(Objective):
 
     def _pulls_down(self):
         return self.penalty > 0
+
+    def slope(self, layer):
+        return 1.0
 
     def loss(self, scores, layer):
         hinge = (self.margin - _gap(scores)).clamp_min(0)

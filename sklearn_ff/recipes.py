@@ -282,7 +282,7 @@ def hinton_supervised(**overrides):
     ----------
     **overrides : dict
         Parameters of :class:`FFClassifier` that are to differ; another `optimizer` wants
-        `optimizer_params` too.
+        other `optimizer_params` and `head_optimizer_params` too.
 
     Returns
     -------
@@ -307,11 +307,10 @@ def hinton_supervised(**overrides):
         **_after_hinton(),
         negatives="hard",
         peer_normalization=0.06,
-        optimizer_params={"momentum": 0.9},
+        optimizer_params={"momentum": 0.9, "weight_decay": 0.002},
+        head_optimizer_params={"weight_decay": 0.003},
         learning_rate_init=5e-4,
         head_learning_rate_init=0.01,
-        alpha=0.002,
-        head_alpha=0.003,
     )
     return _ready(settings, overrides)
 
@@ -335,7 +334,7 @@ def loewe(**overrides):
     ----------
     **overrides : dict
         Parameters of :class:`FFClassifier` that are to differ; another `optimizer` wants
-        `optimizer_params` too.
+        other `optimizer_params` and `head_optimizer_params` too.
 
     Returns
     -------
@@ -360,10 +359,9 @@ def loewe(**overrides):
         negatives="uniform",
         prediction="head",
         peer_normalization=1.2e-5,
-        optimizer_params={"momentum": 0.9},
+        optimizer_params={"momentum": 0.9, "weight_decay": 6e-4},
+        head_optimizer_params={"weight_decay": 0.003},
         learning_rate_init=5e-4,
         head_learning_rate_init=0.01,
-        alpha=6e-4,
-        head_alpha=0.003,
     )
     return _ready(settings, overrides)

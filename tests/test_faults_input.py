@@ -153,7 +153,7 @@ def test_B9_a_layer_that_never_wakes_is_named():
     def dead(a):
         return a * 0
 
-    with pytest.warns(UserWarning, match=r"layers \[1\] was active"):
+    with pytest.warns(UserWarning, match=r"Layers \[1\] respond alike to every candidate"):
         fitted = classifier(activation=dead).fit(X, y)
     np.testing.assert_allclose(fitted.predict_proba(X), 1 / 3)
 

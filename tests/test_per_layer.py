@@ -117,7 +117,8 @@ def test_unknown_entries_are_refused_by_name():
     [
         (["x", "y"], "holds 'x', which is no dict"),
         ({"lr": 0.1}, "sets 'lr', which learning_rate_init decides"),
-        ([None, {"weight_decay": 0.1}], "sets 'weight_decay', which alpha decides"),
+        ([None, {"l2": 0.1}], "sets 'l2', which alpha decides"),
+        ({"weight_decay": float("nan")}, "sets 'weight_decay' to nan; give a finite number"),
     ],
 )
 def test_options_of_an_optimizer_are_its_own(params, sentence):

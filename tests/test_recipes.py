@@ -51,11 +51,12 @@ HINTON = {
     "input_normalization": "rms",
     "scaling": "none",
     "optimizer": "sgd",
-    "optimizer_params": {"momentum": 0.9},
     "learning_rate": "cooldown",
     "learning_rate_init": 5e-4,
     "head_learning_rate_init": 0.01,
-    "head_alpha": 0.003,
+    "head_optimizer_params": {"weight_decay": 0.003},
+    "alpha": 0.0,
+    "head_alpha": 0.0,
     "batch_size": 100,
     "max_iter": 100,
     "tol": None,
@@ -91,9 +92,11 @@ SETTINGS = {
     | {f"layers__{i}__kernel_size": size for i, size in enumerate((28, 1, 1, 1))},
     # pull towards peers: 2 · 0.03, and 0.03 · 0.1 · 2 / 1000, twice; decay twice their numbers
     "hinton_supervised": HINTON
-    | {"negatives": "hard", "prediction": "goodness", "peer_normalization": 0.06, "alpha": 0.002},
+    | {"negatives": "hard", "prediction": "goodness", "peer_normalization": 0.06}
+    | {"optimizer_params": {"momentum": 0.9, "weight_decay": 0.002}},
     "loewe": HINTON
-    | {"negatives": "uniform", "prediction": "head", "peer_normalization": 1.2e-5, "alpha": 6e-4},
+    | {"negatives": "uniform", "prediction": "head", "peer_normalization": 1.2e-5}
+    | {"optimizer_params": {"momentum": 0.9, "weight_decay": 6e-4}},
 }
 
 
@@ -172,7 +175,7 @@ def test_a_step_is_that_of_the_program(name):
     rows, labels = X[y < 2], y[y < 2]
     params = {**SMALL, "hidden_layer_sizes": (6,), "max_iter": 1, "batch_size": "all"}
     params |= {"negatives": "all", "learning_rate": "constant", "precision": "float64"}
-    params |= {"peer_normalization": 0.0, "alpha": 0.0}
+    params |= {"peer_normalization": 0.0, "optimizer_params": {"momentum": 0.9}}
     after, before = (
         ALL[name](**params, **still).fit(rows, labels).net_.module_.layers[0]
         for still in ({}, {"learning_rate_init": 1e-30})

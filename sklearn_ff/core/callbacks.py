@@ -215,9 +215,11 @@ class DivergenceGuard(Callback):
         before = "there was no finite loss before"
         if self.loss_ is not None:
             before = f"the last finite training loss was {self.loss_:.4g}"
+        penalised = " or alpha" if any(g.get("l2") for g in net.optimizer_.param_groups) else ""
         return (
             f"Training diverged: {fault} in epoch {len(net.history)}; {before}. Lower "
-            f"learning_rate_init or scale the data. The last weights known to be finite are kept."
+            f"learning_rate_init{penalised} or scale the data. The last weights known to be finite "
+            f"are kept."
         )
 
     def on_train_end(self, net, **kwargs):

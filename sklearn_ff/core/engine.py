@@ -282,6 +282,7 @@ class FFNet(NeuralNet):
             return
         optimizer, every = self.optimizer_, self.optimizer_.param_groups
         index = learners(self.module_).index(module)
+        self._penalize(every[index], module)
         if self.watched_:
             self.notify("on_grad_computed", named_parameters=list(module.named_parameters()))
         optimizer.param_groups = every[index : index + 1]
@@ -291,6 +292,16 @@ class FFNet(NeuralNet):
             optimizer.param_groups = every
         for weights in every[index]["params"]:  # as zero_grad, which looks for them at length
             weights.grad = None
+
+    def _penalize(self, group, module):
+        """Add the gradient of ½ l2 ‖W‖² to that of the loss: of weights, not of biases and scales.
+
+        The passes of an epoch share the penalty as they share the loss.
+        """
+        l2 = group["l2"] if module is self.module_.head else group["l2"] / len(self.passes_)
+        for weights in group["params"] if l2 else ():
+            if weights.ndim > 1 and weights.grad is not None:
+                weights.grad.add_(weights.detach(), alpha=l2)
 
     def _record(self, totals):
         """Move one epoch's statistics, (4 or 5, layers learning), into the history."""

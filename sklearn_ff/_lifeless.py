@@ -1,0 +1,90 @@
+"""Which layers have stopped to tell candidates apart, whatever the cause, and what helps."""
+
+import numpy as np
+import torch
+
+from .core.rows import Rows
+
+ROWS, LABELS = 64, 10  # looked at, evenly spread over the rows and the classes
+NUMBERS = 2**22  # activations of one layer that are looked at, at most
+FLAT = 1e-4  # log-odds between candidates that no objective learns from any more
+FLAT_HEAD = 1e-2  # of the head's, which a penalty draws to zero as far as the rate allows
+ROUNDING = 4  # relative differences of so many units in the last place are none
+
+
+@torch.no_grad()
+def lifeless(network, plan, X, codes):
+    """Numbers of the layers, from 1, that respond alike to every candidate; and of the head, 0.
+
+    Scores of candidates that are equal teach nothing, and activations that are equal for all rows
+    pass nothing on. A goodness that is `blank` scores alike until it is learned, so that there
+    the activations alone are looked at.
+    """
+    network.eval()
+    some = spread(len(codes), min(ROWS, max(4, NUMBERS // (plan.width * LABELS))))
+    x = Rows(X[some], None, None, network.scaler, getattr(torch, plan.dtype)).rows(slice(None))
+    shown, labels = candidates(network, plan, x, torch.as_tensor(codes[some], device=x.device))
+    found = []
+    for layer, _, h in network.activations(shown, labels):
+        blank = plan.goodness.for_layer(layer.index).blank
+        told = blank or tells(layer.objective, layer.goodness(h, labels))
+        if not (told and varies(h)):
+            found.append(layer.index + 1)
+    if not found and network.head is not None:
+        logits = network.head(network.features(shown.positive()))
+        found = [0] * bool(np.ptp(logits.cpu().numpy(), axis=0).max() <= FLAT_HEAD)
+    return found
+
+
+def candidates(network, plan, x, y):
+    """Candidates: some of the labels, or, where rows compete, each row and its mean with another.
+
+    That is no wrong row of the negatives, which need not be asked: a living layer tells any two.
+    """
+    if not plan.negatives.of_rows:
+        labels = torch.as_tensor(spread(network.n_classes, LABELS), device=x.device)
+        return network.encode(x), labels.expand(len(x), -1)
+    return network.encode(torch.stack([x, (x + x.roll(1, 0)) / 2], 1)), y[:, None].expand(-1, 2)
+
+
+def spread(n, most):
+    """At most so many of n indices, evenly spread."""
+    return np.unique(np.linspace(0, n - 1, most).round().astype(int))
+
+
+def tells(loss, g):
+    """Whether scores of some row differ by more than their rounding, and enough to learn from."""
+    gap = (g.amax(1) - g.amin(1)).amax()
+    rounding = ROUNDING * torch.finfo(g.dtype).eps * g.abs().amax()
+    return bool(gap > rounding) and bool(gap * loss.objective.slope(loss.facts) > FLAT)
+
+
+def varies(h):
+    """Whether some unit responds differently to some of the candidates."""
+    h = h.flatten(0, 1)
+    gap = (h.amax(0) - h.amin(0)).amax()
+    return bool(gap > ROUNDING * torch.finfo(h.dtype).eps * h.abs().amax())
+
+
+def remedies(estimator, plan, X):
+    """What brings layers back to life, the likeliest cause first."""
+    if not differ(X):
+        return "give rows that differ"
+    found = []
+    if any(group["l2"] for group in plan.groups[: len(plan.units)]):
+        found.append(f"lower alpha={estimator.alpha:g}")
+    if any(group["weight_decay"] for group in plan.groups):
+        found.append("lower 'weight_decay' in optimizer_params")
+    if plan.scaling == "none":
+        found.append("scale the columns, as scaling='auto' does")
+    found.append(f"{'lower' if not found else 'or lower'} learning_rate_init")
+    if not plan.peer_normalization and not any(kind.reads_images for kind in plan.kinds):
+        found.append("or set peer_normalization=0.03")
+    return ", ".join(found)
+
+
+def differ(X):
+    """Whether some of the rows are different."""
+    rows = X[spread(X.shape[0], ROWS)]
+    rows = rows if isinstance(rows, np.ndarray) else rows.toarray()
+    return bool((rows != rows[:1]).any())
