@@ -6,17 +6,11 @@ import numpy as np
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import LabelEncoder
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import column_or_1d
 
 from ._base import BaseFF
 from ._class_weights import class_weights
-from ._validation import (
-    as_numpy,
-    checked_own_rows,
-    checked_weight,
-    refuse_unseen,
-    validate_rows,
-)
+from ._labels import about, check_like, checked_classes, checked_labels, refuse_unseen
+from ._validation import checked_own_rows, checked_weight, validate_rows
 from .data_negatives import HeldOutClasses, OwnRows
 
 
@@ -36,8 +30,9 @@ class InputRows(BaseFF):
 
     def _validate(self, X, y, sample_weight, reset=True):
         """Rows, labels and weights, checked."""
+        if y is not None:
+            y = checked_labels(y, "y")
         X, y = validate_rows(self, X, y, reset=reset)
-        y = column_or_1d(y, warn=True)
         check_classification_targets(y)
         return X, y, checked_weight(X, sample_weight)
 
@@ -54,7 +49,9 @@ class InputRows(BaseFF):
             raise ValueError(
                 f"negatives={part!r} tell rows apart by their labels, but y is missing; pass y."
             )
-        held_out = np.isin(y, np.asarray(part.classes))
+        classes = self._held_out_classes()
+        check_like(classes, y, "HeldOutClasses", "the labels in y")
+        held_out = np.isin(y, classes)
         if held_out.all() or not held_out.any():
             raise ValueError(
                 f"negatives=HeldOutClasses({list(part.classes)!r}) hold out {held_out.sum()} of "
@@ -64,9 +61,17 @@ class InputRows(BaseFF):
         rest = ~held_out
         return X[rest], y[rest], weight[rest], (X[held_out], weight[held_out])
 
+    def _held_out_classes(self):
+        """The labels of HeldOutClasses."""
+        self.negatives.check()
+        return checked_classes(self.negatives.classes, "HeldOutClasses")
+
     def _not_held_out(self, classes):
-        held_out = isinstance(self.negatives, HeldOutClasses)
-        return np.setdiff1d(classes, self.negatives.classes) if held_out else classes
+        if not isinstance(self.negatives, HeldOutClasses):
+            return classes
+        held_out = self._held_out_classes()
+        check_like(held_out, classes, "HeldOutClasses")
+        return np.setdiff1d(classes, held_out)
 
     def _class_weights(self, codes, weight):
         return class_weights(self.class_weight, self.classes_, codes, weight)
@@ -100,7 +105,7 @@ class InputRows(BaseFF):
                     f"negatives={self.negatives!r} hold out classes that the last fit has learned; "
                     f"set warm_start=False, or make a new estimator."
                 )
-            refuse_unseen(LabelEncoder().fit(y).classes_, encoder.classes_)
+            refuse_unseen(y, encoder.classes_)
         self.classes_ = encoder.classes_
         codes = encoder.transform(y)
         if len(self.classes_) < 2:
@@ -120,12 +125,14 @@ class InputRows(BaseFF):
         if old is None:
             if classes is None:
                 raise ValueError("classes must be passed on the first call to partial_fit.")
-            return self._not_held_out(np.unique(np.asarray(as_numpy(classes, "classes"))))
-        known = (
-            None
-            if classes is None
-            else self._not_held_out(np.unique(np.asarray(as_numpy(classes, "classes"))))
-        )
+            known = self._not_held_out(checked_classes(classes))
+            if len(known) < 2:
+                raise ValueError(
+                    f"classes={classes!r} leaves {len(known)} to learn, but at least two classes "
+                    f"are needed; give all labels that will ever come."
+                )
+            return known
+        known = None if classes is None else self._not_held_out(checked_classes(classes))
         if known is not None and not np.array_equal(known, self.classes_):
             raise ValueError(
                 f"classes={classes!r} is not the same as on the last call to partial_fit, was: "
@@ -139,8 +146,14 @@ class InputRows(BaseFF):
             return None
         if X_val is None or y_val is None:
             raise ValueError("X_val and y_val go together; one of them is missing.")
-        X_val, y_val = validate_rows(self, X_val, y_val, reset=False)
-        y_val = column_or_1d(y_val)
+        y_val = checked_labels(y_val, "y_val")
+        with about("X_val"):
+            X_val = validate_rows(self, X_val, reset=False)
+        if X_val.shape[0] != len(y_val):
+            raise ValueError(
+                f"X_val has {X_val.shape[0]} rows, but y_val has {len(y_val)} labels; give one "
+                f"label per row."
+            )
         refuse_unseen(y_val, self.classes_, "y_val")
         codes = LabelEncoder().fit(self.classes_).transform(y_val)
         weight = by_class[codes]

@@ -1,33 +1,19 @@
 """Rows, weights and labels as they are given, checked by scikit-learn and by what float32 holds."""
 
+from numbers import Number
+
 import numpy as np
-import torch
-from scipy.sparse import csr_matrix
 from sklearn import config_context
-from sklearn.utils import check_array
+from sklearn.utils import assert_all_finite, check_array
 from sklearn.utils.validation import _check_sample_weight, validate_data
+
+from ._labels import about, as_numpy, check_sequence
 
 
 def heavy(X, codes, weight):
     """What of the rows weighs more than nothing."""
     some = weight > 0
     return (X, codes, weight) if some.all() else (X[some], codes[some], weight[some])
-
-
-def as_numpy(value, name):
-    """A tensor of torch, or an array with a namespace of its own, as a numpy or sparse array."""
-    if isinstance(value, torch.Tensor):
-        if value.is_meta:
-            raise ValueError(f"{name} is a tensor without numbers (device='meta'); pass real ones.")
-        value = value.detach().cpu()
-        if value.layout != torch.strided:
-            rows = value.to_sparse_csr()
-            parts = rows.values(), rows.col_indices(), rows.crow_indices()
-            return csr_matrix(tuple(as_numpy(part, name) for part in parts), shape=value.shape)
-        value = value.resolve_conj().resolve_neg()
-        return (value.float() if value.dtype == torch.bfloat16 else value).numpy()
-    other = hasattr(value, "__array_namespace__") and not isinstance(value, np.ndarray)
-    return np.asarray(value) if other else value
 
 
 def validate_rows(estimator, X, y="no_validation", *, reset):
@@ -38,8 +24,8 @@ def validate_rows(estimator, X, y="no_validation", *, reset):
     """
     if estimator.image_shape is not None and getattr(X, "ndim", 2) > 2:
         raise ValueError(
-            f"X has {X.ndim} dimensions, but images come as flat rows; pass X.reshape(len(X), -1), "
-            f"each image channel by channel."
+            f"X has {X.ndim} dimensions, but images come as flat rows; reshape it to "
+            f"(rows, pixels), each image channel by channel."
         )
     X, y = as_numpy(X, "X"), as_numpy(y, "y")
     with config_context(array_api_dispatch=False):
@@ -79,19 +65,16 @@ def checked_own_rows(part, X):
 
 
 def checked_weight(X, sample_weight):
-    return _check_sample_weight(
-        as_numpy(sample_weight, "sample_weight"),
-        X,
-        dtype=np.float64,
-        ensure_non_negative=True,
-        allow_all_zero_weights=False,
-    )
-
-
-def refuse_unseen(labels, classes, name="y"):
-    unseen = np.setdiff1d(labels, classes)
-    if len(unseen):
-        raise ValueError(
-            f"{name} contains labels that were not there at first: {unseen}; the classes are "
-            f"{classes}."
+    number = isinstance(sample_weight, Number)
+    if sample_weight is not None and not number:
+        check_sequence(sample_weight, "sample_weight", "weights")
+    with about("sample_weight", lines=1):
+        if number:
+            assert_all_finite(np.atleast_1d(sample_weight))
+        return _check_sample_weight(
+            as_numpy(sample_weight, "sample_weight"),
+            X,
+            dtype=np.float64,
+            ensure_non_negative=True,
+            allow_all_zero_weights=False,
         )

@@ -235,10 +235,13 @@ class HeldOutClasses(Pool):
     def check(self):
         super().check()
         check_flag(self, "labelled")
-        if not isinstance(self.classes, (list, tuple, range, np.ndarray)) or not len(self.classes):
+        classes = self.classes
+        listed = isinstance(classes, (list, tuple, range))
+        listed = listed or (hasattr(classes, "__array__") and np.ndim(classes) > 0)
+        if not (listed and len(classes)):
             raise ValueError(
-                f"HeldOutClasses({self.classes!r}) names no classes; give a list of labels, "
-                f"such as HeldOutClasses([9])."
+                f"HeldOutClasses({classes!r}) names no classes in a list or an array; give at "
+                f"least one, as in HeldOutClasses([9])."
             )
 
     def draw(self, y, n_classes, draws, belief=None):

@@ -21,6 +21,7 @@ TABLE = [
     ["core.build", "core.prediction"],
     ["core.callbacks", "core.interrupts", "core.rows"],
     ["core.engine"],
+    ["_labels"],
     ["_lifeless", "_machine", "_per_layer", "_plan", "_validation", "_weights", "_class_weights"],
     ["_scoring"],
     ["_base"],

@@ -1,0 +1,228 @@
+"""Labels as they are given: one dimension, one kind of value, none missing."""
+
+import re
+import warnings
+from collections.abc import Mapping
+from contextlib import contextmanager
+from numbers import Real
+
+import numpy as np
+import torch
+from scipy.sparse import csr_matrix, issparse
+from sklearn import config_context
+from sklearn.exceptions import DataConversionWarning
+from sklearn.utils import assert_all_finite, check_array
+
+KINDS = {
+    **dict.fromkeys("biuf", "numbers"),
+    **dict.fromkeys("UO", "strings"),
+    "M": "dates",
+    "m": "durations",
+}
+
+
+def as_numpy(value, name):
+    """A tensor of torch, or an array with a namespace of its own, as a numpy or sparse array."""
+    if isinstance(value, torch.Tensor):
+        if value.is_meta:
+            raise ValueError(f"{name} is a tensor without numbers (device='meta'); pass real ones.")
+        value = value.detach().cpu()
+        if value.layout != torch.strided:
+            rows = value.to_sparse_csr()
+            parts = rows.values(), rows.col_indices(), rows.crow_indices()
+            return csr_matrix(tuple(as_numpy(part, name) for part in parts), shape=value.shape)
+        value = value.resolve_conj().resolve_neg()
+        return (value.float() if value.dtype == torch.bfloat16 else value).numpy()
+    other = hasattr(value, "__array_namespace__") and not isinstance(value, np.ndarray)
+    return np.asarray(value) if other else value
+
+
+def checked_labels(values, name):
+    """Labels as an array of one dimension, of numbers or strings, or of dates or durations."""
+    check_sequence(values, name)
+    if isinstance(values, (list, tuple)):
+        _check_objects(values, name)  # numpy would make strings of all, were there one
+    with about(name, lines=1):
+        labels = _array(as_numpy(values, name), name)
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        warnings.warn(
+            f"A column-vector {name} was passed when a 1d array was expected. Please change the "
+            f"shape of {name} to (n_samples, ), for example using ravel().",
+            DataConversionWarning,
+            stacklevel=4,
+        )
+        labels = labels.ravel()
+    if labels.ndim != 1:
+        raise ValueError(f"{name} should be a 1d array, got an array of shape {labels.shape}.")
+    _check_kind(labels, name)
+    return labels
+
+
+def checked_classes(classes, name="classes"):
+    """The labels that a user names in advance, sorted, each once."""
+    labels = checked_labels(classes, name)
+    if labels.dtype.kind == "f" and (labels != np.floor(labels)).any():
+        raise ValueError(
+            f"{name}={classes!r} holds fractions, which are no labels; give whole numbers or "
+            f"strings."
+        )
+    return np.unique(labels)
+
+
+def check_like(labels, classes, name, other="the classes"):
+    """Refuse strings among numbers and the like, which numpy would compare as strings."""
+    kind, expected = KINDS[labels.dtype.kind], KINDS[np.asarray(classes).dtype.kind]
+    if len(labels) and kind != expected:
+        raise ValueError(
+            f"{name} holds {kind}, such as {labels[:1].tolist()[0]!r}, but {other} are {expected}, "
+            f"such as {classes[:1].tolist()[0]!r}; give labels of one type."
+        )
+
+
+def refuse_unseen(labels, classes, name="y"):
+    check_like(labels, classes, name)
+    unseen = np.setdiff1d(labels, classes)
+    if len(unseen):
+        raise ValueError(
+            f"{name} contains labels that were not there at first: {unseen}; the classes are "
+            f"{classes}."
+        )
+
+
+@contextmanager
+def about(name, lines=None):
+    """Errors of others, who speak of X or of nothing, say which argument they are about.
+
+    Of their text the first `lines` are shown, as the others may be the values.
+    """
+    try:
+        yield
+    except (ValueError, TypeError) as error:
+        text = "\n".join(str(error).splitlines()[:lines])
+        text = re.sub(r"^(Input )?X\b", rf"\g<1>{name}", text)
+        if re.search(rf"\b{name}\b", text) is None:
+            text = f"{name}: {text}"
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(text) from error
+
+
+def check_sequence(values, name, what="labels"):
+    """Refuse what has no order, or no end: sets, views of dicts, iterators, single values."""
+    if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
+        _refuse_missing(values, name)
+    array = (
+        hasattr(values, "__array__") or hasattr(values, "__array_namespace__") or issparse(values)
+    )
+    indexed = hasattr(values, "__len__") and hasattr(values, "__getitem__")
+    if array or (indexed and not isinstance(values, (str, bytes, Mapping))):
+        return
+    several = hasattr(values, "__iter__") and not isinstance(values, (str, bytes))
+    remedy = f"; pass list({name})" if several else ""
+    raise ValueError(
+        f"{name} is of type {type(values).__name__}, but {what} are given as a list or an "
+        f"array{remedy}."
+    )
+
+
+def _array(values, name):
+    """Whatever array-like as an array, pandas' and polars' included."""
+    if getattr(getattr(values, "dtype", None), "kind", "") in ("O", "T"):
+        values = np.asarray(values, dtype=object)  # of pandas' strings, NA and all
+    with config_context(array_api_dispatch=False):
+        labels = check_array(
+            values,
+            ensure_2d=False,
+            allow_nd=True,
+            dtype=None,
+            input_name=name,
+            ensure_all_finite=False,
+            ensure_min_samples=0,
+            ensure_min_features=0,
+        )
+    if labels.dtype != object:
+        return labels
+    numbers = np.array(labels.tolist())
+    return numbers if numbers.dtype.kind in "biuf" else labels
+
+
+def _check_kind(labels, name):
+    kind = labels.dtype.kind
+    if kind == "O":
+        _check_objects(labels, name)
+        if len(labels) and not isinstance(labels[0], str):
+            raise ValueError(
+                f"{name} holds objects of type {_types(labels)}, but labels are numbers or "
+                f"strings; convert them, as by astype(int) or astype(str)."
+            )
+    elif kind == "f":
+        assert_all_finite(labels, input_name=name)
+    elif kind in "mM":
+        missing = np.isnat(labels)
+        if missing.any():
+            _refuse_missing(labels[missing][0], name)
+    elif kind == "S":
+        _refuse_bytes(name)
+    elif kind not in KINDS:
+        raise ValueError(
+            f"{name} is an array of dtype {labels.dtype}, which holds no labels; give numbers or "
+            f"strings."
+        )
+
+
+def _check_objects(values, name):
+    """Refuse missing values, bytes, and strings among others."""
+    types = {type(value) for value in values}
+    if types == {str}:
+        return
+    if any(issubclass(kind, (list, tuple, np.ndarray)) for kind in types):
+        _check_rows(values, name)
+        return
+    missing = [value for value in values if _is_missing(value)]
+    if missing:
+        _refuse_missing(missing[0], name)
+    if any(issubclass(kind, bytes) for kind in types):
+        _refuse_bytes(name)
+    strings = [kind for kind in types if issubclass(kind, str)]
+    if strings and len(strings) < len(types):
+        raise ValueError(
+            f"{name} mixes labels of types {_types(values)}, which cannot be compared; give labels "
+            f"of one type, such as str(label) for each."
+        )
+
+
+def _check_rows(values, name):
+    """Refuse rows of different lengths, and what a column of one label per row may not hold."""
+    lengths = {len(value) if np.iterable(value) else None for value in values}
+    if len(lengths) > 1:
+        raise ValueError(f"{name} holds several labels in some places; give one label per row.")
+    if lengths == {1}:
+        _check_objects([value[0] for value in values], name)
+
+
+def _types(values):
+    return ", ".join(sorted({type(value).__name__ for value in values}))
+
+
+def _is_missing(value):
+    """None, NaN, and pandas' NA and NaT, without knowing pandas."""
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):
+        return True
+    return isinstance(value, Real) and value != value
+
+
+def _refuse_missing(value, name):
+    if isinstance(value, np.ma.MaskedArray):
+        shown = "masked values"
+    else:
+        shown = "NaN" if isinstance(value, Real) else repr(value)
+    raise ValueError(
+        f"Input {name} contains {shown}, but no value may be missing; leave such out, or give a "
+        f"value in its place."
+    )
+
+
+def _refuse_bytes(name):
+    raise TypeError(
+        f"{name} holds labels represented as bytes, which are not supported; convert them to "
+        f"strings or integers."
+    )
