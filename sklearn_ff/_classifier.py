@@ -125,8 +125,7 @@ class FFClassifier(AccuracyScore, Learner):
         the same sum of sample weights. Held-out rows are weighed alike.
     callbacks : list of skorch callbacks or None, default=None
         Told of every epoch and batch, as they are given. One that sets learning rates, such
-        as LRScheduler, needs ``learning_rate="constant"``. With held-out rows they find
-        "valid_loss" in the history: the training loss of these rows.
+        as LRScheduler, needs ``learning_rate="constant"``. Held-out rows have a "valid_loss".
     device : str, default="auto"
         A torch device; "auto" is CUDA if there is one, and the CPU otherwise.
     precision : {"auto", "float32", "float64", "bfloat16"}, default="auto"
@@ -151,8 +150,7 @@ class FFClassifier(AccuracyScore, Learner):
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Names of the features, if X had any.
     n_iter_ : int
-        Epochs run, over all layers if `schedule="greedy"`, over all stages if it is a list. One
-        that Ctrl-C has cut short does not count.
+        Complete epochs, over all layers if `schedule="greedy"`, over all stages if it is a list.
     loss_ : float
         Training loss of the last epoch, averaged over the layers; that of the head, where it
         learned alone.

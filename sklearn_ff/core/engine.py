@@ -381,7 +381,8 @@ def not_frozen(stage, network):
 
 def is_frozen(module, name):
     """Whether no weight of a layer or of the head learns; ValueError where some do."""
-    learning = {weight: p.requires_grad for weight, p in module.named_parameters()}
+    named = module.named_parameters()
+    learning = {weight.removeprefix("affine."): p.requires_grad for weight, p in named}
     if len(set(learning.values())) > 1:
         frozen = [weight for weight in learning if not learning[weight]]
         rest = [weight for weight in learning if learning[weight]]
