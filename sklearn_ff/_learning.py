@@ -53,7 +53,7 @@ class Learner(InputRows):
             for name, family in FAMILIES.items()
         },
         "metric": [callable, *LISTS, None],
-        "scaling": [StrOptions({"auto", "standard", "shared", "global", "none"})],
+        "scaling": [StrOptions({"auto", "standard", "shared", "global", "sparse", "none"})],
         "phases": [StrOptions({"together", "by_epoch"})],
         "schedule": [StrOptions({"simultaneous", "greedy"}), *LISTS],
         "layers": ["array-like", None],

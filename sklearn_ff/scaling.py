@@ -4,8 +4,12 @@
 column and divides all by one number, the root mean square of what is then left; "global"
 centres and divides all columns by one mean and one deviation, as if they were one; "none" changes
 nothing, except that values beyond 2^40, whose squares float32 could not sum, are divided by one
-power of two for all columns. "auto" is "shared" if at least half of the columns that vary span at
-least half of the widest column's range, as pixels do, and "standard" otherwise.
+power of two for all columns; "sparse" leaves zeros as they are: columns of mostly zero entries are
+divided by one number, the root mean square of what is not zero, so that rare words are not blown
+up, and the others are scaled as by "standard". "auto" is "sparse" if at least nine tenths of all
+entries are zero and no column of mostly zeros holds nine tenths of their sum of squares, "shared"
+if at least half of the columns that vary span at least half of the widest column's range, as pixels
+do, and "standard" otherwise; rows in a sparse container and the same rows dense are scaled alike.
 
 Rows are centred and divided in double precision, whatever the network computes in, so that a column
 that varies little around a large value keeps what it tells. A column is constant if its values are
@@ -102,7 +106,9 @@ def scaler_for(X, weight, scaling):
     """The scaler for the rows X, its kind, and the root mean square of the scaled rows."""
     columns = column_statistics(X, weight)
     if scaling == "auto":
-        scaling = "shared" if share_a_unit(columns.span[~columns.constant]) else "standard"
+        scaling = suitable(columns)
+    if scaling == "sparse":
+        return _sparse(columns), scaling, 1.0
     if scaling == "none":
         scaler, rms = _unscaled(columns)
         return scaler, scaling, rms
@@ -142,6 +148,22 @@ def _by_column(columns, scaling):
     return Scaler(columns.mean, divisor, columns.anchor)
 
 
+def _sparse(columns):
+    """One number for columns of mostly zeros, which stay zero; own mean and deviation of others."""
+    rare, square = columns.shown < 0.5, _mean_squares(columns)
+    unit = np.sqrt(square[rare].sum() / (columns.shown[rare].sum() or 1.0)) or 1.0
+    dense = _by_column(columns, "standard").exact
+    anchor, shift, divisor = (
+        np.where(rare, own, of_dense) for own, of_dense in zip((0.0, 0.0, unit), dense, strict=True)
+    )
+    scaled = np.where(rare, np.sqrt(square) / unit, ~columns.constant)
+    return Scaler(shift, divisor * (root_mean_square(scaled) or 1.0), anchor)
+
+
+def _mean_squares(columns):
+    return (columns.low + columns.mean) ** 2 + columns.deviation**2
+
+
 def root_mean_square(values):
     """√ mean v², also of numbers whose squares would be zero."""
     largest = np.abs(values).max()
@@ -153,13 +175,29 @@ def largest(scaler, X):
     return float(max(scaler.scaled(rows).max() for rows, _ in _blocks(X)))
 
 
+def suitable(columns):
+    """What "auto" comes to."""
+    if mostly_zero(columns):
+        return "sparse"
+    return "shared" if share_a_unit(columns.span[~columns.constant]) else "standard"
+
+
+def mostly_zero(columns):
+    """Whether entries are rarely other than zero, in columns of which none outweighs the others."""
+    squares = _mean_squares(columns)[columns.shown < 0.5]
+    return columns.shown.mean() <= 0.1 and 0 < squares.max() < 0.9 * squares.sum()
+
+
 def share_a_unit(span):
     """Whether most columns that vary span a like range."""
     return span.size > 0 and np.mean(span >= span.max() / 2) >= 0.5
 
 
 class Columns(NamedTuple):
-    """What is known of every column, in float64; `mean` counts from `anchor`, the lowest value."""
+    """What is known of every column, in float64.
+
+    `mean` counts from `anchor`, the lowest value; `shown` is the share of entries other than zero.
+    """
 
     anchor: np.ndarray
     mean: np.ndarray
@@ -168,10 +206,11 @@ class Columns(NamedTuple):
     high: np.ndarray
     span: np.ndarray
     constant: np.ndarray
+    shown: np.ndarray
 
 
 def column_statistics(X, weight):
-    """Weighted mean and standard deviation, minimum and maximum of every column."""
+    """Weighted mean, standard deviation and share of zeros, minimum and maximum of columns."""
     total = weight.sum()
     low = np.min([rows.min(0) for rows, _ in _blocks(X)], axis=0)
     high = np.max([rows.max(0) for rows, _ in _blocks(X)], axis=0)
@@ -187,7 +226,9 @@ def column_statistics(X, weight):
     low, high = low.astype(np.float64), high.astype(np.float64)
     rounding = np.finfo(X.dtype).eps if X.dtype.kind == "f" else 0.0
     constant = span <= rounding * np.maximum(np.abs(low), np.abs(high))
-    return Columns(anchor, unit * mean, unit * np.sqrt(variance / total), low, high, span, constant)
+    shown = sum(weight[part] @ (rows != 0) for rows, part in _blocks(X)) / total
+    deviation = unit * np.sqrt(variance / total)
+    return Columns(anchor, unit * mean, deviation, low, high, span, constant, shown)
 
 
 def _blocks(X):

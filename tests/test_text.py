@@ -1,0 +1,125 @@
+"""Tables of mostly zeros: what "auto" comes to, what it does, and that text is learned."""
+
+import numpy as np
+import pytest
+from scipy import sparse
+from sklearn.datasets import load_digits, load_iris
+from sklearn.feature_extraction.text import CountVectorizer, HashingVectorizer, TfidfVectorizer
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import KBinsDiscretizer
+
+from sklearn_ff import FFClassifier, FFTransformer
+from sklearn_ff.scaling import scaler_for
+
+
+def counts(n=80, d=200, density=0.04, seed=0):
+    rng = np.random.default_rng(seed)
+    return rng.poisson(1 / np.arange(1, d + 1) ** 0.2, (n, d)) * (rng.random((n, d)) < density)
+
+
+def kind(X, weight=None):
+    return scaler_for(X, np.ones(X.shape[0]) if weight is None else weight, "auto")[1]
+
+
+def with_columns(*columns):
+    return np.hstack([counts().astype(float), *columns])
+
+
+RNG = np.random.default_rng(1)
+RARE_SUMS = np.where(RNG.random((80, 1)) < 0.05, 10_000.0, 0)
+TABLES = {
+    "counts": (counts(), "sparse"),
+    "shares of rows": (counts() / np.maximum(1, counts().sum(1, keepdims=True)), "sparse"),
+    "signed": (counts() * RNG.choice([-1, 1], (80, 200)), "sparse"),
+    "one-hot": (KBinsDiscretizer(12, encode="onehot").fit_transform(RNG.random((80, 5))), "sparse"),
+    "with ages": (with_columns(RNG.uniform(18, 90, (80, 2))), "sparse"),
+    "with rare large sums": (with_columns(RARE_SUMS), "standard"),
+    "a fifth is not zero": (counts(density=0.5), "standard"),
+    "digits": (load_digits().data, "shared"),
+    "iris": (load_iris().data, "shared"),
+    "zeros": (np.zeros((5, 3)), "standard"),
+    "one column of zeros": (np.eye(20)[:, :1], "shared"),
+}
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_auto_is_sparse_for_nine_tenths_zeros_in_like_units(name):
+    X, expected = TABLES[name]
+    assert kind(X) == expected
+    dense = X.toarray() if sparse.issparse(X) else X
+    assert kind(dense) == kind(sparse.csr_array(dense)) == expected
+
+
+def test_weights_count_as_copies_of_rows():
+    X = np.vstack([counts(), np.ones((10, 200))])
+    assert kind(X) == "standard"
+    assert kind(X, np.repeat([20.0, 1.0], [80, 10])) == "sparse"
+
+
+@pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
+def test_zeros_stay_zeros_and_one_number_divides_the_others(container):
+    X = counts().astype(float)
+    scaler, _, rms = scaler_for(container(X), np.ones(80), "sparse")
+    z = scaler.scaled(container(X))
+    np.testing.assert_allclose(z, X / np.sqrt((X**2).mean()))
+    assert rms == 1
+
+
+def test_columns_that_are_rarely_zero_are_standardised_beside():
+    ages = RNG.uniform(18, 90, (80, 1))
+    X = with_columns(ages)
+    z = scaler_for(X, np.ones(80), "sparse")[0].scaled(X)
+    np.testing.assert_allclose((z**2).mean(), 1)
+    np.testing.assert_allclose(z[:, -1].mean(), 0, atol=1e-9)
+    words = z[:, :-1][X[:, :-1] != 0]
+    np.testing.assert_allclose(np.sqrt((words**2).mean()), z[:, -1].std())
+
+
+def test_words_that_were_never_seen_weigh_as_others():
+    X = counts().astype(float)
+    X[:, 3] = 0
+    z = scaler_for(X, np.ones(80), "sparse")[0].scaled(np.eye(200))
+    assert z[3, 3] == z[4, 4] > 0
+
+
+@pytest.mark.parametrize("scaling", ["auto", "sparse"])
+@pytest.mark.parametrize("n", [80, 300])
+def test_dense_and_sparse_rows_are_learned_alike(scaling, n):
+    X = counts(n)
+    y = (X[:, :20].sum(1) > X[:, 20:40].sum(1)).astype(int)
+    params = {"hidden_layer_sizes": (16,), "scaling": scaling, "max_iter": 5, "random_state": 0}
+    dense = FFClassifier(**params).fit(X, y)
+    rows = FFClassifier(**params).fit(sparse.csr_array(X), y)
+    assert dense.scaling_ == rows.scaling_ == "sparse"
+    np.testing.assert_allclose(rows.predict_proba(X), dense.predict_proba(X), atol=1e-4)
+    assert FFTransformer((8,), max_iter=1, random_state=0).fit(rows_of(X)).scaling_ == "sparse"
+
+
+def rows_of(X):
+    return sparse.csc_matrix(X)
+
+
+WORDS = {"fruit": "apple pear plum cherry grape", "metal": "iron zinc copper nickel lead"}
+
+
+def sentences(n, seed):
+    """Two words of a topic among twenty that tell nothing."""
+    rng = np.random.default_rng(seed)
+    topics = rng.choice(list(WORDS), n)
+    noise = [f"word{i}" for i in range(300)]
+    texts = [
+        " ".join([*rng.choice(WORDS[topic].split(), 2), *rng.choice(noise, 20)]) for topic in topics
+    ]
+    return texts, topics
+
+
+@pytest.mark.parametrize(
+    "vectorizer", [TfidfVectorizer(), CountVectorizer(), HashingVectorizer(n_features=2**10)]
+)
+def test_rare_words_do_not_drown_those_that_tell(vectorizer):
+    model = make_pipeline(vectorizer, FFClassifier(random_state=0)).fit(*sentences(300, 0))
+    assert model[-1].scaling_ == "sparse"
+    own = model.score(*sentences(300, 1))
+    blown_up = make_pipeline(vectorizer, FFClassifier(scaling="standard", random_state=0))
+    assert own > blown_up.fit(*sentences(300, 0)).score(*sentences(300, 1))
+    assert own > 0.9
