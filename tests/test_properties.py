@@ -1,0 +1,33 @@
+"""Random tables, labels and parameters end in a sound estimator, or in an error that says why.
+
+`python tests/fuzz.py --cases 2000` tries many more of them.
+"""
+
+import pytest
+from properties import FITTED, check, check_life, counted
+from random_parts import Context
+from strategies import cases, lives, values
+
+from sklearn_ff import FFClassifier, FFTransformer
+
+ESTIMATORS = [FFClassifier, FFTransformer]
+both = pytest.mark.parametrize("estimator", ESTIMATORS, ids=lambda cls: cls.__name__)
+
+
+@both
+def test_any_case_ends_in_a_sound_estimator_or_in_words(estimator):
+    outcomes = counted(cases(estimator), check, n_cases=80)
+    assert outcomes[FITTED] >= 0.6 * outcomes.total(), outcomes
+
+
+@both
+def test_any_fit_after_another_works_or_leaves_the_estimator_as_it_was(estimator):
+    outcomes = counted(lives(estimator), check_life, n_cases=20)
+    assert outcomes[FITTED] >= 0.5 * outcomes.total(), outcomes
+
+
+@both
+def test_every_parameter_is_drawn(estimator):
+    context = Context(n_features=4, labels=[0, 1], image_shape=(1, 2, 2))
+    for name in estimator().get_params(deep=False):
+        assert not values(estimator, name, context).is_empty
