@@ -53,9 +53,8 @@ class FFClassifier(AccuracyScore, Learner):
         What is done to a row after the label is in. "auto" is "none", and "rms" where layers tell
         rows from corrupted ones, which they could do by length alone.
     scaling : {"auto", "standard", "shared", "global", "sparse", "none"}, default="auto"
-        How columns are scaled, by statistics of the training rows; see :mod:`sklearn_ff.scaling`.
-        "auto" is "sparse" for tables of nine tenths zeros, as text has them, "shared" if at least
-        half of the columns span at least half of the widest range, as pixels do, else "standard".
+        How columns are scaled, by statistics of the training rows, and what "auto" comes to: see
+        :mod:`sklearn_ff.scaling`.
     schedule : {"simultaneous", "greedy"} or list of (layers, epochs), default="simultaneous"
         All layers learn from every batch, or one layer is trained after another. Or a list of
         stages: layers is an index, a list of them, "all", or "head" for the softmax head alone, as
