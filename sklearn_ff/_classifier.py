@@ -326,7 +326,8 @@ class FFClassifier(AccuracyScore, Learner):
             A weight of k counts as k copies of the row; rows of weight zero are left out. Weights
             of a mean below one are first brought to a mean of one. Class weights multiply them.
         X_val, y_val : array-like or None, default=None
-            Held-out rows and labels, scored after every epoch.
+            Held-out rows and labels, scored after every epoch. A Pipeline passes `X_val` through
+            its steps only with ``transform_input=["X_val"]``; see docs/schedule.md.
 
         Returns
         -------

@@ -4,8 +4,12 @@ import warnings
 
 import numpy as np
 import pytest
+import sklearn
 from scipy import sparse
 from sklearn.datasets import load_iris
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from sklearn_ff import FFClassifier
 from sklearn_ff._input import InputRows
@@ -163,3 +167,46 @@ def test_rows_of_X_val_that_all_weigh_nothing_are_refused():
     with pytest.raises(ValueError, match=r"class_weight=.* no row of X_val .* above zero"):
         model.fit(X, y, X_val=X[:50], y_val=y[:50])
     assert np.isfinite(model.fit(X, y, X_val=X, y_val=y).best_validation_score_)
+
+
+# In a pipeline ----------------------------------------------------------------------------------
+
+FAR = X * [1, 100, 1e4, 1e-3] + [1e3, 0, 0, 0]
+
+
+def pipeline(**params):
+    model = classifier(max_iter=60, scaling="none", **params)
+    return make_pipeline(
+        StandardScaler(),
+        model.set_fit_request(X_val=True, y_val=True),
+        transform_input=["X_val"],
+    )
+
+
+@pytest.mark.parametrize("early_stopping", [True, False])
+def test_transform_input_takes_held_out_rows_through_the_steps_before(early_stopping):
+    with sklearn.config_context(enable_metadata_routing=True):
+        pipe = pipeline(early_stopping=early_stopping)
+        pipe.fit(FAR[::2], y[::2], X_val=FAR[1::2], y_val=y[1::2])
+    scores = pipe[-1].validation_scores_
+    kept = pipe[-1].best_validation_score_ if early_stopping else scores[-1]
+    assert kept == pytest.approx(pipe.score(FAR[1::2], y[1::2]))
+    assert kept > 0.85
+
+
+def test_without_it_rows_are_scored_as_they_are():
+    pipe = make_pipeline(StandardScaler(), classifier(max_iter=60, scaling="none"))
+    given = {"ffclassifier__X_val": FAR[1::2], "ffclassifier__y_val": y[1::2]}
+    assert pipe.fit(FAR[::2], y[::2], **given)[-1].best_validation_score_ < 0.75
+    given["ffclassifier__X_val"] = StandardScaler().fit(FAR[::2]).transform(FAR[1::2])
+    assert pipe.fit(FAR[::2], y[::2], **given)[-1].best_validation_score_ > 0.85
+
+
+def test_a_search_passes_held_out_rows_to_every_fit():
+    with sklearn.config_context(enable_metadata_routing=True):
+        search = GridSearchCV(pipeline(), {"ffclassifier__dropout": [0.0, 0.1]}, cv=2)
+        search.fit(FAR[::2], y[::2], X_val=FAR[1::2][:50], y_val=y[1::2][:50])
+        best = search.best_estimator_
+    assert best[-1].best_validation_score_ == pytest.approx(
+        best.score(FAR[1::2][:50], y[1::2][:50])
+    )
