@@ -113,10 +113,9 @@ class FFClassifier(AccuracyScore, Learner):
     n_iter_no_change : int, default=10
         Epochs without gain after which training stops.
     early_stopping : bool, default=False
-        Stop by the accuracy on held-out rows, and keep the weights of the best epoch. Unless `fit`
-        is given `X_val`, rows are held out of the training rows: in proportion to their classes
-        where there are as many as classes, and never the last row of a class, so that each needs
-        two.
+        Stop by the accuracy on held-out rows, and keep the weights of the best epoch. Without
+        `X_val`, a share of the training rows is held out, by class where there are as many as
+        classes, and never the last row of a class; each class needs two rows.
     validation_fraction : float, default=0.1
         Share of the rows held out by `early_stopping`, unless `fit` is given `X_val`.
     warm_start : bool, default=False
@@ -158,9 +157,9 @@ class FFClassifier(AccuracyScore, Learner):
     loss_curve_ : list of float
         That loss for every epoch.
     validation_scores_ : list of float or None
-        Accuracy on held-out rows after every epoch, weighted by class weights and, for rows held
-        out of the training rows, sample weights; over all layers if `schedule="greedy"`. A
-        layer outside `prediction_layers` that serves a later one is judged by its own goodness.
+        Accuracy on held-out rows after every epoch, weighted by class and, for training rows, by
+        sample; over all layers if `schedule="greedy"`. A layer outside `prediction_layers` that
+        serves a later one is judged by its own goodness.
     best_validation_score_ : float or None
         The best of them; of the last layer's epochs, if `schedule="greedy"`. With `early_stopping`
         it is that of the weights kept.
