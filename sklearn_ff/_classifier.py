@@ -207,7 +207,7 @@ class FFClassifier(AccuracyScore, Learner):
         "prediction_layers": [StrOptions({"all", "skip_first"}), "array-like"],
         "head_learning_rate_init": [Interval(Real, 0, None, closed="neither"), None],
         "head_optimizer_params": [dict, None],
-        "head_alpha": [Interval(Real, 0, None, closed="left")],
+        "head_alpha": Learner._parameter_constraints["alpha"],
         "early_stopping": ["boolean"],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "class_weight": [dict, StrOptions({"balanced"}), None],

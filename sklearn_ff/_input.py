@@ -10,7 +10,12 @@ from sklearn.utils.multiclass import check_classification_targets
 from ._base import BaseFF
 from ._class_weights import class_weights
 from ._labels import about, check_like, checked_classes, checked_labels, refuse_unseen
-from ._validation import checked_own_rows, checked_weight, validate_rows
+from ._validation import (
+    checked_own_rows,
+    checked_weight,
+    refuse_extreme_weights,
+    validate_rows,
+)
 from .data_negatives import HeldOutClasses, OwnRows
 
 
@@ -81,7 +86,14 @@ class InputRows(BaseFF):
 
         Class weights that are small as a whole do not make rows count as fewer copies.
         """
-        some = weight * by_class[codes] > 0
+        product = weight * by_class[codes]
+        some = product > 0
+        vanished = ((weight > 0) & (by_class[codes] > 0)) & ~some
+        if vanished.any():
+            raise ValueError(
+                f"sample_weight times class_weight={self.class_weight!r} is too small to be "
+                f"computed with in {vanished.sum()} rows; give larger weights, or zero."
+            )
         if not some.any():
             raise ValueError(
                 f"class_weight={self.class_weight!r} leaves no row with a weight above zero; give "
@@ -91,6 +103,7 @@ class InputRows(BaseFF):
             X, codes, weight = X[some], codes[some], weight[some]
         copies = weight * max(1.0, len(weight) / weight.sum())
         weight = copies * by_class[codes]
+        refuse_extreme_weights(weight, f"rows, with class_weight={self.class_weight!r}")
         weight *= max(1.0, copies.sum() / weight.sum())
         if reset and len(np.unique(codes)) < 2:
             self._refuse_one_class(codes)

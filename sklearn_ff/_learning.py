@@ -25,6 +25,7 @@ from .core.rows import Rows, as_tensor, dense, n_parts
 from .core.schedule import check_taught, pairs_of, stages_of
 from .exceptions import DivergenceError
 from .optimizers import resume_optimizer
+from .parts import LARGEST
 
 UPDATES = 300  # of a fit whose max_iter is "auto"
 FEW_UPDATES = 200  # of one whose rows are one batch
@@ -61,7 +62,7 @@ class Learner(InputRows):
         "augmentation": [str, callable, Augmentation, None],
         "dropout": [Interval(Real, 0, 1, closed="left")],
         "weight_init": [StrOptions({"normal", "uniform"})],
-        "peer_normalization": [Interval(Real, 0, None, closed="left")],
+        "peer_normalization": [Interval(Real, 0, LARGEST, closed="both")],
         "optimizer": [str, type, *LISTS],
         "optimizer_params": [dict, *LISTS, None],
         "learning_rate": [StrOptions({"linear", "cosine", "cooldown", "constant"})],
@@ -70,7 +71,7 @@ class Learner(InputRows):
             Interval(Real, 0, None, closed="neither"),
             "array-like",
         ],
-        "alpha": [Interval(Real, 0, None, closed="left")],
+        "alpha": [Interval(Real, 0, LARGEST, closed="both")],
         "batch_size": [StrOptions({"auto", "all"}), Interval(Integral, 1, None, closed="left")],
         "max_iter": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         "shuffle": ["boolean"],
@@ -147,6 +148,7 @@ class Learner(InputRows):
         except DivergenceError:
             net.optimizer_.state.clear()  # its moments are not finite any more
             self._keep(plan, net, data, old, resume)
+            self._refuse_unless_sound(data[0])
             raise
         except BaseException:
             net.forget()  # a callback may hold the net
@@ -246,6 +248,15 @@ class Learner(InputRows):
         net.forget()
         self._plan, self.net_, self._resumable = plan, net, resume
         self._keep_scale(X, codes, weight, old)
+
+    def _refuse_unless_sound(self, X):
+        """Raise ValueError, after which nothing is kept, if even the first weights are no use."""
+        scores = self._scores(X[:PROBED_ROWS]) * getattr(self, "scale_", 1.0)
+        if not np.isfinite(scores).all():
+            raise ValueError(
+                f"The network gave no finite scores even before training; nothing is kept. Scale "
+                f"the data, or lower the label's strength, which is {self.label_strength_:.4g}."
+            )
 
     def _keep_scale(self, X, codes, weight, old):
         counts = np.bincount(codes, weight, minlength=len(self.classes_))

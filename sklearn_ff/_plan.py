@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 
 from .data_negatives import is_image_shape
+from .parts import LARGEST
 
 
 def check_overlay(plan):
@@ -13,6 +14,7 @@ def check_overlay(plan):
         _check_default(plan)
         return
     plan.overlay.check_room(plan.n_features, plan.n_classes)
+    _check_code(plan)
     if plan.overlay.overwrites and plan.input_normalization.centers:
         raise ValueError(
             f"{plan.input_normalization!r} as input_normalization moves a row's mean, and with it "
@@ -25,6 +27,15 @@ def check_overlay(plan):
             f"{plan.overlay!r} shows the label in columns of its own, which most receptive fields "
             f"of {first!r} do not see; use overlay='channel' or 'spatial', or goodness='readout', "
             f"which needs no label shown."
+        )
+
+
+def _check_code(plan):
+    code = plan.overlay.code(plan.n_features, plan.n_classes)
+    if code is not None and not (code.abs() <= LARGEST).all():
+        raise ValueError(
+            f"The label code of {plan.overlay!r} holds {code.abs().max():.4g}; its numbers must be "
+            f"finite, and at most {LARGEST:g} in size."
         )
 
 

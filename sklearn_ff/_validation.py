@@ -71,10 +71,25 @@ def checked_weight(X, sample_weight):
     with about("sample_weight", lines=1):
         if number:
             assert_all_finite(np.atleast_1d(sample_weight))
-        return _check_sample_weight(
+        weight = _check_sample_weight(
             as_numpy(sample_weight, "sample_weight"),
             X,
             dtype=np.float64,
             ensure_non_negative=True,
             allow_all_zero_weights=False,
+        )
+    refuse_extreme_weights(weight, "sample_weight")
+    return weight
+
+
+WEIGHTS = 1e-100, 1e100  # what a row may weigh: beyond, sums and quotients leave the numbers
+
+
+def refuse_extreme_weights(weight, name):
+    """Raise ValueError where the weights are too large, or all too small, to be computed with."""
+    low, high = WEIGHTS
+    if not low <= weight.max() <= high:
+        raise ValueError(
+            f"The largest weight of {name} is {weight.max():.4g}, which cannot be computed with; "
+            f"multiply all weights by a common factor, so that it is between {low:g} and {high:g}."
         )

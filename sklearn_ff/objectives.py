@@ -15,7 +15,16 @@ from dataclasses import dataclass
 
 from torch.nn.functional import logsigmoid, silu
 
-from .parts import Family, Part, PerLayer, call_intact, check_number, checked_like, is_number
+from .parts import (
+    LARGEST,
+    Family,
+    Part,
+    PerLayer,
+    call_intact,
+    check_number,
+    checked_like,
+    is_number,
+)
 
 __all__ = [
     *("LayerFacts", "Logistic", "Margin", "Objective", "Softmax", "Swish", "SymBa"),
@@ -149,10 +158,11 @@ class Logistic(Objective):
 
 def _check_thresholds(name, value):
     for one in value if isinstance(value, (list, tuple)) else [value]:
-        if not (is_number(one) or (isinstance(one, str) and one == "width")):
+        number = is_number(one) and abs(one) <= LARGEST
+        if not (number or (isinstance(one, str) and one == "width")):
             raise ValueError(
-                f"Logistic({name}={value!r}) is not understood: {name} must be a finite number, "
-                f"'width', or a list with one of these per layer."
+                f"Logistic({name}={value!r}) is not understood: {name} must be a finite number "
+                f"of at most {LARGEST:g}, 'width', or a list with one of these per layer."
             )
 
 

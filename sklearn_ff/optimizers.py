@@ -82,10 +82,13 @@ def _try(cls, options, given):
     weights = [torch.nn.Parameter(torch.zeros(shape)) for shape in ((2, 2), (2,), (2, 2, 1, 1))]
     for weight in weights:
         weight.grad = torch.ones_like(weight)
+        weight.grad.view(-1)[0] = 0.0
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             cls([{"params": weights, "lr": 0.01, "weight_decay": 0.0}], **options).step()
+        if not all(torch.isfinite(weight).all() for weight in weights):
+            raise ValueError("a weight without a gradient leaves the finite numbers")
     except Exception as error:
         raise ValueError(
             f"optimizer={cls.__name__} with optimizer_params={given} cannot train the layers: "

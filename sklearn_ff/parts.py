@@ -10,6 +10,7 @@ import torch
 from ._params import Params
 
 __all__ = [
+    "LARGEST",
     "Draws",
     "Family",
     "Part",
@@ -57,13 +58,19 @@ class PerLayer(Part):
         return self.parts[index]
 
 
+# Numbers that a part computes with: products and squares of others leave single precision.
+LARGEST, SMALLEST = 1e10, 1e-30
+
+
 def check_number(part, name, *, above=None, at_least=None, at_most=math.inf, whole=False):
     """Raise ValueError unless a part's parameter is a finite number within its bounds."""
     value = getattr(part, name)
     if is_number(value, whole):
         high_enough = above is None or value > above
         if high_enough and (at_least is None or value >= at_least) and value <= at_most:
-            return
+            if whole or value == 0 or SMALLEST <= abs(value) <= LARGEST:
+                return
+            raise ValueError(_misfit(part, name, f"of a size from {SMALLEST:g} to {LARGEST:g}"))
     needed = "a whole number" if whole else "a finite number"
     needed += "" if above is None else f" above {above}"
     needed += "" if at_least is None else f" of at least {at_least}"
