@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 
 from .data_negatives import is_image_shape
+from .exceptions import NoEffectWarning
 from .parts import LARGEST
 
 
@@ -40,17 +41,23 @@ def _check_code(plan):
 
 
 def _check_default(plan):
-    """Refuse an overlay other than the default where no label is shown."""
+    """Warn of an overlay other than the default where no label is shown."""
     if plan.overlay.unasked:
         return
     if plan.goodness.scores_classes:
         why, other = f"goodness {plan.goodness!r} scores all classes at once", "goodness"
     else:
         why, other = f"negatives {plan.negatives!r} let rows compete without labels", "negatives"
-    raise ValueError(
-        f"{plan.overlay!r} as overlay would do nothing: {why}, so that no label is shown; leave "
-        f"overlay='append', which is the default, or use other {other}."
+    warn_unused(
+        f"overlay={plan.overlay!r}",
+        f"{why}, so that no label is shown; leave overlay='append', which is the default, or use "
+        f"other {other}",
     )
+
+
+def warn_unused(given, why):
+    """Tell that a parameter has no effect, and why."""
+    warnings.warn(f"{given} has no effect: {why}.", NoEffectWarning, stacklevel=2)
 
 
 def in_few_columns(plan):

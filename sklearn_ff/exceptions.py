@@ -6,6 +6,7 @@ __all__ = [
     "FFMemoryError",
     "FFWarning",
     "InterruptedFitWarning",
+    "NoEffectWarning",
 ]
 
 
@@ -27,3 +28,7 @@ class FFWarning(UserWarning):
 
 class InterruptedFitWarning(FFWarning):
     """Training was interrupted by the keyboard; the estimator keeps what it has learned."""
+
+
+class NoEffectWarning(FFWarning):
+    """A parameter has no effect beside the others; a search over combinations may silence it."""

@@ -10,6 +10,7 @@ from sklearn.exceptions import DataConversionWarning
 from sklearn.utils._param_validation import InvalidParameterError
 
 from sklearn_ff import FFClassifier, FFMemoryError, FFTransformer
+from sklearn_ff.exceptions import NoEffectWarning
 from sklearn_ff.negatives import All, Hard, Uniform
 from sklearn_ff.overlays import Append
 from sklearn_ff.parts import Draws
@@ -383,9 +384,9 @@ def test_data_negatives_are_refused_where_they_cannot_serve(params, message):
         {"goodness": "readout", "overlay": Append(strength=50.0)},
     ],
 )
-def test_an_overlay_that_nobody_sees_is_refused(params):
+def test_an_overlay_that_nobody_sees_is_told(params):
     X, y = load_iris(return_X_y=True)
-    with pytest.raises(ValueError, match=r"overlay would do nothing.* leave overlay='append'"):
+    with pytest.warns(NoEffectWarning, match=r"no effect: .* leave overlay='append'"):
         FFClassifier(8, max_iter=2, **params).fit(X, y)
 
 

@@ -275,15 +275,9 @@ REFUSED = {
         FFTransformer((8, 8), goodness=["mean_square", "neg_mean_square"]),
         "use one kind in all layers",
     ),
-    "no overlay": (FFClassifier(goodness="readout", overlay="add"), "do nothing: goodness Readout"),
-    "no code": (
-        FFClassifier(goodness="class_groups", overlay=lambda d, K: np.eye(K, d)),
-        "leave overlay='append'",
-    ),
     "rows by a callable": (FFTransformer(negatives=lambda x, draws: x), "Corruption"),
     "rows by a partial": (FFTransformer(negatives=partial(torch.add, 1)), "Corruption"),
     "rows for a classifier": (FFClassifier(negatives=lambda x, draws: x), "Corruption"),
-    "an unseen overlay": (FFTransformer(overlay="replace"), "compete without labels"),
     "falling": (
         FFClassifier(goodness="neg_mean_square", objective=Margin(penalty=1.0)),
         "can fall without end; use penalty=0",

@@ -1,0 +1,144 @@
+"""Combinations of parameters: what has no effect is told, what would be wrong is refused."""
+
+import re
+import warnings
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_iris
+from sklearn.exceptions import ConvergenceWarning
+
+from sklearn_ff import FFClassifier, FFTransformer
+from sklearn_ff.activities import activations, normalizations
+from sklearn_ff.augmentations import Shifts
+from sklearn_ff.data_negatives import negatives
+from sklearn_ff.exceptions import FFWarning, NoEffectWarning
+from sklearn_ff.goodness import goodness
+from sklearn_ff.layers import Conv2d
+from sklearn_ff.negatives import Uniform
+from sklearn_ff.objectives import objectives
+from sklearn_ff.overlays import Add, Append, overlays
+
+X, Y = load_iris(return_X_y=True)
+IMAGE = {"image_shape": (1, 2, 2)}
+
+
+def made(cls=FFClassifier, **params):
+    return cls(**{"hidden_layer_sizes": (6, 6), "max_iter": 2, "random_state": 0} | params)
+
+
+CLASSES = {"goodness": "readout"}
+ROWS = {"negatives": "noise", "prediction": "head"}
+NO_EFFECT = [
+    (FFClassifier, {"overlay": "every_layer"} | CLASSES, "overlay"),
+    (FFClassifier, {"overlay": "replace"} | CLASSES, "overlay"),
+    (FFClassifier, {"overlay": Append(strength=2.0)} | CLASSES, "overlay"),
+    (FFClassifier, {"overlay": Add(np.eye(3, 4)), "goodness": "class_groups"}, "overlay"),
+    (FFClassifier, {"overlay": "add"} | ROWS, "overlay"),
+    (FFTransformer, {"overlay": "channel"}, "overlay"),
+    (FFTransformer, {"overlay": "every_layer", "supervised": True} | CLASSES, "overlay"),
+]
+
+
+@pytest.mark.parametrize(("cls", "params", "name"), NO_EFFECT)
+def test_a_parameter_without_effect_is_told_and_changes_nothing(cls, params, name):
+    with pytest.warns(NoEffectWarning, match=f"(?s)^{name}=.*has no effect: .*;"):
+        est = made(cls, **params).fit(X, Y)
+    quiet = made(cls, **params | {name: "append"}).fit(X, Y)
+    np.testing.assert_array_equal(est.history_["loss"], quiet.history_["loss"])
+
+
+SILENT = [
+    {"validation_fraction": 0.3},
+    {"head_learning_rate_init": 0.1, "head_alpha": 0.1},
+    {"tol": 1e-3, "n_iter_no_change": 3},
+    {"schedule": [("all", 2)], "max_iter": "auto"},
+    {"layers": [6], "hidden_layer_sizes": (256,)},
+    {"layers": [6], "hidden_layer_sizes": 256},
+    CLASSES,
+    ROWS,
+]
+
+
+@pytest.mark.parametrize("params", SILENT)
+def test_defaults_and_parameters_that_wait_for_another_one_are_not_warned_of(params):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", FFWarning)
+        made(**params).fit(X, Y)
+
+
+def test_a_search_silences_the_warning_by_its_category():
+    assert issubclass(NoEffectWarning, UserWarning)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NoEffectWarning)
+        made(overlay="add", goodness="readout").fit(X, Y)
+
+
+WRONG = {
+    "labels in few columns of images": dict(layers=[Conv2d(4, 1)], **IMAGE),
+    "overwritten columns moved": dict(overlay="replace", input_normalization="layer_norm"),
+    "corrupted rows by goodness": dict(negatives="noise"),
+    "corrupted rows and scores of classes": dict(negatives="noise", goodness="readout"),
+    "quiet goodness above a threshold": dict(goodness="neg_mean_square", objective="logistic"),
+    "sides that are compared": dict(phases="by_epoch", objective="swish"),
+    "peers that see other pixels": dict(
+        layers=[Conv2d(4, 1)], overlay="channel", peer_normalization=0.1, **IMAGE
+    ),
+    "images of no shape": dict(augmentation="shifts"),
+    "waves over no image": dict(overlay="spatial"),
+    "a stage of a head that is not there": dict(schedule=[("all", 1), ("head", 1)]),
+    "a layer that counts and never learns": dict(schedule=[(0, 1)]),
+    "two kinds of goodness": dict(goodness=["readout", "mean_square"]),
+    "more classes than units": dict(goodness="class_groups", hidden_layer_sizes=(2,)),
+    "rows alone in a batch": dict(negatives="pair_sum", prediction="head", batch_size=1),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+@pytest.mark.filterwarnings("ignore::sklearn_ff.exceptions.NoEffectWarning")
+def test_what_would_give_wrong_results_is_refused(case):
+    with pytest.raises(ValueError):
+        made(**WRONG[case]).fit(X, Y)
+
+
+CHOICES = {
+    "overlay": [*overlays.names, Append(2.0)],
+    "negatives": ["auto", *negatives.names, Uniform(2)],
+    "goodness": goodness.names,
+    "objective": objectives.names,
+    "activation": activations.names,
+    "normalization": normalizations.names,
+    "input_normalization": ["auto", *normalizations.names],
+    "scaling": ["auto", "standard", "shared", "global", "none"],
+    "schedule": ["simultaneous", "greedy", [(0, 1), (1, 1)]],
+    "phases": ["together", "by_epoch"],
+    "prediction": ["goodness", "head", "hybrid"],
+    "prediction_layers": ["all", "skip_first"],
+    "learning_rate": ["linear", "cosine", "cooldown", "constant"],
+    "image_shape": [None, (1, 2, 2)],
+    "augmentation": [None, Shifts(1)],
+    "early_stopping": [False, True],
+    "layers": [None, [6, 6]],
+    "batch_size": [20, "all"],
+}
+REFUSALS = (
+    "so that only the head can predict|for which there is no right class|is never above 0|"
+    "can fall without end|learns from right candidates without wrong ones|moves a row's mean|"
+    "set image_shape|early_stopping cannot judge"
+)
+
+
+@pytest.mark.parametrize("seed", range(100))
+def test_a_random_combination_is_fitted_or_refused_for_a_wrong_result(seed):
+    rng = np.random.default_rng(seed)
+    drawn = {name: values[rng.integers(len(values))] for name, values in CHOICES.items()}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NoEffectWarning)
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        clf = made(**drawn)
+        try:
+            clf.fit(X[::2], Y[::2])
+        except ValueError as error:
+            assert re.search(REFUSALS, str(error)), error
+        else:
+            assert np.isfinite(clf.predict_proba(X)).all()
