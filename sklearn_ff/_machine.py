@@ -24,8 +24,10 @@ def pick_device(device):
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        there = torch_has(device)
-    except RuntimeError:
+        there = torch.device(device).type != "meta" and torch_has(device)
+        if there:
+            torch.empty(0, device=device)  # the number of a device may be one too many
+    except (RuntimeError, AssertionError):
         there = False
     if not there:
         raise ValueError(

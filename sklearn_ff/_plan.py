@@ -104,7 +104,7 @@ def checked_image_shape(shape, n_features):
             f"image_shape={tuple(shape)!r} means {channels * height * width} pixels, but X has "
             f"{n_features} features; give (channels, height, width) of the images in X."
         )
-    if channels == height > 3 and width in (1, 3):
+    if min(channels, height) > 4 >= width:
         warnings.warn(
             f"image_shape={tuple(shape)!r} means {channels} channels of {height} x {width} pixels; "
             f"channels come first, so give ({width}, {channels}, {height}) if X holds images of "
