@@ -6,8 +6,9 @@
 Four outer stratified folds (seed 0). `--inner`, the default, never touches an outer test fold: each
 outer training fold is split once, 75 to 25, and the quarter is scored, on the four tables meant for
 development. `--test` scores the outer folds of all eight tables. `--goodness` adds FFClassifier
-behind a scaler with other kinds of goodness. FOLDER holds tabular.npz with arrays NAME_X and
-NAME_y; without it the tables come from OpenML. Estimators are seeded with 0.
+behind a scaler with other kinds of goodness, `--alpha` with other penalties. FOLDER holds
+tabular.npz with arrays NAME_X and NAME_y; without it the tables come from OpenML. Estimators are
+seeded with 0.
 """
 
 import argparse
@@ -50,6 +51,8 @@ def main():
     args = arguments()
     for name in args.goodness:
         MODELS[f"ff_{name}"] = partial(with_goodness, name)
+    for alpha in args.alpha:
+        MODELS[f"ff_alpha_{alpha:g}"] = partial(with_alpha, alpha)
     names = args.tables or (list(OPENML) if args.test else DEVELOPMENT)
     rows = "outer" if args.test else "inner"
     results = []
@@ -63,11 +66,16 @@ def with_goodness(name):
     return [StandardScaler(), FFClassifier(goodness=name, random_state=0)]
 
 
+def with_alpha(alpha):
+    return [StandardScaler(), FFClassifier(alpha=alpha, random_state=0)]
+
+
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--tables", nargs="+", choices=list(OPENML))
     parser.add_argument("--folder", default=os.environ.get("SKLEARN_FF_DATA"))
     parser.add_argument("--goodness", nargs="+", default=[], help="names, beside the default")
+    parser.add_argument("--alpha", nargs="+", default=[], type=float, help="beside the default")
     parser.add_argument("--output", help="file to append the results to")
     rows = parser.add_mutually_exclusive_group()
     rows.add_argument("--inner", action="store_true", help="score inner splits (default)")
