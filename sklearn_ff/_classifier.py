@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._learning import Learner
 from ._machine import torch_threads
-from ._scoring import AccuracyScore
+from ._scoring import AccuracyScore, scaled_scores
 from ._validation import validate_rows
 
 
@@ -183,9 +183,10 @@ class FFClassifier(AccuracyScore, Learner):
 
     Notes
     -----
-    Probabilities are a softmax of `scale_` times the scores. The scale is fitted by maximum
-    likelihood on the training rows (temperature scaling: Guo et al., 2017), against targets
-    smoothed as if the classes had been seen once more the wrong way (Platt, 1999).
+    Probabilities are a softmax of `scale_` times the scores (temperature scaling: Guo et al.,
+    2017). The scale is fitted by maximum likelihood on training rows; their targets are half their
+    label and half that of the nearest other row, by the direction of the activations, smoothed as by
+    Platt (1999). On small tables they may be too sure still.
 
     References
     ----------
@@ -447,4 +448,4 @@ class FFClassifier(AccuracyScore, Learner):
         check_is_fitted(self)
         X = validate_rows(self, X, reset=False)
         with torch_threads(self.n_threads):
-            return self._scores(X) * np.asarray(self.scale_, self._plan.dtype)
+            return scaled_scores(self.net_.module_, self._plan, X, self.scale_)

@@ -11,10 +11,11 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from ._base import FAMILIES, ONE_BATCH
+from ._calibration import fitted_scale
 from ._input import InputRows
 from ._lifeless import lifeless, remedies
 from ._per_layer import check_phases, is_list, metrics_of, shown
-from ._scoring import Accuracy, HeldOutLoss, likeliest_scale, network_scores
+from ._scoring import Accuracy, HeldOutLoss, network_scores
 from ._validation import heavy
 from ._weights import continue_from, initialize
 from .augmentations import Augmentation, Views
@@ -31,8 +32,6 @@ UPDATES = 300  # of a fit whose max_iter is "auto"
 FEW_UPDATES = 200  # of one whose rows are one batch
 PATH = 6.0  # the rate of a fit times its updates, where the rate is "auto" ...
 RATES = 5e-3, 3e-2  # ... and within these bounds
-CALIBRATION_ROWS = 5_000
-CALIBRATION_SCORES = 2**20  # with many classes, fewer rows serve
 GUARDED_UPDATES = 10  # after so many, weights and scores are looked at
 PROBED_ROWS = 8  # scored after every epoch, to see that the weights are sound
 # What "auto" or a name came to, told by attributes.
@@ -280,20 +279,14 @@ class Learner(InputRows):
         self.best_validation_score_ = max(finite) if finite else None
 
     def _fit_scale(self, X, codes, weight, old=None):
-        """Maximum-likelihood scale of the scores, against targets smoothed as by Platt (1999).
+        """Maximum-likelihood scale of the scores, against labels smoothed by those of neighbours.
 
         What an `old` fit has found counts by the weight of the rows that it has seen: the mean of
         the logarithms, so that a few rows do not move it far.
         """
-        K = len(self.classes_)
-        n_rows = max(1, min(CALIBRATION_ROWS, CALIBRATION_SCORES // K))
-        some = slice(None, None, -(-len(codes) // n_rows))
-        scores = self._scores(X[some])
-        seen = self.class_count_[codes[some]][:, None]
-        sure = (seen + 1) / (seen + 2)
-        target = np.where(np.arange(K) == codes[some][:, None], sure, (1 - sure) / (K - 1))
-        scale = likeliest_scale(scores, target, weight[some])
-        new = weight.sum() / self.class_count_.sum()
+        network, n_seen = self.net_.module_, self.class_count_.sum()
+        scale = fitted_scale(network, self._plan, X, codes, weight, n_seen)
+        new = weight.sum() / n_seen
         return scale if old is None else float(old.scale_ ** (1 - new) * scale**new)
 
     def _scores(self, X):

@@ -1,9 +1,11 @@
-"""Scores of many rows, and what is made of them: accuracy and the scale of probabilities."""
+"""Scores of many rows, part by part, exact where probabilities ask for it; accuracy."""
+
+import copy
+from types import MethodType
 
 import numpy as np
 import torch
-from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax
+from scipy.special import softmax
 from sklearn import config_context
 from sklearn.base import ClassifierMixin
 from torch.nn.functional import cross_entropy
@@ -14,6 +16,11 @@ from .core.rows import Rows, parts
 from .parts import Draws
 
 PREDICTION_BYTES = 2**23  # of one layer's candidates, in double precision; about what a cache holds
+ROUNDING = 2**-19  # error of a score in single precision, relative to the largest of its row
+HARMLESS = 3e-7  # of a probability: rows that rounding moves by less are not scored again
+# Log-odds below this are a tie, of which the first label wins: so that labels, probabilities and
+# decisions agree to the last digit.
+TIE = 1e-12
 
 
 class AccuracyScore(ClassifierMixin):
@@ -119,10 +126,15 @@ def network_scores(network, plan, X, layers=None):
     if layers is None and network.depth <= min(plan.layers):
         layers = [network.depth - 1]
     rule = (plan.prediction, plan.layers) if layers is None else ("goodness", layers)
-    width = plan.width * n_shown(plan, rule[0]) + plan.n_classes
+    width = scored_width(plan, rule[0])
     return by_parts(
         network, plan, X, lambda x: label_scores(network, x, *rule), plan.n_classes, width
     )
+
+
+def scored_width(plan, prediction):
+    """Numbers per row that scoring takes in the widest layer."""
+    return plan.width * n_shown(plan, prediction) + plan.n_classes
 
 
 def n_shown(plan, prediction):
@@ -135,26 +147,92 @@ def n_shown(plan, prediction):
 @torch.no_grad()
 def by_parts(network, plan, X, function, n_out, width):
     """A function of scaled rows, (rows, n_out), over parts of X whose temporaries fit a cache."""
-    size = max(1, PREDICTION_BYTES // (8 * (width + plan.n_features)))
     rows = Rows(X, None, None, network.scaler, getattr(torch, plan.dtype))
     # Written in place: small results kept between large temporaries would fragment the heap.
     out = np.empty((X.shape[0], n_out), plan.dtype)
-    for i in range(0, X.shape[0], size):
-        part = slice(i, i + size)
+    for part in slices(X, plan, width):
         out[part] = function(rows.rows(part)).cpu()
     return out
 
 
-def likeliest_scale(scores, target, weight):
-    """The scale s that maximises Σ w target · log softmax(s scores)."""
-    scores = scores.astype(np.float64)
-    gap = np.ptp(scores, axis=1).mean()
-    if not np.isfinite(gap) or gap == 0:
-        return 1.0
+def slices(X, plan, width):
+    size = max(1, PREDICTION_BYTES // (8 * (width + plan.n_features)))
+    return [slice(i, i + size) for i in range(0, X.shape[0], size)]
 
-    def loss(log_scale):
-        log_p = log_softmax(np.exp(log_scale) / gap * scores, axis=1)
-        return -weight @ (target * log_p).sum(1)
 
-    best = minimize_scalar(loss, bounds=(-6, 6), method="bounded", options={"xatol": 1e-10})
-    return float(np.exp(best.x) / gap)
+def exact_scores(network, plan, X, scale):
+    """Scores in double precision, of all rows whose probabilities depend on it.
+
+    Rows are scored in single precision first, and once more where rounding could move a
+    probability, softmax(scale · scores), by more than HARMLESS: a trained network is sure of most
+    rows. The shortlist of "hybrid" may change with the last digit of the head's logits, whatever
+    the scores, so that all rows are scored again.
+    """
+    twin, out = None, np.empty((X.shape[0], plan.n_classes))
+    for part in slices(X, plan, scored_width(plan, plan.prediction)):
+        block = X[part]
+        out[part] = network_scores(network, plan, block)
+        if plan.dtype == "float64":
+            continue
+        again = np.flatnonzero(unsure(out[part], scale) | (plan.prediction == "hybrid"))
+        if len(again):
+            twin = twin or Twin(network, plan)
+            scores = twin.scores(block[again])
+            if scores is None:  # a user's part that knows single precision only
+                continue
+            out[part.start + again] = scores
+    return out
+
+
+def scaled_scores(network, plan, X, scale):
+    """Scores times the scale, in double precision; the highest of a row is zero."""
+    scores = exact_scores(network, plan, X, scale)
+    scaled = scale * (scores - scores.max(1, keepdims=True))
+    scaled[scaled > -TIE] = 0.0
+    return scaled
+
+
+def unsure(scores, scale):
+    """Rows whose probabilities or order rounding in single precision could change."""
+    scaled = scale * scores
+    error = scale * ROUNDING * np.abs(scores).max(1)
+    second, first = np.partition(scaled, -2, axis=1)[:, -2:].T
+    rest = 1 - softmax(scaled, axis=1).max(1)
+    return ~((2 * error * rest < HARMLESS) & (first - second > 2 * error))
+
+
+class Twin:
+    """A network's weights in double precision: a copy for the time of a call."""
+
+    def __init__(self, network, plan):
+        self.network, self.plan = doubled(network.eval()), copy.copy(plan)
+        self.plan.dtype = "float64"
+
+    def scores(self, X):
+        """Scores of numpy or sparse rows; None where a user's part cannot be used in float64."""
+        try:
+            return network_scores(self.network, self.plan, X)
+        except (RuntimeError, TypeError, ValueError):
+            return None
+
+
+def doubled(network):
+    """A network with its tensors in double precision; whatever else it holds is shared."""
+    twins = {id(module): copy.copy(module) for module in network.modules()}
+    for twin in twins.values():
+        own = vars(twin)
+        for name, value in own.items():
+            if id(getattr(value, "__self__", None)) in twins:  # a method of another module
+                own[name] = MethodType(value.__func__, twins[id(value.__self__)])
+        for name in ("_parameters", "_buffers"):
+            own[name] = {k: _double(t) for k, t in own[name].items()}
+        own["_modules"] = {k: m if m is None else twins[id(m)] for k, m in own["_modules"].items()}
+    return twins[id(network)]
+
+
+def _double(tensor):
+    if tensor is None or not tensor.is_floating_point():
+        return tensor
+    if tensor.device.type == "mps":  # which has no double precision
+        tensor = tensor.cpu()
+    return tensor.detach().double()

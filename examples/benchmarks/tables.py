@@ -1,4 +1,4 @@
-"""Accuracy of FFClassifier on eight small tables, with and without a scaler, beside MLPClassifier.
+"""Accuracy and log-loss of FFClassifier on eight small tables, beside those of MLPClassifier.
 
     python examples/benchmarks/tables.py --inner --folder FOLDER
     python examples/benchmarks/tables.py --test --folder FOLDER
@@ -6,9 +6,10 @@
 Four outer stratified folds (seed 0). `--inner`, the default, never touches an outer test fold: each
 outer training fold is split once, 75 to 25, and the quarter is scored, on the four tables meant for
 development. `--test` scores the outer folds of all eight tables. `--goodness` adds FFClassifier
-behind a scaler with other kinds of goodness, `--alpha` with other penalties. FOLDER holds
-tabular.npz with arrays NAME_X and NAME_y; without it the tables come from OpenML. Estimators are
-seeded with 0.
+behind a scaler with other kinds of goodness, `--alpha` with other penalties. Every model has an
+accuracy (MODEL) and a log-loss (MODEL_log_loss), means over the folds; `ff_unscaled` is without a
+scaler. FOLDER holds tabular.npz with arrays NAME_X and NAME_y; without it the tables come from
+OpenML. Estimators are seeded with 0.
 """
 
 import argparse
@@ -22,6 +23,7 @@ from results import emit
 from sklearn.datasets import fetch_openml
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.impute import SimpleImputer
+from sklearn.metrics import log_loss
 from sklearn.model_selection import StratifiedKFold, train_test_split
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
@@ -109,13 +111,19 @@ def inner_split(learn, y):
 
 
 def run(name, X, y, rows):
-    """Mean accuracy of every model in the same splits of one table."""
-    accuracy = {model: [] for model in MODELS}
+    """Mean accuracy and log-loss of every model in the same splits of one table."""
+    folds = {measure: [] for measure in measures()}
     for learn, hold in splits(X, y, rows):
         for model in MODELS:
-            accuracy[model].append(score(model, X, y, learn, hold))
-    means = {model: float(np.mean(values)) for model, values in accuracy.items()}
-    return {**describe(rows), "table": name, "folds": accuracy} | with_difference(means)
+            accuracy, loss = score(model, X, y, learn, hold)
+            folds[model].append(accuracy)
+            folds[f"{model}_log_loss"].append(loss)
+    means = {measure: float(np.mean(values)) for measure, values in folds.items()}
+    return {**describe(rows), "table": name, "folds": folds} | with_difference(means)
+
+
+def measures():
+    return [name for model in MODELS for name in (model, f"{model}_log_loss")]
 
 
 def score(model, X, y, learn, hold):
@@ -123,7 +131,8 @@ def score(model, X, y, learn, hold):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         pipeline.fit(X[learn], y[learn])
-    return float(pipeline.score(X[hold], y[hold]))
+    loss = log_loss(y[hold], pipeline.predict_proba(X[hold]), labels=pipeline.classes_)
+    return float(pipeline.score(X[hold], y[hold])), float(loss)
 
 
 def describe(rows):
@@ -137,7 +146,7 @@ def with_difference(means):
 
 def summary(results, rows):
     """Means over the tables, each counted once."""
-    means = {model: float(np.mean([r[model] for r in results])) for model in MODELS}
+    means = {name: float(np.mean([r[name] for r in results])) for name in measures()}
     tables = [r["table"] for r in results]
     return {**describe(rows), "tables": tables} | with_difference(means)
 

@@ -1,0 +1,129 @@
+"""The scale that turns scores into log-probabilities.
+
+A network learns small tables by heart, so that the labels of its training rows say little of how
+sure it may be of others. What they lack is taken from neighbours: the target of a row is, in equal
+parts, its own label and that of the nearest other row, as the network sees rows: by the direction
+of the activities under the neutral label. Rows of a class that lie among those of another class
+thereby lower the scale. Smoothing labels is Platt's idea (1999), and taking what a row lacks from
+its vicinity that of vicinal risk (Chapelle et al., 2000).
+"""
+
+import numpy as np
+import torch
+from scipy.optimize import minimize_scalar
+from scipy.sparse import csr_array, issparse
+from scipy.special import log_softmax
+
+from ._scoring import Twin, by_parts, network_scores
+
+CALIBRATION_ROWS = 1_000  # scored
+CALIBRATION_SCORES = 2**20  # with many classes, fewer rows serve
+NEIGHBOURS = 5_000  # rows among which the nearest is looked for, or so many ...
+NEIGHBOURS_PER_CLASS = 10  # ... of each class on average, if these are more ...
+MOST_NEIGHBOURS = 20_000  # ... but no more than these
+SKETCH = 512  # numbers that stand for the activities of a wide network
+TIE = 1e-5  # squared distances that differ by less are equal
+# Scores of size 1 may become log-odds of so much. What asks for more has not been learned: rounding
+# in double precision, amplified by the layers, is then no longer small beside it.
+STEEPEST = 1e5
+
+
+def fitted_scale(network, plan, X, codes, weight, n_seen):
+    """The maximum-likelihood scale for rows of classes `codes`; `n_seen` rows were learned from."""
+    first, place = distinct(X)
+    K = plan.n_classes
+    labels = csr_array((weight, (place, codes)), shape=(len(first), K))
+    most = max(NEIGHBOURS, min(NEIGHBOURS_PER_CLASS * K, MOST_NEIGHBOURS))
+    others = spaced(len(first), most)
+    asked = spaced(len(others), max(1, min(CALIBRATION_ROWS, CALIBRATION_SCORES // K)))
+    seen = directions(network, plan, X[first[others]])
+    labels = labels[others]
+    own = labels[asked].toarray()
+    weight = own.sum(1)
+    target = shares(own) / 2 + neighbours_labels(seen, asked, labels) / 2
+    # As if a further row of each class had been seen there: no likelihood asks for certainty then.
+    target = (n_seen * target + 1) / (n_seen + K)
+    rows = X[first[others[asked]]]
+    scores = None if plan.dtype == "float64" else Twin(network, plan).scores(rows)
+    scores = network_scores(network, plan, rows) if scores is None else scores
+    return likeliest_scale(scores, target, weight)
+
+
+def distinct(X):
+    """Indices of the first of equal rows, and the number of its like for every row.
+
+    Equal rows are one place, so that a weight of k counts as k copies.
+    """
+    if issparse(X):
+        ends = zip(X.indptr[:-1], X.indptr[1:], strict=True)
+        keys = (hash((X.indices[a:b].tobytes(), X.data[a:b].tobytes())) for a, b in ends)
+    else:
+        keys = (hash(row.tobytes()) for row in X)
+    known = {}
+    place = np.array([known.setdefault(key, len(known)) for key in keys])
+    first = np.full(len(known), len(place))
+    np.minimum.at(first, place, np.arange(len(place)))
+    return first, place
+
+
+def spaced(n, most):
+    """Indices of `most` of n rows, evenly spaced; of all if they are fewer."""
+    size = min(n, most)
+    return np.arange(size) * n // size
+
+
+def directions(network, plan, X):
+    """What the network makes of rows without a label, at length 1: (rows, numbers)."""
+    width = sum(plan.units[index] for index in plan.layers)
+    sketch = Sketch(width) if width > SKETCH else lambda h: h
+
+    def read(x):
+        return torch.nn.functional.normalize(sketch(network.features(network.encode(x))), dim=1)
+
+    n_out = min(width, SKETCH)
+    return torch.from_numpy(by_parts(network, plan, X, read, n_out, max(plan.width, width)))
+
+
+class Sketch:
+    """Sums of many numbers with random signs, which keep distances (Charikar et al., 2002)."""
+
+    def __init__(self, width):
+        rng = np.random.RandomState(0)
+        self.bucket = torch.from_numpy(rng.randint(SKETCH, size=width))
+        self.sign = torch.from_numpy(rng.choice([-1.0, 1.0], width))
+
+    def __call__(self, h):
+        sums = h.new_zeros(len(h), SKETCH)
+        return sums.index_add_(1, self.bucket.to(h.device), h * self.sign.to(h))
+
+
+def neighbours_labels(seen, asked, labels):
+    """Shares of the classes in the nearest other place; the mean of places as near as that."""
+    if len(seen) == 1:
+        return shares(labels.toarray())
+    found = []
+    for some in np.array_split(asked, -(-len(asked) // 250)):
+        closeness = seen[some] @ seen.T
+        closeness[torch.arange(len(some)), torch.from_numpy(some)] = -torch.inf
+        nearest = closeness >= closeness.amax(1, keepdim=True) - TIE / 2
+        found.append((csr_array(nearest.numpy().astype(float)) @ labels).toarray())
+    return shares(np.vstack(found))
+
+
+def shares(weights):
+    return weights / weights.sum(1, keepdims=True)
+
+
+def likeliest_scale(scores, target, weight):
+    """The scale s that maximises Σ w target · log softmax(s scores), at most STEEPEST."""
+    scores = scores.astype(np.float64)
+    gap, size = np.ptp(scores, axis=1).mean(), np.abs(scores).max()
+    if not np.isfinite(gap) or gap == 0:
+        return 1.0
+
+    def loss(log_scale):
+        log_p = log_softmax(np.exp(log_scale) / gap * scores, axis=1)
+        return -weight @ (target * log_p).sum(1)
+
+    best = minimize_scalar(loss, bounds=(-6, 6), method="bounded", options={"xatol": 1e-10})
+    return float(min(np.exp(best.x) / gap, STEEPEST / size))

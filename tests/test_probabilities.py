@@ -1,0 +1,205 @@
+"""Probabilities: what they do not depend on, and how sure they are."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.sparse import csr_array
+from sklearn.datasets import load_digits
+from skorch.callbacks import Callback
+
+from sklearn_ff import FFClassifier, FFTransformer
+from sklearn_ff._calibration import neighbours_labels
+from sklearn_ff.layers import Conv2d
+
+rng = np.random.default_rng(0)
+DIGITS, DIGIT = load_digits(return_X_y=True)
+# Digits of 784 pixels, as large images are.
+LARGE = np.kron(DIGITS.reshape(-1, 8, 8), np.ones((4, 4)))[:, 2:-2, 2:-2].reshape(-1, 784)
+LARGE = LARGE + rng.normal(size=LARGE.shape)
+TRAIN, TEST = slice(0, 400), slice(400, 700)
+
+
+def classifier(**params):
+    params = {"hidden_layer_sizes": (500,), "max_iter": 2, "precision": "float32"} | params
+    return FFClassifier(**params, random_state=0, n_threads=1)
+
+
+SETTINGS = {
+    "goodness": {},
+    "head": {"prediction": "head"},
+    "hybrid": {"prediction": "hybrid"},
+    "low precision": {"precision": "bfloat16"},
+    "deep": {"hidden_layer_sizes": (100,) * 5},
+    "readout": {"goodness": "readout"},
+    "quiet": {"goodness": "neg_mean_square"},
+    "untrained": {"learning_rate_init": 1e-12},
+    "wild": {"learning_rate_init": 10.0},
+    "convolutions": {
+        "layers": [Conv2d(4, stride=2, padding=1, norm="batch"), 20],
+        "overlay": "channel",
+        "image_shape": (1, 28, 28),
+        "learning_rate_init": 1e-3,
+    },
+}
+
+
+@pytest.mark.filterwarnings("ignore:No unit of layers")
+@pytest.mark.parametrize("n_classes", [2, 10])
+@pytest.mark.parametrize("setting", SETTINGS)
+def test_probabilities_of_a_row_do_not_depend_on_the_other_rows(setting, n_classes):
+    y = DIGIT[TRAIN] % n_classes
+    model = classifier(**SETTINGS[setting]).fit(LARGE[TRAIN], y)
+    # However steep: a scale as large as it may become.
+    for scale in (model.scale_, min(100 * model.scale_, 1e4)):
+        model.scale_ = scale
+        p, X = model.predict_proba(LARGE[TEST]), LARGE[TEST]
+        alone = np.vstack([model.predict_proba(row[None]) for row in X[:40]])
+        order = rng.permutation(len(X))
+        np.testing.assert_allclose(alone, p[:40], rtol=0, atol=1e-6)
+        np.testing.assert_allclose(model.predict_proba(X[order]), p[order], rtol=0, atol=1e-6)
+        labels = [model.predict(row[None])[0] for row in X[:40]]
+        np.testing.assert_array_equal(labels, model.predict(X)[:40])
+
+
+@pytest.mark.parametrize("setting", ["goodness", "head", "hybrid", "readout"])
+@pytest.mark.parametrize("n_classes", [2, 10])
+def test_probabilities_are_exact_and_agree_with_all_predictions(setting, n_classes):
+    model = classifier(**SETTINGS[setting]).fit(LARGE[TRAIN], DIGIT[TRAIN] % n_classes)
+    p, decision = model.predict_proba(LARGE[TEST]), model.decision_function(LARGE[TEST])
+    assert p.dtype == decision.dtype == np.float64
+    np.testing.assert_allclose(p.sum(1), 1, rtol=0, atol=1e-12)
+    for row in p:
+        np.random.default_rng(0).multinomial(5, row)
+        np.random.RandomState(0).multinomial(5, row)
+    np.testing.assert_array_equal(model.predict(LARGE[TEST]), p.argmax(1))
+    log_p = model.predict_log_proba(LARGE[TEST])
+    np.testing.assert_allclose(np.exp(log_p), p, rtol=1e-12, atol=1e-300)
+    if n_classes == 2:
+        np.testing.assert_allclose(decision, log_p[:, 1] - log_p[:, 0], atol=1e-12)
+        np.testing.assert_array_equal(decision > 0, p.argmax(1) == 1)
+    else:
+        np.testing.assert_array_equal(decision, log_p)
+
+
+@pytest.mark.parametrize("prediction", ["goodness", "head", "hybrid"])
+def test_equal_scores_are_equal_probabilities(prediction):
+    model = classifier(prediction=prediction).fit(LARGE[TRAIN], DIGIT[TRAIN])
+    with torch.no_grad():
+        for weights in model.net_.module_.parameters():
+            weights.zero_()
+    p = model.predict_proba(LARGE[TEST])
+    np.testing.assert_allclose(p, 0.1, rtol=1e-9)
+    assert (model.predict(LARGE[TEST]) == 0).all()
+
+
+class Silence(Callback):
+    """Leaves every weight at a tiny share of what it was when training ends."""
+
+    def __init__(self, share):
+        self.share = share
+
+    def on_train_end(self, net, **kwargs):
+        with torch.no_grad():
+            for weights in net.module_.parameters():
+                weights.mul_(self.share)
+
+
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+@pytest.mark.parametrize("share", [0.0, 1e-30])
+def test_a_network_that_has_died_or_fades_is_the_same_for_one_row(share, precision):
+    model = classifier(callbacks=[Silence(share)], precision=precision)
+    model.fit(LARGE[TRAIN], DIGIT[TRAIN])
+    assert np.isfinite(model.scale_) and model.scale_ > 0
+    p = model.predict_proba(LARGE[TEST])
+    if share == 0:
+        np.testing.assert_allclose(p, 0.1, rtol=1e-9)
+    alone = np.vstack([model.predict_proba(row[None]) for row in LARGE[TEST][:20]])
+    np.testing.assert_allclose(alone, p[:20], rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+def test_scores_that_differ_by_rounding_alone_are_no_opinion(precision):
+    """One goodness for all labels, and noise of the last digits: the scale has a bound."""
+
+    def noisy(h):
+        h = h.sum(-1)
+        return 1 + 1e-13 * torch.sin(1e6 * h) if h.dtype == torch.float64 else 1 + 0 * h
+
+    model = classifier(goodness=noisy, precision=precision, max_iter=1)
+    model.fit(LARGE[TRAIN], DIGIT[TRAIN])
+    assert model.scale_ <= 1e5 * 1.01
+    np.testing.assert_allclose(model.predict_proba(LARGE[TEST]), 0.1, rtol=1e-6)
+
+
+def test_a_goodness_that_knows_single_precision_only_still_predicts():
+    signs = torch.ones(30)
+
+    def goodness(h):
+        return h.square() @ signs.to(torch.float32)
+
+    model = classifier(hidden_layer_sizes=(30,), goodness=goodness).fit(DIGITS, DIGIT)
+    assert model.predict_proba(DIGITS[:5]).shape == (5, 10)
+
+
+@pytest.mark.parametrize("call", ["transform", "score_samples"])
+def test_features_do_not_depend_on_the_other_rows(call):
+    """In single precision: to about 1e-6 of their size."""
+    model = FFTransformer((500, 100), max_iter=1, random_state=0, precision="float32")
+    found = getattr(model.fit(LARGE[TRAIN]), call)
+    together = found(LARGE[TEST])[:40]
+    alone = np.concatenate([found(row[None]) for row in LARGE[TEST][:40]])
+    size = np.abs(together).max()
+    np.testing.assert_allclose(alone, together, rtol=0, atol=3e-6 * size)
+
+
+# The scale ---------------------------------------------------------------------------------------
+
+SMALL = {"hidden_layer_sizes": (30,), "max_iter": 20, "precision": "auto"}
+
+
+def two_clouds(n, distance, seed=0):
+    rng = np.random.default_rng(seed)
+    y = np.arange(n) % 2
+    return rng.normal(size=(n, 5)) + distance * y[:, None] * np.eye(1, 5), y
+
+
+@pytest.mark.parametrize("prediction", ["goodness", "head", "hybrid"])
+def test_a_row_of_weight_k_counts_as_k_copies_for_the_scale(prediction):
+    X, y = two_clouds(40, 1.0)
+    weight = np.arange(40) % 3
+    # Nearly nothing is learned, so that both networks are the same.
+    still = {"learning_rate_init": 1e-9, "prediction": prediction, "batch_size": "all"} | SMALL
+    weighted = classifier(**still).fit(X, y, weight)
+    copies = classifier(**still).fit(np.repeat(X, weight, axis=0), np.repeat(y, weight))
+    assert weighted.scale_ == pytest.approx(copies.scale_, rel=1e-4)
+
+
+def test_the_order_of_rows_does_not_matter_for_the_scale():
+    X, y = two_clouds(100, 1.0)
+    order = rng.permutation(100)
+    scales = [classifier(**SMALL).fit(X[i], y[i]).scale_ for i in (slice(None), order)]
+    assert scales[0] == pytest.approx(scales[1], rel=1e-4)
+
+
+def test_neighbours_are_the_nearest_other_places_and_ties_count_by_weight():
+    angle = torch.tensor([0.0, 0.1, 0.3, -0.1], dtype=torch.float64)
+    seen = torch.stack([angle.cos(), angle.sin()], 1)
+    labels = csr_array([[1.0, 0], [0, 3.0], [1.0, 0], [1.0, 0]])
+    found = neighbours_labels(seen, np.arange(4), labels)
+    np.testing.assert_allclose(found, [[0.25, 0.75], [1, 0], [0, 1], [1, 0]])
+
+
+@pytest.mark.filterwarnings("ignore:The number of unique classes")
+@pytest.mark.parametrize("n_classes", [2, 40])
+def test_classes_of_one_row_leave_the_scale_finite(n_classes):
+    X = np.random.default_rng(0).normal(size=(n_classes, 6))
+    model = classifier(**SMALL).fit(X, np.arange(n_classes))
+    p = model.predict_proba(X)
+    assert np.isfinite(p).all() and 0 < model.scale_ < np.inf
+    np.testing.assert_array_equal(model.predict(X), p.argmax(1))
+
+
+def test_a_wide_network_is_compared_by_a_sketch():
+    model = classifier(hidden_layer_sizes=(700, 700), max_iter=5).fit(DIGITS[TRAIN], DIGIT[TRAIN])
+    p, y = model.predict_proba(DIGITS[TEST]), DIGIT[TEST]
+    assert -np.log(p[np.arange(len(y)), y]).mean() < 1.2
