@@ -11,6 +11,9 @@ from sklearn_ff import FFClassifier, FFTransformer
 from sklearn_ff._calibration import neighbours_labels
 from sklearn_ff.layers import Conv2d
 
+# Of networks that are made lifeless here on purpose.
+pytestmark = pytest.mark.filterwarnings("ignore:Layers .* respond alike")
+
 rng = np.random.default_rng(0)
 DIGITS, DIGIT = load_digits(return_X_y=True)
 # Digits of 784 pixels, as large images are.
