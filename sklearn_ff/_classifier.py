@@ -183,10 +183,9 @@ class FFClassifier(AccuracyScore, Learner):
 
     Notes
     -----
-    Probabilities are a softmax of `scale_` times the scores (temperature scaling: Guo et al.,
-    2017). The scale is fitted by maximum likelihood on training rows; their targets are half their
-    label and half that of the nearest other row, by the direction of the activations, smoothed as
-    by Platt (1999). On small tables they may be too sure still.
+    Probabilities are a softmax of `scale_` times the scores (Guo et al., 2017). The scale is fitted
+    on training rows, against targets in equal parts their own label and that of the nearest other
+    row, smoothed as by Platt (1999). On small tables they may still be too sure.
 
     References
     ----------
