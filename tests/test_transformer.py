@@ -249,8 +249,8 @@ REFUSED = {
     "whole rows": (FFTransformer(negatives=Corruption(lambda x, draws: x.long())), "float"),
     "no numbers": (FFTransformer(negatives=Corruption(lambda x, draws: x * np.nan)), "finite"),
     "no function": (FFTransformer(negatives=Corruption(3)), "cannot be called"),
-    "a set": (FFTransformer(negatives=HeldOutClasses({2})), "a list of labels"),
-    "a number": (FFTransformer(negatives=HeldOutClasses(2)), "a list of labels"),
+    "a set": (FFTransformer(negatives=HeldOutClasses({2})), "in a list or an array"),
+    "a number": (FFTransformer(negatives=HeldOutClasses(2)), "in a list or an array"),
     "nan rows": (FFTransformer(negatives=OwnRows(np.full((3, 4), np.nan))), "OwnRows.*NaN"),
     "many rows": (
         FFTransformer(negatives=OwnRows(np.ones((50, 4))), goodness="readout"),
