@@ -24,7 +24,7 @@ from sklearn_ff._base import NAMED
 from sklearn_ff.exceptions import DivergenceError, FFMemoryError, FFWarning
 
 ROUND = 20
-SUM = 1e-6  # within which probabilities sum to one
+SUM = 1e-12  # within which probabilities sum to one
 FITTED = "fitted"
 REFUSALS = (ValueError, TypeError, InvalidParameterError, DivergenceError, FFMemoryError)
 INPUTS = ["X", "y", "X_val", "y_val", "[Ss]ample[_ ]weights?", "class", "classes"]
