@@ -164,23 +164,27 @@ def exact_scores(network, plan, X, scale):
     """Scores in double precision, of all rows whose probabilities depend on it.
 
     Rows are scored in single precision first, and once more where rounding could move a
-    probability, softmax(scale · scores), by more than HARMLESS: a trained network is sure of most
-    rows. The shortlist of "hybrid" may change with the last digit of the head's logits, whatever
-    the scores, so that all rows are scored again.
+    probability, softmax(scale · scores), by more than HARMLESS. After a part of the rows most of
+    which ask for it, the next parts are scored in double precision at once, and so are all parts
+    under "hybrid", whose shortlist may change with the last digit of the head's logits.
     """
-    twin, out = None, np.empty((X.shape[0], plan.n_classes))
+    if plan.dtype == "float64":
+        return network_scores(network, plan, X)
+    out, twin = np.empty((X.shape[0], plan.n_classes)), None
+    doubt = plan.prediction == "hybrid"  # whether most rows are to be scored in double precision
     for part in slices(X, plan, scored_width(plan, plan.prediction)):
-        block = X[part]
-        out[part] = network_scores(network, plan, block)
-        if plan.dtype == "float64":
-            continue
-        again = np.flatnonzero(unsure(out[part], scale) | (plan.prediction == "hybrid"))
-        if len(again):
-            twin = twin or Twin(network, plan)
-            scores = twin.scores(block[again])
-            if scores is None:  # a user's part that knows single precision only
+        block, again = X[part], slice(None)
+        if not doubt:
+            out[part] = network_scores(network, plan, block)
+            again = np.flatnonzero(unsure(out[part], scale))
+            if not len(again):
                 continue
-            out[part.start + again] = scores
+            doubt = 2 * len(again) > block.shape[0]
+        twin = twin or Twin(network, plan)
+        scores = twin.scores(block[again])
+        if scores is None:  # a user's part that knows single precision only
+            return network_scores(network, plan, X).astype(np.float64)
+        out[part][again] = scores
     return out
 
 
