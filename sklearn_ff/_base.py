@@ -10,6 +10,7 @@ from sklearn.base import clone
 from sklearn.utils import check_random_state
 
 from ._machine import check_memory, multiplies_bfloat16, own_settings, pick_device, torch_has
+from ._params import brief
 from ._per_layer import (
     PerLayerParams,
     check_lengths,
@@ -280,8 +281,8 @@ class BaseFF(PerLayerParams):
         numeric = rates.ndim == 1 and rates.dtype.kind in "iuf"
         if not (numeric and (rates > 0).all() and np.isfinite(rates).all()):
             raise ValueError(
-                f"learning_rate_init={self.learning_rate_init!r} must be a positive number, or one "
-                f"per layer."
+                f"learning_rate_init={brief(self.learning_rate_init)} must be a positive number, "
+                f"or one per layer."
             )
         rates = each("learning_rate_init", plan.learning_rate_init, len(plan.units))
         steepness = [steepness_of(plan, index) for index in range(len(plan.units))]

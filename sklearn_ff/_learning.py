@@ -47,18 +47,16 @@ class Learner(InputRows):
     """The private steps of learning, in the order in which `fit` takes them."""
 
     _parameter_constraints: dict = {
+        # Arrays pass here, so that they are refused without their values.
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
-        **{
-            name: [str, callable, family.base, *(LISTS if family.per_layer else ())]
-            for name, family in FAMILIES.items()
-        },
+        **{name: [str, callable, family.base, "array-like"] for name, family in FAMILIES.items()},
         "metric": [callable, *LISTS, None],
         "scaling": [StrOptions({"auto", "standard", "shared", "global", "sparse", "none"})],
         "phases": [StrOptions({"together", "by_epoch"})],
         "schedule": [StrOptions({"simultaneous", "greedy"}), *LISTS],
         "layers": ["array-like", None],
         "image_shape": ["array-like", None],
-        "augmentation": [str, callable, Augmentation, None],
+        "augmentation": [str, callable, Augmentation, "array-like", None],
         "dropout": [Interval(Real, 0, 1, closed="left")],
         "weight_init": [StrOptions({"normal", "uniform"})],
         "peer_normalization": [Interval(Real, 0, LARGEST, closed="both")],

@@ -1,18 +1,39 @@
 """Parameters as scikit-learn means them, beside objects whose `get_params` is of another kind."""
 
 import copy
+import functools
 import inspect
 
+import numpy as np
+from sklearn import get_config
 from sklearn.base import BaseEstimator, clone
 
-__all__ = ["Params", "has_params"]
+__all__ = ["EstimatorParams", "Params", "brief", "has_params"]
+
+FEW = 30  # entries that an array or a list may have to be shown
 
 
-class Params(BaseEstimator):
-    """BaseEstimator that takes parameters with a `get_params` of their own for plain values.
+class Params:
+    """Parameters as of BaseEstimator, but one with a `get_params` of another kind is a plain value.
 
     Several transforms of torchvision have one, which draws what a transform does to an image.
+
+    This is no BaseEstimator, since scikit-learn prints the parameters of those in full, whatever
+    their own representation leaves out: rows of data are not to be seen in any.
     """
+
+    data = ()  # names of parameters that hold data
+
+    _get_param_names = classmethod(BaseEstimator._get_param_names.__func__)
+
+    def __repr__(self, N_CHAR_MAX=700):
+        """The parameters that were changed, without the values of data."""
+        init = inspect.signature(type(self).__init__).parameters
+        values = BaseEstimator.get_params(self, deep=False).items()
+        shown = {name: brief(value, name in self.data) for name, value in values}
+        if get_config()["print_changed_only"]:
+            shown = {k: v for k, v in shown.items() if v != brief(init[k].default)}
+        return f"{type(self).__name__}({', '.join(f'{k}={v}' for k, v in shown.items())})"
 
     def get_params(self, deep=True):
         """The parameters of this object.
@@ -27,7 +48,7 @@ class Params(BaseEstimator):
         params : dict
             Parameters by name.
         """
-        params = super().get_params(deep=False)
+        params = BaseEstimator.get_params(self, deep=False)
         nested = {name: value for name, value in params.items() if deep and has_params(value)}
         for name, value in nested.items():
             params |= {f"{name}__{inner}": found for inner, found in value.get_params().items()}
@@ -43,11 +64,11 @@ class Params(BaseEstimator):
                     f"{name}={value!r} has no parameter {inner!r} that can be set; set {name} to "
                     f"another object."
                 )
-        return super().set_params(**params)
+        return BaseEstimator.set_params(self, **params)
 
     def __sklearn_clone__(self):
         """As scikit-learn's, but plain values are copied, whatever methods they have."""
-        params = super().get_params(deep=False)
+        params = BaseEstimator.get_params(self, deep=False)
         plain = {name: copied(value) for name, value in params.items() if holds_plain(value)}
         bare = object.__new__(type(self))
         vars(bare).update(vars(self))
@@ -55,6 +76,43 @@ class Params(BaseEstimator):
         new = BaseEstimator.__sklearn_clone__(bare)
         vars(new).update(plain)
         return new
+
+
+class EstimatorParams(Params, BaseEstimator):
+    """The same of an estimator, which scikit-learn prints."""
+
+    __repr__ = BaseEstimator.__repr__
+
+    def _get_params_html(self, deep=True, doc_link=""):
+        """As scikit-learn's; what is inside of parts stands in their representation."""
+        return super()._get_params_html(deep=False, doc_link=doc_link)
+
+
+def brief(value, data=False):
+    """The repr of a value, or only the shape of what holds, or may hold, data."""
+    if isinstance(value, functools.partial):
+        return f"partial({brief(value.func)}, ...)"
+    if isinstance(value, (list, tuple)) and not (data or is_table(value)):
+        inside = ", ".join(map(brief, value)) + "," * (type(value) is tuple and len(value) == 1)
+        return f"[{inside}]" if isinstance(value, list) else f"({inside})"
+    shape = () if callable(value) else shape_of(value)
+    if shape and (data or len(shape) > 1 or np.prod(shape) > FEW):
+        return f"<{type(value).__name__} of shape {tuple(shape)}>"
+    return repr(value)
+
+
+def is_table(value):
+    """Whether a list is of rows, or longer than one for a few layers or columns."""
+    return len(value) > FEW or any(len(shape_of(row)) > 0 for row in value)
+
+
+def shape_of(value):
+    """Lengths along the dimensions of an array, or of a list of numbers or lists."""
+    if hasattr(value, "shape"):
+        return value.shape
+    if not isinstance(value, (list, tuple)):
+        return ()
+    return (len(value), *(shape_of(value[0]) if len(value) else ()))
 
 
 def has_params(value):

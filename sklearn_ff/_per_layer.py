@@ -3,7 +3,7 @@
 import math
 from types import SimpleNamespace
 
-from ._params import Params, has_params
+from ._params import EstimatorParams, has_params
 from .parts import PerLayer, check_arguments
 
 PARTS = ("goodness", "objective")  # families of which every layer may have a part of its own
@@ -143,7 +143,7 @@ def metrics_of(metric, n_layers):
     return None if metric is None else metrics
 
 
-class PerLayerParams(Params):
+class PerLayerParams(EstimatorParams):
     """Parameters that reach inside lists of parts, as ``objective__1__sharpness``."""
 
     def get_params(self, deep=True):

@@ -4,6 +4,7 @@ import warnings
 
 import numpy as np
 
+from ._params import brief
 from .data_negatives import is_image_shape
 from .exceptions import NoEffectWarning
 from .parts import LARGEST
@@ -83,8 +84,8 @@ def checked_units(sizes):
     units = numbers_of(sizes)
     if units.ndim != 1 or not len(units) or units.dtype.kind not in "iu" or units.min() < 1:
         raise ValueError(
-            f"hidden_layer_sizes={sizes!r} must be a positive integer, or a sequence of them with "
-            f"one per layer."
+            f"hidden_layer_sizes={brief(sizes)} must be a positive integer, or a sequence of them "
+            f"with one per layer."
         )
     return units.tolist()
 
@@ -131,7 +132,7 @@ def counted_layers(choice, n_layers, parameter="prediction_layers"):
     whole = given.ndim == 1 and len(given) and given.dtype.kind in "iu"
     if not whole or given.min() < -n_layers or given.max() >= n_layers:
         raise ValueError(
-            f"{parameter}={choice!r} names no layer, or one that is not there; the "
+            f"{parameter}={brief(choice)} names no layer, or one that is not there; the "
             f"{n_layers} layers are 0 to {n_layers - 1}."
         )
     return sorted({int(i) % n_layers for i in given})

@@ -54,7 +54,7 @@ def refuse_beyond_float32(X):
 def checked_own_rows(part, X):
     """The user's wrong rows."""
     rows = as_numpy(part.rows, f"{part!r}")
-    rows = check_array(rows, dtype=own_dtype(rows), input_name=f"{part!r}")
+    rows = check_array(rows, dtype=own_dtype(rows), input_name=f"negatives={part!r}")
     refuse_beyond_float32(rows)
     if rows.shape[1] != X.shape[1]:
         raise ValueError(

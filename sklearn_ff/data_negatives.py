@@ -11,6 +11,7 @@ import math
 import numpy as np
 import torch
 
+from ._params import brief
 from .negatives import Negatives, negatives
 from .parts import check_flag, check_number, checked_finite, checked_like, is_number
 
@@ -211,11 +212,10 @@ class Pooled:
 class OwnRows(Pool):
     """The user's own `rows`, in the units of X, drawn with equal chances."""
 
+    data = ("rows",)
+
     def __init__(self, rows):
         self.rows = rows
-
-    def __repr__(self, N_CHAR_MAX=700):
-        return f"OwnRows(<rows of shape {np.shape(self.rows)}>)"
 
 
 class HeldOutClasses(Pool):
@@ -240,7 +240,7 @@ class HeldOutClasses(Pool):
         listed = listed or (hasattr(classes, "__array__") and np.ndim(classes) > 0)
         if not (listed and len(classes)):
             raise ValueError(
-                f"HeldOutClasses({classes!r}) names no classes in a list or an array; give at "
+                f"HeldOutClasses({brief(classes)}) names no classes in a list or an array; give at "
                 f"least one, as in HeldOutClasses([9])."
             )
 
@@ -258,8 +258,8 @@ class Corruption(DataNegatives):
         super().check()
         if not callable(self.function):
             raise ValueError(
-                f"Corruption({self.function!r}) cannot be called; give a function (x, draws) -> "
-                f"wrong rows."
+                f"Corruption({brief(self.function)}) cannot be called; give a function (x, draws) "
+                f"-> wrong rows."
             )
 
     def wrong_rows(self, x, draws):

@@ -21,6 +21,7 @@ import math
 import numpy as np
 import torch
 
+from ._params import brief
 from .parts import Family, Part, check_flag, check_number, is_number
 
 __all__ = [
@@ -159,7 +160,7 @@ class Replace(Overlay):
                 )
         elif not self._are_columns(n_features, n_classes):
             raise ValueError(
-                f"features={self.features!r} must be a list of {n_classes} different column "
+                f"features={brief(self.features)} must be a list of {n_classes} different column "
                 f"indices below {n_features}, one per class."
             )
 
@@ -178,6 +179,8 @@ class Add(Overlay):
     `matrix` may be a callable (n_features, n_classes) -> matrix. By default class c adds the cosine
     wave √2 cos(π (c + 1) (j + ½) / n_features) over the features j, so that classes are orthogonal.
     """
+
+    data = ("matrix",)
 
     def __init__(self, matrix=None, strength="auto"):
         self.matrix = matrix

@@ -7,7 +7,7 @@ import numbers
 import numpy as np
 import torch
 
-from ._params import Params
+from ._params import Params, brief
 
 __all__ = [
     "LARGEST",
@@ -99,7 +99,7 @@ def is_number(value, whole=False):
 
 def _misfit(part, name, needed):
     value = getattr(part, name)
-    return f"{type(part).__name__}({name}={value!r}) cannot be used: {name} must be {needed}."
+    return f"{type(part).__name__}({name}={brief(value)}) cannot be used: {name} must be {needed}."
 
 
 class Draws:
@@ -200,8 +200,8 @@ def check_arguments(function, parameter, signature, hint=""):
         taken.bind(*range(n))
     except TypeError as error:
         raise ValueError(
-            f"{parameter}={function!r} must be a callable {signature}, but it cannot be called "
-            f"with {n} argument{'s' if n > 1 else ''}: {error}{hint}."
+            f"{parameter}={brief(function)} must be a callable {signature}, but it cannot be "
+            f"called with {n} argument{'s' if n > 1 else ''}: {error}{hint}."
         ) from None
 
 
@@ -260,7 +260,7 @@ class Family:
         try:
             return [self._one(value, name) for value in values]
         except ValueError as error:
-            raise ValueError(f"{name}={values!r} has a wrong entry: {error}") from None
+            raise ValueError(f"{name}={brief(values)} has a wrong entry: {error}") from None
 
     def _refusal(self, value, name, names):
         if inspect.isclass(value):
@@ -269,11 +269,13 @@ class Family:
                 f"{name}={value.__name__}(...)."
             )
         if self._is_base(value):
-            return f"{name}={value!r} is only the base of such parts; pass one of {names}."
+            return f"{name}={brief(value)} is only the base of such parts; pass one of {names}."
         article = "an" if self.base.__name__[0] in "AEIOU" else "a"
         allowed = f"one of {names} or {article} {self.base.__name__} object"
         if self.wrap is not None:
             allowed += f" or a callable {self.signature}{self.hint}"
         if self.per_layer is not None:
             allowed += ", or a list with one of these per layer"
-        return f"{name}={value!r} is not known; {name} must be {allowed}."
+        several = isinstance(value, (list, tuple)) and len(value) > 1
+        shown = brief(value, data=several and not all(isinstance(one, str) for one in value))
+        return f"{name}={shown} is not known; {name} must be {allowed}."
