@@ -445,6 +445,6 @@ class FFClassifier(AccuracyScore, Learner):
 
     def _scaled_scores(self, X):
         check_is_fitted(self)
-        X = validate_rows(self, X, reset=False)
         with torch_threads(self.n_threads):
+            X = validate_rows(self, X, reset=False)
             return scaled_scores(self.net_.module_, self._plan, X, self.scale_)

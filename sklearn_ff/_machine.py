@@ -1,8 +1,10 @@
 """What the machine has: devices, low precision, memory, threads."""
 
 import os
+import re
 import warnings
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -10,6 +12,11 @@ from sklearn import config_context
 
 from .exceptions import FFMemoryError, FFWarning
 from .parts import is_number
+
+try:
+    import resource
+except ImportError:  # there is none on Windows
+    resource = None
 
 
 def torch_has(device):
@@ -47,13 +54,56 @@ def multiplies_bfloat16(device):
 def check_memory(weights, dtype):
     """Raise before allocating where weights and optimizer state exceed the machine's memory."""
     needed = 4 * weights * np.dtype(dtype).itemsize  # weights, gradient, two moments
-    available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    available = memory_limit()
     if needed > available:
         raise FFMemoryError(
             f"A network of {weights:,} weights needs about {needed / 2**30:.1f} GiB to train, more "
-            f"than the {available / 2**30:.1f} GiB of this machine; use fewer features or smaller "
-            f"layers."
+            f"than the {available / 2**30:.1f} GiB that this process may use; use fewer features "
+            f"or smaller layers."
         )
+
+
+# Where the kernel tells the limit of a container, of version 2 and 1; without one it is no number.
+CONTROL_GROUP = (
+    Path("/sys/fs/cgroup/memory.max"),
+    Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
+)
+
+
+def memory_limit():
+    """Bytes that this process may use: what the machine has, and what it is granted of it."""
+    limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+    for path in CONTROL_GROUP:
+        try:
+            limits.append(int(path.read_text()))
+        except (OSError, ValueError):
+            continue
+    if resource is not None:
+        limits += [n for n in resource.getrlimit(resource.RLIMIT_AS) if n != resource.RLIM_INFINITY]
+    return min(limits)
+
+
+REFUSED = "allocate memory|not enough memory|out of memory|bad_alloc"  # torch's words, no class
+ASKED = r"allocate ([\d.]+ ?(?:bytes|[KMGTP]iB))"
+
+
+@contextmanager
+def memory_errors():
+    """Where an allocation is refused, by numpy or by torch, FFMemoryError says what helps."""
+    try:
+        yield
+    except FFMemoryError:
+        raise
+    except (MemoryError, RuntimeError) as error:
+        said = str(error)
+        if not (isinstance(error, MemoryError) or re.search(REFUSED, said, re.IGNORECASE)):
+            raise
+        asked = re.search(ASKED, said, re.IGNORECASE)
+        raise FFMemoryError(
+            f"Memory ran out: {asked[1] + ' more' if asked else 'what was asked for'} could not be "
+            f"had of the {memory_limit() / 2**30:.1f} GiB that this process may use at most; use a "
+            f"smaller batch_size, smaller layers, or fewer rows a call."
+        ) from error
 
 
 class Fork:
@@ -105,9 +155,12 @@ def torch_threads(n_threads):
 def own_settings():
     """Gradients, devices, casts and array dispatch are those of a fit, whatever the caller has set.
 
+    Memory that runs out inside is told as FFMemoryError.
+
     A default device costs time in every call of torch, so that it is overruled only if need be.
     """
     with ExitStack() as stack:
+        stack.enter_context(memory_errors())
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.enable_grad())
         stack.enter_context(config_context(array_api_dispatch=False))

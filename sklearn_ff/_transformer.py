@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._base import FAMILIES
 from ._learning import Learner
-from ._machine import torch_threads
+from ._machine import memory_errors, torch_threads
 from ._scoring import by_parts, network_scores
 from ._validation import validate_rows
 from .data_negatives import HeldOutClasses
@@ -328,7 +328,8 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learner):
 
     def _checked(self, X):
         check_is_fitted(self)
-        return validate_rows(self, X, reset=False)
+        with memory_errors():
+            return validate_rows(self, X, reset=False)
 
     # What differs from learning labels ----------------------------------------------------------
 

@@ -19,7 +19,7 @@ class DivergenceError(FFError, ValueError):
 
 
 class FFMemoryError(FFError, MemoryError):
-    """The network asked for does not fit into the memory of this machine."""
+    """The network or the rows do not fit into the memory that the process may use."""
 
 
 class FFWarning(UserWarning):

@@ -1,0 +1,118 @@
+"""Memory that does not suffice is told, and leaves the estimator as it was."""
+
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+import torch
+from sklearn.datasets import load_iris
+
+from sklearn_ff import FFClassifier, FFTransformer, _machine
+from sklearn_ff.exceptions import FFMemoryError
+
+X, Y = load_iris(return_X_y=True)
+TORCH = (
+    "[enforce fail at alloc_cpu.cpp:124] err == 0. DefaultCPUAllocator: can't allocate memory: you "
+    "tried to allocate 8000000000 bytes. Error code 12 (Cannot allocate memory)"
+)
+ERRORS = {
+    "torch": (RuntimeError(TORCH), "8000000000 bytes"),
+    "torch, on Windows": (RuntimeError("not enough memory: you tried to allocate 8 bytes."), "8 b"),
+    "torch, on a GPU": (
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
+        "2.00 GiB",
+    ),
+    "C++": (RuntimeError("std::bad_alloc"), "what was asked for"),
+    "numpy": (MemoryError("Unable to allocate 7.45 GiB for an array"), "7.45 GiB"),
+    "Python": (MemoryError(), "what was asked for"),
+}
+
+
+class Fails:
+    """An activation whose memory runs out as soon as it is told to."""
+
+    error = None
+
+    def __call__(self, a):
+        if self.error is not None:
+            raise self.error
+        return a.relu()
+
+
+@pytest.mark.parametrize("name", ERRORS)
+@pytest.mark.parametrize("cls", [FFClassifier, FFTransformer])
+@pytest.mark.parametrize("call", ["fit", "partial_fit", "use", "score_samples"])
+def test_memory_that_runs_out_is_told_with_sizes_and_advice(name, cls, call, monkeypatch):
+    if call == "score_samples" and cls is FFClassifier:
+        call = "predict"
+    use = "predict_proba" if cls is FFClassifier else "transform"
+    error, size = ERRORS[name]
+    est = cls(4, activation=Fails(), max_iter=2, batch_size=50, random_state=0).fit(X, Y)
+    expected = getattr(est, use)(X)
+    monkeypatch.setattr(Fails, "error", error)
+    with pytest.raises(FFMemoryError, match=f"{size}.* GiB .*batch_size, smaller layers") as caught:
+        getattr(est, use if call == "use" else call)(X, *[Y] * ("fit" in call))
+    assert caught.value.__cause__ is error
+    monkeypatch.undo()
+    np.testing.assert_array_equal(getattr(est, use)(X), expected)
+
+
+def test_other_errors_stay_what_they_are(monkeypatch):
+    monkeypatch.setattr(Fails, "error", RuntimeError("no such thing"))
+    with pytest.raises(RuntimeError, match=r"^no such thing$"):
+        FFClassifier(4, activation=Fails()).fit(X, Y)
+
+
+def test_the_limit_of_a_container_is_kept(monkeypatch, tmp_path):
+    limit = tmp_path / "memory.max"
+    monkeypatch.setattr(_machine, "CONTROL_GROUP", (limit,))
+    clf = FFClassifier(20_000, max_iter=1)
+    limit.write_text("1000000\n")
+    with pytest.raises(FFMemoryError, match=r"needs about .* more than the 0.0 GiB"):
+        clf.fit(X, Y)
+    for unlimited in ("max\n", "9223372036854771712\n"):
+        limit.write_text(unlimited)
+        clf.fit(X[::10], Y[::10])
+
+
+SCRIPT = """
+import resource, sys
+import numpy as np
+from sklearn_ff import FFClassifier
+from sklearn_ff.exceptions import FFMemoryError
+
+def leave(megabytes):
+    pages = int(open("/proc/self/statm").read().split()[0])
+    used = pages * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (used + megabytes * 2**20, resource.RLIM_INFINITY))
+
+rng = np.random.default_rng(0)
+X, y = rng.normal(size=(200, 20)), np.arange(200) % 100
+clf = FFClassifier(8, max_iter=1, random_state=0).fit(X, y)
+expected = clf.predict(X)
+many = np.zeros((400_000, 20), np.float32)
+leave(60)
+for call in ({calls}):
+    try:
+        call()
+    except FFMemoryError as error:
+        print(type(error.__cause__).__name__, error)
+    else:
+        sys.exit("nothing was raised")
+    assert (clf.predict(X) == expected).all()
+clf.fit(X, y)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits of Linux")
+@pytest.mark.filterwarnings("ignore")
+def test_a_limit_of_the_address_space_is_told_in_fit_and_predictions():
+    calls = "lambda: clf.predict_proba(many), lambda: FFClassifier(300_000, max_iter=1).fit(X, y)"
+    script = textwrap.dedent(SCRIPT).replace("{calls}", calls)
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", script], capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("Memory ran out") == 2 and "RuntimeError" in done.stdout
