@@ -73,8 +73,14 @@ def check(case):
     elif outcome == "DivergenceError":
         predictions(model, case.X)
     else:
-        assert not is_fitted(model), f"half-fitted after {outcome}"
+        assert not fitted_state(model), f"half-fitted after {outcome}"
     return outcome
+
+
+def fitted_state(model):
+    """Attributes that are no parameters, by what they are, not by what they hold."""
+    params = model.get_params(deep=False)
+    return {name: id(value) for name, value in vars(model).items() if name not in params}
 
 
 def fit(model, case):
@@ -139,7 +145,7 @@ def check_life(life):
     model = life.case.estimator(**life.case.params)
     outcomes, X, before = [], None, {}
     for method, params, rows in [("fit", {}, "same"), *life.steps]:
-        old = model.get_params(deep=False)
+        old, state = model.get_params(deep=False), fitted_state(model)
         model.set_params(**params)
         case = replace(life.case, **other_rows(life.case, rows))
         outcome = attempt(model, partial(learn, model, method, case))
@@ -147,7 +153,7 @@ def check_life(life):
             X, before = case.X, predictions(model, case.X)
         else:
             model.set_params(**old)
-            assert is_fitted(model) == bool(before), f"half-fitted after {outcome} of {method}"
+            assert fitted_state(model) == state, f"half-fitted after {outcome} of {method}"
             check_equal(before and predictions(model, X), before)
         outcomes.append(outcome)
     return outcomes
