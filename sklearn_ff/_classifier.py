@@ -126,7 +126,7 @@ class FFClassifier(AccuracyScore, Learner):
     callbacks : list of skorch callbacks or None, default=None
         Told of every epoch and batch, as they are given. One that sets learning rates, such
         as LRScheduler, needs ``learning_rate="constant"``. Held-out rows have a "valid_loss".
-    device : str, default="auto"
+    device : str or torch.device, default="auto"
         A torch device; "auto" is CUDA if there is one, and the CPU otherwise.
     precision : {"auto", "float32", "float64", "bfloat16"}, default="auto"
         "bfloat16" multiplies matrices in low precision while training, with single-precision

@@ -76,7 +76,7 @@ class Learner(InputRows):
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
         "warm_start": ["boolean"],
         "callbacks": [list, tuple, None],
-        "device": [str],
+        "device": [str, torch.device],
         "precision": [StrOptions({"auto", "float32", "float64", "bfloat16"})],
         "n_threads": [Interval(Integral, 1, None, closed="left"), None],
         "verbose": ["verbose"],

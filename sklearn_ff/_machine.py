@@ -38,7 +38,7 @@ def pick_device(device):
         there = False
     if not there:
         raise ValueError(
-            f"device={device!r} is not available on this machine; use device='auto' or 'cpu'."
+            f"device={str(device)!r} is not available on this machine; use device='auto' or 'cpu'."
         )
     return str(device)
 

@@ -3,10 +3,12 @@
 import warnings
 
 import numpy as np
+import torch
 
 from ._params import brief
 from .data_negatives import is_image_shape
 from .exceptions import NoEffectWarning
+from .overlays import is_real
 from .parts import LARGEST
 
 
@@ -34,7 +36,16 @@ def check_overlay(plan):
 
 def _check_code(plan):
     code = plan.overlay.code(plan.n_features, plan.n_classes)
-    if code is not None and not (code.abs() <= LARGEST).all():
+    if code is None:
+        return
+    shape = plan.n_classes, plan.n_features
+    if not isinstance(code, torch.Tensor) or not is_real(code) or tuple(code.shape) != shape:
+        given = f"shape {tuple(code.shape)}" if hasattr(code, "shape") else type(code).__name__
+        raise ValueError(
+            f"overlay={plan.overlay!r} has a code of {given}; it must be a tensor of real numbers, "
+            f"of shape (n_classes, n_features) = {shape}."
+        )
+    if not (code.abs() <= LARGEST).all():
         raise ValueError(
             f"The label code of {plan.overlay!r} holds {code.abs().max():.4g}; its numbers must be "
             f"finite, and at most {LARGEST:g} in size."

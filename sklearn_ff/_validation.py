@@ -28,12 +28,17 @@ def validate_rows(estimator, X, y="no_validation", *, reset):
             f"(rows, pixels), each image channel by channel."
         )
     X, y = as_numpy(X, "X"), as_numpy(y, "y")
-    with config_context(array_api_dispatch=False):
+    with config_context(array_api_dispatch=False), sums_may_overflow():
         checked = validate_data(
             estimator, X, y, reset=reset, dtype=own_dtype(X), accept_sparse="csr"
         )
     refuse_beyond_float32(checked[0] if isinstance(checked, tuple) else checked)
     return checked
+
+
+def sums_may_overflow():
+    """scikit-learn looks for NaN in a sum first, and entry by entry if that is not finite."""
+    return np.errstate(over="ignore", invalid="ignore")
 
 
 def own_dtype(X):
@@ -54,7 +59,8 @@ def refuse_beyond_float32(X):
 def checked_own_rows(part, X):
     """The user's wrong rows."""
     rows = as_numpy(part.rows, f"{part!r}")
-    rows = check_array(rows, dtype=own_dtype(rows), input_name=f"negatives={part!r}")
+    with sums_may_overflow():
+        rows = check_array(rows, dtype=own_dtype(rows), input_name=f"negatives={part!r}")
     refuse_beyond_float32(rows)
     if rows.shape[1] != X.shape[1]:
         raise ValueError(

@@ -65,7 +65,11 @@ class Overlay(Part):
 
 
 overlays = Family(
-    "overlay", Overlay, lambda f: Add(matrix=f), "(n_features, n_classes) -> code matrix"
+    "overlay",
+    Overlay,
+    lambda f: Add(matrix=f),
+    "(n_features, n_classes) -> code matrix",
+    hint="; an array is given as Add(matrix=array)",
 )
 
 
@@ -190,15 +194,7 @@ class Add(Overlay):
         if self.matrix is None:
             return _waves(n_features, n_classes)
         matrix = self.matrix(n_features, n_classes) if callable(self.matrix) else self.matrix
-        return torch.as_tensor(matrix, dtype=torch.float64).detach().clone()
-
-    def check_room(self, n_features, n_classes):
-        shape = tuple(self.code(n_features, n_classes).shape)
-        if shape != (n_classes, n_features):
-            raise ValueError(
-                f"the overlay's code has shape {shape}; it must be (n_classes, n_features) = "
-                f"({n_classes}, {n_features})."
-            )
+        return as_code(matrix, self)
 
 
 @overlays.register("spatial")
@@ -238,6 +234,31 @@ class Spatial(Overlay):
         along = turn.cos()[:, None, None] * x + turn.sin()[:, None, None] * y
         wave = math.sqrt(2) * (2 * math.pi / self.wavelength * along).cos()
         return wave.repeat(1, channels, 1).reshape(n_classes, n_features)
+
+
+def is_real(tensor):
+    """Whether it holds real numbers, and not a shape alone."""
+    return not (tensor.is_meta or tensor.is_complex())
+
+
+def as_code(matrix, overlay):
+    """A user's matrix in double precision; ValueError where it holds no real numbers."""
+    if isinstance(matrix, torch.Tensor) and is_real(matrix):
+        return matrix.detach().to_dense().to("cpu", torch.float64, copy=True)
+    kind = f"a {type(matrix).__name__} on the device 'meta', without numbers"
+    if not isinstance(matrix, torch.Tensor) or not matrix.is_meta:
+        try:
+            values = np.asarray(matrix)
+        except (TypeError, ValueError, RuntimeError):
+            kind = f"a {type(matrix).__name__} of entries that are no numbers, or rows not alike"
+        else:
+            if values.dtype.kind in "biuf":
+                return torch.from_numpy(values.astype(np.float64))
+            kind = f"a {type(matrix).__name__} of dtype {values.dtype}"
+    raise ValueError(
+        f"overlay={overlay!r} needs a matrix of real numbers, an array or a tensor of shape "
+        f"(n_classes, n_features), but it is {kind}."
+    )
 
 
 def _waves(n_features, n_classes):
