@@ -196,6 +196,14 @@ class Add(Overlay):
         matrix = self.matrix(n_features, n_classes) if callable(self.matrix) else self.matrix
         return as_code(matrix, self)
 
+    def check_room(self, n_features, n_classes):
+        shape = tuple(self.code(n_features, n_classes).shape)
+        if shape != (n_classes, n_features):
+            raise ValueError(
+                f"the overlay's code has shape {shape}; it must be (n_classes, n_features) = "
+                f"({n_classes}, {n_features})."
+            )
+
 
 @overlays.register("spatial")
 class Spatial(Overlay):
