@@ -2,9 +2,10 @@
 
     python examples/plot_familiarity.py
 
-FFTransformer learns the digits 0 to 4, without their labels. Its `score_samples` should then be
-higher for new images of these than for digits 5 to 9, for images with permuted pixels, and for
-noise. IsolationForest and the length of a row are asked the same.
+FFTransformer learns the digits 0 to 4, without their labels. Its `score_samples`, by the distance
+of activations from those of the training rows, should then be higher for new images of these than
+for digits 5 to 9, for images with permuted pixels, and for noise. The summed goodness of its
+layers, IsolationForest and the length of a row are asked the same.
 """
 
 import argparse
@@ -33,10 +34,11 @@ def main():
     train, seen, strange = images()
     learned = dict(goodness=args.goodness, negatives=args.negatives)
     options = dict(**learned, max_iter=args.max_iter, random_state=0)
-    ours = FFTransformer((256, 256), **options)
+    ours = FFTransformer((256, 256), **options).fit(train)
     forest = IsolationForest(n_estimators=200, random_state=0).fit(train)
     scores = {
-        "FFTransformer": ours.fit(train).score_samples,
+        "FFTransformer": ours.score_samples,
+        "its goodness": lambda X: ours.layer_scores(X).sum((1, 2)),
         "IsolationForest": forest.score_samples,
         "row length": lambda X: np.linalg.norm(X, axis=1),
     }

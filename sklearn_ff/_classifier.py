@@ -143,8 +143,8 @@ class FFClassifier(AccuracyScore, Learner):
 
     Attributes
     ----------
-    classes_ : ndarray of shape (n_classes,)
-        The labels.
+    classes_, class_count_ : ndarray of shape (n_classes,)
+        The labels, and the weight of the rows of each, over all calls of `partial_fit`.
     n_features_in_ : int
         Number of features.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -381,7 +381,7 @@ class FFClassifier(AccuracyScore, Learner):
     # Predicting ---------------------------------------------------------------------------------
 
     def decision_function(self, X):
-        """Log-probabilities of the classes, or the log-odds of two.
+        """Return log-probabilities of the classes, or the log-odds of two.
 
         Parameters
         ----------
@@ -414,7 +414,7 @@ class FFClassifier(AccuracyScore, Learner):
         return self.classes_[(scores > 0).astype(int) if scores.ndim == 1 else scores.argmax(1)]
 
     def predict_log_proba(self, X):
-        """Logarithms of the classes' probabilities.
+        """Return logarithms of the classes' probabilities.
 
         Parameters
         ----------
@@ -429,7 +429,7 @@ class FFClassifier(AccuracyScore, Learner):
         return log_softmax(self._scaled_scores(X), axis=1)
 
     def predict_proba(self, X):
-        """Probabilities of the classes: a softmax of the scores times `scale_`.
+        """Return probabilities of the classes: a softmax of the scores times `scale_`.
 
         Parameters
         ----------

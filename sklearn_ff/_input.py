@@ -1,22 +1,26 @@
 """Rows, labels and weights: from what `fit` is given to what the network learns from."""
 
 import warnings
+from inspect import isclass
 
 import numpy as np
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import LabelEncoder
 from sklearn.utils.multiclass import check_classification_targets
 
-from ._base import BaseFF
+from ._base import FAMILIES, ONE_BATCH, BaseFF
 from ._class_weights import class_weights
 from ._labels import about, check_like, checked_classes, checked_labels, refuse_unseen
 from ._validation import (
     checked_own_rows,
     checked_weight,
+    distinct,
+    heavy,
     refuse_extreme_weights,
     validate_rows,
 )
 from .data_negatives import HeldOutClasses, OwnRows
+from .parts import is_name
 
 
 class InputRows(BaseFF):
@@ -32,6 +36,32 @@ class InputRows(BaseFF):
         for name, given in refused.items():
             if given:
                 raise ValueError(f"partial_fit does not support {name}; use fit, or another value.")
+
+    def _check_supervision(self):
+        """Refuse what learns labels where there are none, and what learns none where there are."""
+        given = f"negatives={self.negatives!r}"
+        family = FAMILIES["negatives"]
+        own = callable(self.negatives) and not isclass(self.negatives)
+        function = own and not self.supervised
+        told = not (function or is_name(self.negatives, "auto"))
+        part = family.get(self.negatives) if told else None
+        if function or (part is not None and not (self.supervised or part.of_rows)):
+            raise ValueError(
+                f"{given} are wrong labels, but without supervised=True no labels are learned; set "
+                f"it, or use negatives of rows, such as 'pair_sum', Corruption(function) or "
+                f"OwnRows(rows)."
+            )
+        if part is not None and self.supervised and not part.labelled:
+            raise ValueError(
+                f"{given} tell rows apart without their labels, but supervised=True asks to learn "
+                f"these; use supervised=False, or negatives of labels such as 'hard'."
+            )
+        one_pass = FAMILIES["goodness"].get(self.goodness).scores_classes
+        if part is None and not self.supervised and one_pass:
+            raise ValueError(
+                f"goodness={self.goodness!r} scores classes, and without supervised=True there are "
+                f"none; set it, or use a goodness with one score per row such as 'mean_square'."
+            )
 
     def _validate(self, X, y, sample_weight, reset=True):
         """Rows, labels and weights, checked."""
@@ -108,6 +138,30 @@ class InputRows(BaseFF):
         if reset and len(np.unique(codes)) < 2:
             self._refuse_one_class(codes)
         return X, codes, weight
+
+    def _unlabelled(self, X, weight):
+        """Rows that weigh something, all of one code."""
+        X, _, weight = heavy(X, weight, weight)
+        if X.shape[0] < 2:
+            raise ValueError(
+                "FFTransformer tells every row from another one, but X has 1 sample with a weight "
+                "above zero; give at least two."
+            )
+        X, weight = self._in_order(X, weight)
+        return X, np.zeros(len(weight), int), weight
+
+    def _in_order(self, X, weight):
+        """Rows that make one batch, sorted, and copies of a row as one of their summed weight.
+
+        What is drawn for a row then depends neither on its place nor on how often it is repeated.
+        """
+        n_rows = X.shape[0]
+        if n_rows > ONE_BATCH or self._batch_size(n_rows) < n_rows:
+            return X, weight
+        first, group = distinct(X)
+        if len(first) < 2:
+            return X, weight
+        return X[first], np.bincount(group, weight)
 
     def _encode(self, y, classes):
         """Labels as 0..K−1; `classes`, if given, are all that may occur."""

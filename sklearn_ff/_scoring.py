@@ -144,15 +144,21 @@ def n_shown(plan, prediction):
     return min(SHORTLIST, plan.n_classes) if prediction == "hybrid" else plan.n_classes
 
 
-@torch.no_grad()
 def by_parts(network, plan, X, function, n_out, width):
-    """A function of scaled rows, (rows, n_out), over parts of X whose temporaries fit a cache."""
-    rows = Rows(X, None, None, network.scaler, getattr(torch, plan.dtype))
+    """A function of scaled rows, (rows, n_out), over all rows of X."""
     # Written in place: small results kept between large temporaries would fragment the heap.
     out = np.empty((X.shape[0], n_out), plan.dtype)
-    for part in slices(X, plan, width):
-        out[part] = function(rows.rows(part)).cpu()
+    for part, found in parts_of(network, plan, X, function, width):
+        out[part] = found.cpu()
     return out
+
+
+@torch.no_grad()
+def parts_of(network, plan, X, function, width):
+    """Slices of the rows X whose temporaries fit a cache, and a function of these rows, scaled."""
+    rows = Rows(X, None, None, network.scaler, getattr(torch, plan.dtype))
+    for part in slices(X, plan, width):
+        yield part, function(rows.rows(part))
 
 
 def slices(X, plan, width):

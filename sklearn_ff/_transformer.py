@@ -1,6 +1,5 @@
 """FFTransformer: features, and familiarity, learned by the Forward-Forward algorithm."""
 
-from inspect import isclass
 from numbers import Integral
 
 import numpy as np
@@ -10,13 +9,13 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from ._base import FAMILIES
+from ._familiarity import familiarity, fitted_moments
 from ._learning import Learner
 from ._machine import memory_errors, torch_threads
 from ._scoring import by_parts, network_scores
-from ._validation import validate_rows
+from ._validation import checked_weight, validate_rows
 from .data_negatives import HeldOutClasses
 from .objectives import Logistic
-from .parts import is_name
 
 # Without labels, where the parameters are "auto".
 UPDATES, RATE = 1200, 2e-3
@@ -26,7 +25,8 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learner):
     """Features of layers that learn without backpropagation, by default without labels.
 
     Every layer learns by itself to tell rows from corrupted ones (Hinton, 2022); what it then makes
-    of a row are the features, and how strongly it responds, the row's familiarity.
+    of a row are the features, and how near these are to those of the rows learned from, the row's
+    familiarity.
 
     Parameters
     ----------
@@ -40,29 +40,38 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learner):
     supervised : bool, default=False
         Whether to learn from labels, as FFClassifier does, and transform under the neutral label.
         Otherwise y is ignored, unless `negatives` are held-out classes.
-    activation, overlay, goodness, metric, normalization, scaling, schedule, phases, layers, \
-            image_shape, augmentation, dropout, peer_normalization, weight_init, optimizer, \
-            optimizer_params, learning_rate, alpha, batch_size, shuffle, tol, n_iter_no_change, \
-            warm_start, callbacks, device, precision, n_threads, verbose, random_state
-        As for :class:`FFClassifier`.
+    activation, overlay, goodness : optional
+        As of :class:`FFClassifier`.
     objective : str, Objective or callable, default="auto"
         How scores become a loss; see :mod:`sklearn_ff.objectives`. "auto" is "swish" with labels,
         and without them "logistic" with a threshold of 4 for right rows and of 6 for wrong ones, as
         Chen et al. (2025) have them for images of digits, or "symba" where the goodness is
         "neg_mean_square", which reaches no such threshold. Or a list with one per layer.
+    metric, normalization : optional
+        As of :class:`FFClassifier`.
     input_normalization : str or Normalization, default="auto"
         What is done to a row before the first layer sees it; "auto" is "none" with labels, and
         without them "rms", so that layers cannot tell rows by their length.
-    learning_rate_init : float, sequence of float or "auto", default="auto"
-        Initial rate; "auto" is that of :class:`FFClassifier` with labels, and 2e-3 without.
-    max_iter : int or "auto", default="auto"
-        Epochs; "auto" is that of :class:`FFClassifier` with labels, and without them as many as
-        make 1,200 updates, and at least 10.
     output_layers : {"all", "skip_first"} or sequence of int, default="all"
-        Layers whose activities are the features, and whose goodness is the familiarity.
+        Layers whose activities are the features, and by which familiarity is measured.
     output : {"activity", "triangle"}, default="activity"
         "activity" is h, "triangle" is max(0, a − mean of a over the layer) of the pre-activation a,
         which is sparser (Coates et al., 2011; Chen et al., 2025); both by `normalization`.
+    scaling, schedule, phases, layers, image_shape, augmentation, dropout : optional
+        As of :class:`FFClassifier`.
+    peer_normalization, weight_init, optimizer, optimizer_params, learning_rate : optional
+        As of :class:`FFClassifier`.
+    learning_rate_init : float, sequence of float or "auto", default="auto"
+        Initial rate; "auto" is that of :class:`FFClassifier` with labels, and 2e-3 without.
+    alpha, batch_size : optional
+        As of :class:`FFClassifier`.
+    max_iter : int or "auto", default="auto"
+        Epochs; "auto" is that of :class:`FFClassifier` with labels, and without them as many as
+        make 1,200 updates, and at least 10.
+    shuffle, tol, n_iter_no_change, warm_start, callbacks, device, precision : optional
+        As of :class:`FFClassifier`.
+    n_threads, verbose, random_state : optional
+        As of :class:`FFClassifier`.
 
     Attributes
     ----------
@@ -81,8 +90,10 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learner):
     history_ : dict of str to ndarray of shape (n_iter_, n_layers)
         "loss", "goodness_right", "goodness_wrong", "ranked_right" (share of rows that score above
         their wrong candidates); with a `metric`, "metric" too. NaN where a layer did not learn.
+    validation_scores_, best_validation_score_ : None
+        Nothing is held out here.
     negatives_, overlay_, goodness_, objective_, input_normalization_, batch_size_, max_iter_, \
-            scaling_, precision_, label_strength_ : objects
+            learning_rate_init_, scaling_, precision_, label_strength_ : objects
         What is in use.
     net_ : skorch net
         The trained torch network is ``net_.module_``.
@@ -211,7 +222,7 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learner):
     # Learning -----------------------------------------------------------------------------------
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None):
+    def fit(self, X, y=None, sample_weight=None):
         """Learn from rows.
 
         Parameters
@@ -220,6 +231,9 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learner):
             Training rows.
         y : array-like of shape (n_samples,) or None, default=None
             Labels; needed with `supervised=True` or held-out classes, and otherwise ignored.
+        sample_weight : array-like of shape (n_samples,) or None, default=None
+            A weight of k counts as k copies of the row; rows of weight zero are left out. Weights
+            of a mean below one are first brought to a mean of one.
 
         Returns
         -------
@@ -228,10 +242,10 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learner):
         """
         with self._all_or_nothing(), torch_threads(self.n_threads):
             old = self if self.warm_start and hasattr(self, "net_") else None
-            return self._learn(X, y, old)
+            return self._learn(X, y, sample_weight, old)
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X, y=None, classes=None):
+    def partial_fit(self, X, y=None, classes=None, sample_weight=None):
         """Learn from some more rows, once through, at a constant rate.
 
         Parameters
@@ -242,6 +256,8 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learner):
             Labels, as for `fit`.
         classes : array-like of shape (n_classes,) or None, default=None
             All labels that will ever come; with `supervised=True` required in the first call.
+        sample_weight : array-like of shape (n_samples,) or None, default=None
+            Weights of the rows.
 
         Returns
         -------
@@ -251,9 +267,9 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learner):
         self._refuse_in_partial_fit()
         with self._all_or_nothing(), torch_threads(self.n_threads):
             old = self if hasattr(self, "net_") else None
-            return self._learn(X, y, old, classes, resume=True)
+            return self._learn(X, y, sample_weight, old, classes, resume=True)
 
-    def _learn(self, X, y, old, classes=None, resume=False):
+    def _learn(self, X, y, sample_weight, old, classes=None, resume=False):
         if old is not None and self.supervised != (old._plan.n_classes > 1):
             raise ValueError(
                 "The architecture has changed since the last fit (supervised), and its weights "
@@ -263,10 +279,14 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learner):
             classes = self._known_classes(classes, old, resume)
         elif old is None:
             vars(self).pop("classes_", None)
-        X, y, weight = self._validate(X, y, None, reset=old is None)
+        X, y, weight = self._validate(X, y, sample_weight, reset=old is None)
         X, y, weight, pool = self._set_aside(X, y, weight)
-        codes = self._encode(y, classes) if self.supervised else np.zeros(len(weight), int)
-        data = X, codes, weight
+        if self.supervised:
+            codes = self._encode(y, classes)
+            by_class = self._class_weights(codes, weight)
+            data = self._weigh(X, codes, weight, by_class, reset=old is None and not resume)
+        else:
+            data, pool = self._unlabelled(X, weight), pool and self._in_order(*pool)
         plan, network, draws = self._begin(*data, old, resume)
         old = old if resume else None  # a warm start begins a history of its own
         return self._train(plan, network, draws, data, old=old, resume=resume, pool=pool)
@@ -283,7 +303,7 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learner):
         return sum(self._plan.units[index] for index in self._plan.layers)
 
     def transform(self, X):
-        """Activities of the output layers, one after another, normalised as between layers.
+        """Return activities of the output layers side by side, normalised as between layers.
 
         Parameters
         ----------
@@ -308,7 +328,7 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learner):
             return found.astype(np.float32 if X.dtype == np.float32 else np.float64, copy=False)
 
     def score_samples(self, X):
-        """How familiar each row looks: its goodness, summed over the output layers.
+        """Tell how familiar each row looks.
 
         Parameters
         ----------
@@ -318,13 +338,47 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learner):
         Returns
         -------
         familiarity : ndarray of shape (n_samples,)
-            Higher for rows like those learned from. Scaled rows are brought to one length first
-            (`input_normalization`), so that their direction counts alone. With `supervised=True`
-            that of the label that fits best, of rows as they are.
+            Higher for rows like those learned from, and at most zero: minus the squared Mahalanobis
+            distance of what the row stirs in each output layer, summed over these. Where
+            `negatives` are strange rows that you have given, `OwnRows` or `HeldOutClasses`, it is
+            the goodness instead, summed over the output layers, which tells these.
+
+        See Also
+        --------
+        layer_scores : The goodness of every layer.
+
+        Notes
+        -----
+        What a row stirs are pre-activations and activations, as if rows were not normalised on the
+        way, so that length counts as well as direction; under the neutral label with
+        `supervised=True`. `fit` keeps their mean and covariance over the training rows, of at most
+        512 units of a layer, and `partial_fit` adds to these. The covariance is regularised as if
+        200 rows of average variance in every direction had been seen besides.
         """
         X = self._checked(X)
         with torch_threads(self.n_threads):
-            return network_scores(self.net_.module_, self._plan, X).max(1)
+            if self._plan.negatives.shows_strange:
+                return network_scores(self.net_.module_, self._plan, X).max(1)
+            return familiarity(self.net_.module_, self._plan, X, self._moments)
+
+    def layer_scores(self, X):
+        """Compute the goodness of each row in every layer, for every label if these are learned.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        goodness : ndarray of shape (n_samples, n_layers, n_classes)
+            With one class where no labels are learned; without layers not reached by a greedy fit.
+        """
+        X = self._checked(X)
+        network = self.net_.module_
+        with torch_threads(self.n_threads):
+            each = [network_scores(network, self._plan, X, [i]) for i in range(network.depth)]
+        return np.stack(each, 1)
 
     def _checked(self, X):
         check_is_fitted(self)
@@ -362,36 +416,10 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learner):
         if self.supervised or (y is not None and isinstance(self.negatives, HeldOutClasses)):
             return super()._validate(X, y, sample_weight, reset)
         X = validate_rows(self, X, reset=reset)
-        if X.shape[0] < 2:
-            raise ValueError(
-                "FFTransformer tells every row from another one, but X has 1 sample; give at least "
-                "two."
-            )
-        return X, None, np.ones(X.shape[0])
+        return X, None, checked_weight(X, sample_weight)
 
     def _resolve(self, n_rows, n_features, n_classes, old=None):
-        given = f"negatives={self.negatives!r}"
-        family = FAMILIES["negatives"]
-        own = callable(self.negatives) and not isclass(self.negatives)
-        function = own and not self.supervised
-        told = not (function or is_name(self.negatives, "auto"))
-        part = family.get(self.negatives) if told else None
-        if function or (part is not None and not (self.supervised or part.of_rows)):
-            raise ValueError(
-                f"{given} are wrong labels, but without supervised=True no labels are learned; set "
-                f"it, or use negatives of rows, such as 'pair_sum', Corruption(function) or "
-                f"OwnRows(rows)."
-            )
-        if part is not None and self.supervised and not part.labelled:
-            raise ValueError(
-                f"{given} tell rows apart without their labels, but supervised=True asks to learn "
-                f"these; use supervised=False, or negatives of labels such as 'hard'."
-            )
-        if part is None and not self.supervised and self._one_pass():
-            raise ValueError(
-                f"goodness={self.goodness!r} scores classes, and without supervised=True there are "
-                f"none; set it, or use a goodness with one score per row such as 'mean_square'."
-            )
+        self._check_supervision()
         plan = super()._resolve(n_rows, n_features, n_classes, old)
         plan.output = self.output
         return plan
@@ -399,14 +427,14 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learner):
     def _quiet(self):
         return FAMILIES["goodness"].get(self.goodness).quiet
 
-    def _one_pass(self):
-        return FAMILIES["goodness"].get(self.goodness).scores_classes
-
     def _n_classes(self):
         return super()._n_classes() if self.supervised else 1
 
     def _keep_scale(self, X, codes, weight, old):
-        """Familiarity is not a probability."""
+        """Instead of the scale of probabilities, what familiarity is measured by."""
+        before = None if old is None else old._moments
+        network = self.net_.module_
+        self._moments = fitted_moments(network, self._plan, X, weight, before)
 
 
 def _triangles(network, shown):

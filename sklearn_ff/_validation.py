@@ -3,17 +3,36 @@
 from numbers import Number
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn import config_context
 from sklearn.utils import assert_all_finite, check_array
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
 from ._labels import about, as_numpy, check_sequence
 
+BLOCK = 512  # columns
+
 
 def heavy(X, codes, weight):
     """What of the rows weighs more than nothing."""
     some = weight > 0
     return (X, codes, weight) if some.all() else (X[some], codes[some], weight[some])
+
+
+def distinct(X):
+    """Indices of the distinct rows, in the order of their values, and which of them every row is.
+
+    Columns are looked at a block at a time, until all rows differ: sparse ones may be many.
+    """
+    group = np.zeros(X.shape[0])
+    for start in range(0, X.shape[1], BLOCK):
+        block = X[:, start : start + BLOCK]
+        block = block.toarray() if issparse(block) else block
+        rows = np.column_stack([group, block])
+        _, first, group = np.unique(rows, axis=0, return_index=True, return_inverse=True)
+        if len(first) == len(group):
+            break
+    return first, group.ravel()
 
 
 def validate_rows(estimator, X, y="no_validation", *, reset):

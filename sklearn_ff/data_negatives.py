@@ -1,9 +1,10 @@
 """Which other row a row competes with: negatives that need no labels.
 
 The contract. `wrong_rows(x, draws)` takes scaled rows x, (rows, features), and a source of random
-numbers, and returns wrong rows of the same shape. Row i and wrong row i are the two candidates. A
-callable (x, draws) -> wrong rows serves too, as `Corruption(function)`; so do rows of your own, as
-`OwnRows(rows)`.
+numbers, and returns wrong rows of the same shape. Row i and wrong row i are the two candidates.
+Where rows weigh differently, `draws.weight` holds the weights of x, and other rows are drawn by
+them. A callable (x, draws) -> wrong rows serves too, as `Corruption(function)`; so do rows of your
+own, as `OwnRows(rows)`.
 """
 
 import math
@@ -51,11 +52,22 @@ class DataNegatives(Negatives):
 
 
 def others(n, draws):
-    """For each of n rows the index of another one, all on one random cycle."""
-    order = draws.permutation(n)
-    other = torch.empty_like(order)
-    other[order] = order.roll(1)
-    return other
+    """For each of n rows the index of another one: all on one random cycle, or drawn by weight."""
+    if draws.weight is None:
+        order = draws.permutation(n)
+        other = torch.empty_like(order)
+        other[order] = order.roll(1)
+        return other
+    weight, own = draws.weight, torch.arange(n, device=draws.device)
+    upto = weight.cumsum(0)
+    u = draws.uniform(n) * (upto[-1] - weight)
+    other = picked_by(upto, torch.where(u < upto - weight, u, u + weight))
+    return torch.where(other == own, (own + 1) % n, other)  # where rounding has met the row itself
+
+
+def picked_by(upto, u):
+    """Indices of the rows that u falls on, where `upto` sums the weights up to each."""
+    return torch.searchsorted(upto, u, right=True).clamp_(max=len(upto) - 1)
 
 
 @negatives.register("pair_sum")
@@ -163,10 +175,17 @@ class Shuffle(DataNegatives):
         check_number(self, "share", above=0, at_most=1)
 
     def wrong_rows(self, x, draws):
-        shuffled = x.gather(0, draws.uniform(*x.shape).argsort(0))
+        shuffled = x.gather(0, self._order(x, draws))
         if self.share >= 1:
             return shuffled
         return torch.where(draws.uniform(*x.shape) < self.share, shuffled, x)
+
+    def _order(self, x, draws):
+        """A permutation of every column, or values of it drawn by the weights of their rows."""
+        if draws.weight is None:
+            return draws.uniform(*x.shape).argsort(0)
+        upto = draws.weight.cumsum(0)
+        return picked_by(upto, draws.uniform(*x.shape) * upto[-1])
 
 
 @negatives.register("noise")
@@ -187,7 +206,7 @@ class Noise(DataNegatives):
 class Pool(DataNegatives):
     """Wrong rows drawn from a pool that the fit supplies, in proportion to their weights."""
 
-    abstract = True
+    abstract = shows_strange = True
     varied = False
 
     def bind(self, pool):
@@ -204,8 +223,7 @@ class Pooled:
         return getattr(self.part, name)
 
     def candidates(self, x, draws):
-        picked = torch.searchsorted(self.cumulative, draws.uniform(len(x)), right=True)
-        wrong = self.rows[picked.clamp_(max=len(self.rows) - 1)]
+        wrong = self.rows[picked_by(self.cumulative, draws.uniform(len(x)))]
         return torch.stack([x, wrong], 1)
 
 

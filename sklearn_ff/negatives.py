@@ -24,6 +24,7 @@ class Negatives(Part):
     needs_head = False
     never_true = True
     redraw = "batch"
+    shows_strange = False  # whether wrong rows are what the user wants to be told as strange
     varied = True  # whether an augmentation varies wrong rows as it does right ones
     n_views = 1  # how many views of a row an augmentation is to give
 

@@ -103,10 +103,18 @@ def _misfit(part, name, needed):
 
 
 class Draws:
-    """The one source of random numbers of a fit: uniform on [0, 1), from a local generator."""
+    """The one source of random numbers of a fit: uniform on [0, 1), from a local generator.
 
-    def __init__(self, generator, device, dtype=torch.float32):
+    `weight` holds the weights of the rows of a batch, or None where all weigh the same.
+    """
+
+    def __init__(self, generator, device, dtype=torch.float32, weight=None):
         self.generator, self.device, self.dtype = generator, device, dtype
+        self.weight = weight
+
+    def by(self, weight):
+        """This source, for a batch whose rows weigh differently."""
+        return Draws(self.generator, self.device, self.dtype, weight)
 
     def copy(self):
         """A source that goes on as this one would, without moving it."""

@@ -24,7 +24,7 @@ TABLE = [
     ["_labels"],
     ["_lifeless", "_machine", "_per_layer", "_plan", "_validation", "_weights", "_class_weights"],
     ["_scoring"],
-    ["_base", "_calibration"],
+    ["_base", "_calibration", "_familiarity"],
     ["_input"],
     ["_learning"],
     ["_classifier", "_transformer"],

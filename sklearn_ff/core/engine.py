@@ -32,7 +32,7 @@ PASSES = {"together": (None,), "by_epoch": ("right", "wrong")}
 # What a net refers to only while it learns.
 PASSING = (
     *("interrupts_", "end_", "stage_", "stage_number_", "stage_epochs_"),
-    *("learning_", "passes_", "side_", "watched_"),
+    *("learning_", "passes_", "side_", "watched_", "weighted_"),
 )
 
 
@@ -105,6 +105,7 @@ class FFNet(NeuralNet):
         self.n_updates_ = 0
         self.interrupted_ = self.stopped_ = False
         self.interrupts_, self.end_ = current(), None
+        self.weighted_ = rows.weighted
         try:
             self.notify("on_train_begin", X=rows, y=None)
             for _, callback in self.callbacks_:
@@ -242,7 +243,8 @@ class FFNet(NeuralNet):
             drawn = None if wrong is None else wrong[part]
             lesson = step if self.stage_ else step_head
             rows = x[part], y[part], weight[part]
-            record = lesson(self.module_, self.negatives, *rows, update, self.draws, drawn)
+            draws = self.draws.by(weight[part]) if self.weighted_ else self.draws
+            record = lesson(self.module_, self.negatives, *rows, update, draws, drawn)
             found = statistics(*map(torch.stack, zip(*record, strict=True)), weight[part])
             if self.metric is not None:
                 found = torch.cat([found, self._measured(record, y[part]) * len(y[part]) / len(y)])

@@ -19,6 +19,7 @@ class Rows:
     def __init__(self, x, y, weight, scaler, dtype, views=None):
         self.x, self.y, self.weight = x, y, weight
         self.scaler, self.dtype, self.views = scaler, dtype, views
+        self.weighted = weight is not None and bool((weight != weight[0]).any())
         self.wrong = None
 
     def __len__(self):

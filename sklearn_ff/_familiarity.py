@@ -1,0 +1,111 @@
+"""Familiarity: how far a row's activations lie from those of the rows that were learned from.
+
+Of every layer: the squared Mahalanobis distance of its pre-activations and activations, (a, h),
+from their mean over the training rows (Lee et al., 2018). Where rows are normalised on the way,
+both are taken at the length that they would have without it, so that the length of a row counts as
+well as its direction. The covariance is regularised as if `PRIOR_ROWS` more rows of average
+variance in every direction had been seen, so that fewer rows than units are enough.
+"""
+
+import numpy as np
+import torch
+from scipy.linalg import cho_factor, solve_triangular
+
+from ._scoring import parts_of
+
+MOST_UNITS = 512  # of one layer; of more, so many at equal steps
+# Fewer serve most tables better, and those with many outliers among the familiar rows worse.
+PRIOR_ROWS = 200
+LEAST_RIDGE = 1e-4  # of the average variance: above what a covariance in single precision rounds
+ROUNDING = 1e-10  # of the mean square: above what activations in single precision round
+
+
+def fitted_moments(network, plan, X, weight, old=None):
+    """Weight, mean and covariance of every layer's (a, h), `old` ones included, as plain arrays."""
+    found = {}
+    for part, layers in _layers(network, plan, X):
+        for index, values in layers.items():
+            new = _moments(values, weight[part])
+            found[index] = _merged(found[index], new) if index in found else new
+    for index in found.keys() & (old or {}).keys():
+        found[index] = _merged(_unpacked(old[index]), found[index])
+    return {index: _packed(moments) for index, moments in found.items()}
+
+
+def familiarity(network, plan, X, moments):
+    """Minus the squared distances, summed over the output layers that have been taught."""
+    counted = [i for i in plan.layers if i < network.depth] or [network.depth - 1]
+    roots = {index: _root(*_unpacked(moments[index])) for index in counted}
+    found = np.zeros(X.shape[0])
+    for part, layers in _layers(network, plan, X):
+        for index, (mean, root) in roots.items():
+            whitened = solve_triangular(root, (layers[index] - mean).T, lower=True)
+            found[part] -= np.square(whitened).sum(0)
+    return found
+
+
+def _layers(network, plan, X):
+    """Parts of the rows X, each with the (a, h) of every layer by its index."""
+    network.eval()
+    width = plan.width + 2 * sum(min(MOST_UNITS, units) for units in plan.units)
+    yield from parts_of(network, plan, X, lambda x: dict(_at_length(network, x)), width)
+
+
+def _at_length(network, x):
+    """(index, (a, h)) layer by layer, under the neutral label, as if no row were normalised."""
+    shown, encoder = network.encode(x), network.encoder
+    neutral = torch.full((len(shown), 1), network.n_classes, device=shown.device)
+    labels = neutral if encoder.shows_labels else None
+    mean_square = encoder.mean_square(shown.base, labels).double()
+    length = 1 / encoder.normalization.factor(mean_square, shown.base.shape[-1])
+    for layer, a, h in network.activations(shown, neutral):
+        a = layer.affine.activity(a, lambda a: a)  # pooled as h is
+        some = torch.arange(min(MOST_UNITS, h.shape[-1]), device=h.device)
+        some = some * h.shape[-1] // len(some)
+        values = torch.cat([a[..., some], h[..., some]], -1).double() * length
+        yield layer.index, values.squeeze(1).cpu().numpy()
+        before, after = (_norm(z) for z in (h, layer.normalize(h)))
+        length = length * before / after.clamp(min=torch.finfo(after.dtype).tiny)
+
+
+def _norm(z):
+    return torch.linalg.vector_norm(z.double(), dim=-1, keepdim=True)
+
+
+def _moments(values, weight):
+    total = weight.sum()
+    mean = weight @ values / total
+    centred = values - mean
+    return total, mean, (centred.T * weight) @ centred / total
+
+
+def _merged(first, second):
+    """Moments of the rows of both."""
+    total = first[0] + second[0]
+    share, gap = second[0] / total, second[1] - first[1]
+    covariance = (1 - share) * first[2] + share * second[2]
+    covariance += share * (1 - share) * np.outer(gap, gap)
+    return total, first[1] + share * gap, covariance
+
+
+def _packed(moments):
+    """The symmetric covariance by its upper triangle, in single precision."""
+    total, mean, covariance = moments
+    triangle = covariance[np.triu_indices(len(mean))].astype(np.float32)
+    return {"weight": float(total), "mean": mean, "covariance": triangle}
+
+
+def _unpacked(stored):
+    mean = stored["mean"]
+    covariance = np.zeros((len(mean), len(mean)))
+    covariance[np.triu_indices(len(mean))] = stored["covariance"]
+    return stored["weight"], mean, covariance + np.triu(covariance, 1).T
+
+
+def _root(total, mean, covariance):
+    """The mean, and the Cholesky factor of the regularised covariance."""
+    average = np.trace(covariance) / len(mean)
+    ridge = average * max(PRIOR_ROWS / total, LEAST_RIDGE)
+    ridge = max(ridge, ROUNDING * (average + np.mean(mean**2)))
+    covariance[np.diag_indices(len(mean))] += ridge or 1.0
+    return mean, np.tril(cho_factor(covariance, lower=True)[0])
