@@ -181,7 +181,7 @@ def arrays_in(value):
 
 
 @pytest.mark.parametrize("rows", ["equal", "two", "zero"])
-@pytest.mark.filterwarnings("ignore:No unit")
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_degenerate_training_rows_give_finite_scores(rows):
     X = {"equal": np.ones((20, 3)), "two": np.eye(3)[:2], "zero": np.zeros((20, 3))}[rows]
     fitted = FFTransformer(8, max_iter=2, random_state=0).fit(X)
