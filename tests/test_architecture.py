@@ -108,9 +108,17 @@ def test_the_core_imports_no_sklearn(name):
     assert not imports_from(name, "sklearn")
 
 
+def docstring_lines(tree):
+    """Lines of all docstrings of a file."""
+    kinds = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+    owners = [node for node in ast.walk(tree) if isinstance(node, kinds)]
+    return sum(len((ast.get_docstring(node, clean=False) or "").splitlines()) for node in owners)
+
+
 @pytest.mark.parametrize("name", FILES)
-def test_a_file_has_at_most_450_lines(name):
-    assert len(FILES[name].read_text(encoding="utf-8").splitlines()) <= 450
+def test_a_file_has_at_most_400_lines_besides_its_docstrings(name):
+    lines = FILES[name].read_text(encoding="utf-8").splitlines()
+    assert len(lines) - docstring_lines(TREES[name]) <= 400
 
 
 @pytest.mark.parametrize("name", FILES)

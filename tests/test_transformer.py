@@ -254,7 +254,7 @@ REFUSED = {
     "nan rows": (FFTransformer(negatives=OwnRows(np.full((3, 4), np.nan))), "OwnRows.*NaN"),
     "many rows": (
         FFTransformer(negatives=OwnRows(np.ones((50, 4))), goodness="readout"),
-        r"OwnRows\(<rows of shape \(50, 4\)>\)",
+        r"OwnRows\(rows=<ndarray of shape \(50, 4\)>\)",
     ),
     "alone": (FFClassifier(negatives="pair_sum", prediction="head", batch_size=1), "1 sample"),
     "detached": (FFClassifier(goodness=lambda h: h.detach().mean(-1)), "without a gradient"),
