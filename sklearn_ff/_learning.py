@@ -15,6 +15,7 @@ from ._calibration import fitted_scale
 from ._input import InputRows
 from ._lifeless import lifeless, remedies
 from ._per_layer import check_phases, is_list, metrics_of, shown
+from ._plan import warn_of_replaced
 from ._scoring import Accuracy, HeldOutLoss, network_scores
 from ._validation import heavy
 from ._weights import continue_from, initialize
@@ -85,6 +86,8 @@ class Learner(InputRows):
 
     def _begin(self, X, codes, weight, old, resume=False):
         """A plan, and a network to train: new, or with the weights of the last fit."""
+        if old is None or not resume:
+            warn_of_replaced(self)
         plan = self._resolve(X.shape[0], X.shape[1], self._n_classes(), old and old._plan)
         plan.batch_size = self._batch_size(X.shape[0])
         plan.taught = 0 if old is None else old.net_.module_.depth  # layers that exist already

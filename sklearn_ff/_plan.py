@@ -9,7 +9,9 @@ from ._params import brief
 from .data_negatives import is_image_shape
 from .exceptions import NoEffectWarning
 from .overlays import is_real
-from .parts import LARGEST
+from .parts import LARGEST, is_name
+
+DEFAULT_UNITS = 256  # of hidden_layer_sizes, which stands there when nobody asks for sizes
 
 
 def check_overlay(plan):
@@ -70,6 +72,23 @@ def _check_default(plan):
 def warn_unused(given, why):
     """Tell that a parameter has no effect, and why."""
     warnings.warn(f"{given} has no effect: {why}.", NoEffectWarning, stacklevel=2)
+
+
+def warn_of_replaced(estimator):
+    """Warn of a parameter in whose place another one stands, where both are given."""
+    listed = not isinstance(estimator.schedule, str)
+    if listed and not is_name(estimator.max_iter, "auto"):
+        warn_unused(
+            f"max_iter={estimator.max_iter}",
+            "schedule is a list, which holds its epochs; leave max_iter='auto', or name a schedule",
+        )
+    sizes = estimator.hidden_layer_sizes
+    if estimator.layers is not None and numbers_of(sizes).tolist() != [DEFAULT_UNITS]:
+        warn_unused(
+            f"hidden_layer_sizes={brief(sizes)}",
+            f"layers says which there are; leave hidden_layer_sizes=({DEFAULT_UNITS},), which is "
+            f"the default, or give no layers",
+        )
 
 
 def in_few_columns(plan):

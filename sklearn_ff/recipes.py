@@ -10,8 +10,9 @@ import torch
 
 from ._classifier import FFClassifier
 from .data_negatives import HeldOutClasses, is_image_shape
+from .goodness import goodness
 from .layers import Conv2d
-from .negatives import Permuted
+from .negatives import Permuted, negatives
 from .objectives import Logistic
 from .overlays import Add, Replace
 
@@ -19,7 +20,32 @@ __all__ = ["hinton_supervised", "loewe", "mpezeshki", "rmwkwok_conv", "rmwkwok_d
 
 
 def _ready(settings, overrides):
-    return FFClassifier(**{**settings, **overrides})
+    """The estimator; settings that would have no effect beside an override are left out."""
+    unused = _replaced_by(overrides)
+    kept = {name: value for name, value in settings.items() if name not in unused}
+    return FFClassifier(**{**kept, **overrides})
+
+
+def _replaced_by(overrides):
+    """Names of the settings in whose place an override stands."""
+    unused = set()
+    if not isinstance(overrides.get("schedule", "greedy"), str):
+        unused.add("max_iter")
+    if overrides.get("layers") is not None:
+        unused.add("hidden_layer_sizes")
+    if not _shows_labels(overrides):
+        unused.add("overlay")
+    return unused
+
+
+def _shows_labels(overrides):
+    """Whether layers are shown labels, as far as overrides tell."""
+    try:
+        scores = goodness.get(overrides.get("goodness", "mean_square")).scores_classes
+        rows = negatives.get(overrides.get("negatives", "hard"))
+    except ValueError:  # fit says what is not known
+        return True
+    return not scores and (rows.labelled or not rows.of_rows)
 
 
 def _after_hinton():

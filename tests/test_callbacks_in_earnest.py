@@ -155,7 +155,9 @@ def test_a_fitted_estimator_with_callbacks_pickles_and_clones():
 # What is not recorded ----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("stage", [{}, {"schedule": "greedy"}, {"schedule": [("all", 4)]}])
+@pytest.mark.parametrize(
+    "stage", [{}, {"schedule": "greedy"}, {"schedule": [("all", 4)], "max_iter": "auto"}]
+)
 @pytest.mark.parametrize("split", [True, False])
 def test_held_out_rows_have_a_loss(stage, split):
     model = classifier(early_stopping=split, n_iter_no_change=50, **stage)

@@ -18,6 +18,7 @@ from sklearn_ff.layers import Conv2d
 from sklearn_ff.negatives import Uniform
 from sklearn_ff.objectives import objectives
 from sklearn_ff.overlays import Add, Append, overlays
+from sklearn_ff.recipes import hinton_supervised, loewe, mpezeshki
 
 X, Y = load_iris(return_X_y=True)
 IMAGE = {"image_shape": (1, 2, 2)}
@@ -37,14 +38,21 @@ NO_EFFECT = [
     (FFClassifier, {"overlay": "add"} | ROWS, "overlay"),
     (FFTransformer, {"overlay": "channel"}, "overlay"),
     (FFTransformer, {"overlay": "every_layer", "supervised": True} | CLASSES, "overlay"),
+    (FFClassifier, {"schedule": [("all", 2)], "max_iter": 7}, "max_iter"),
+    (FFTransformer, {"schedule": [(0, 2), (1, 2)], "max_iter": 7}, "max_iter"),
+    (FFClassifier, {"layers": [6], "hidden_layer_sizes": (3, 3)}, "hidden_layer_sizes"),
+    (FFTransformer, {"layers": [6], "hidden_layer_sizes": 255}, "hidden_layer_sizes"),
 ]
+QUIET = {"overlay": "append", "max_iter": "auto", "hidden_layer_sizes": (256,)}
 
 
 @pytest.mark.parametrize(("cls", "params", "name"), NO_EFFECT)
 def test_a_parameter_without_effect_is_told_and_changes_nothing(cls, params, name):
     with pytest.warns(NoEffectWarning, match=f"(?s)^{name}=.*has no effect: .*;"):
         est = made(cls, **params).fit(X, Y)
-    quiet = made(cls, **params | {name: "append"}).fit(X, Y)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", NoEffectWarning)
+        quiet = made(cls, **params | {name: QUIET[name]}).fit(X, Y)
     np.testing.assert_array_equal(est.history_["loss"], quiet.history_["loss"])
 
 
@@ -65,6 +73,46 @@ def test_defaults_and_parameters_that_wait_for_another_one_are_not_warned_of(par
     with warnings.catch_warnings():
         warnings.simplefilter("error", FFWarning)
         made(**params).fit(X, Y)
+
+
+@pytest.mark.parametrize("recipe", [hinton_supervised, loewe, mpezeshki])
+@pytest.mark.parametrize(
+    "override",
+    [
+        {"schedule": [("all", 1)]},
+        {"layers": [6, 6]},
+        {"goodness": "readout", "objective": "softmax"},
+        {"negatives": "noise", "prediction": "head"},
+    ],
+    ids=lambda override: "-".join(override),
+)
+def test_a_recipe_drops_what_an_override_replaces(recipe, override):
+    small = {} if "layers" in override else {"hidden_layer_sizes": (6, 6)}
+    brief = {"batch_size": 50} if "schedule" in override else {"batch_size": 50, "max_iter": 1}
+    clf = recipe(**override, **small, **brief)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("error", NoEffectWarning)
+        clf.fit(X, Y)
+
+
+def test_a_recipe_leaves_it_to_the_fit_to_refuse():
+    with pytest.raises(ValueError, match="goodness='no such' is not known"):
+        loewe(goodness="no such").fit(X, Y)
+
+
+def test_what_is_given_to_a_recipe_itself_is_told():
+    with pytest.warns(NoEffectWarning, match="max_iter=3"):
+        loewe(schedule=[("all", 1)], max_iter=3, hidden_layer_sizes=(6, 6)).fit(X, Y)
+
+
+def test_a_partial_fit_tells_it_in_the_first_call():
+    clf = made(layers=[6], hidden_layer_sizes=(3, 3))
+    with pytest.warns(NoEffectWarning, match="hidden_layer_sizes"):
+        clf.partial_fit(X, Y, classes=[0, 1, 2])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", NoEffectWarning)
+        clf.partial_fit(X, Y)
 
 
 def test_a_search_silences_the_warning_by_its_category():

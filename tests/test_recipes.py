@@ -207,7 +207,7 @@ def test_the_convolutions_are_equal_to_a_dense_network(supervised):
 def test_layers_may_be_overridden_and_the_convolutions_have_no_sizes():
     with pytest.raises(TypeError, match="no hidden_layer_sizes; give n_channels, or layers"):
         rmwkwok_conv(image_shape=(1, 8, 8), hidden_layer_sizes=(7, 7))
-    given = recipes.mpezeshki(**BRIEF).set_params(layers=[7, 8]).fit(X, y)
+    given = recipes.mpezeshki(layers=[7, 8], **BRIEF).fit(X, y)
     assert [layer.affine.n_outputs for layer in given.net_.module_.layers] == [7, 8]
 
 

@@ -26,7 +26,11 @@ SHOWN = [
     ({}, ["layers 1-2"] * 4),
     ({"schedule": "greedy", "max_iter": 2}, ["layer 1"] * 2 + ["layer 2"] * 2),
     (
-        {"schedule": [("all", 1), (1, 1), ("head", 2)], "prediction": "head"},
+        {
+            "schedule": [("all", 1), (1, 1), ("head", 2)],
+            "max_iter": "auto",
+            "prediction": "head",
+        },
         ["layers 1-2", "layer 2", "head", "head"],
     ),
     ({"callbacks": [Freezer("layers.0.*")]}, ["layer 2"] * 4),

@@ -68,7 +68,7 @@ def test_lists_mean_what_the_names_mean(prediction):
         "greedy": [(0, 3), (1, 3), ([2], 3)],
     }.items():
         named = classifier(schedule=name, max_iter=3, prediction=prediction).fit(X, y)
-        model = classifier(schedule=listed, max_iter=99, prediction=prediction).fit(X, y)
+        model = classifier(schedule=listed, max_iter="auto", prediction=prediction).fit(X, y)
         assert model.n_iter_ == named.n_iter_ == model.max_iter_
         np.testing.assert_array_equal(model.decision_function(X), named.decision_function(X))
 
@@ -113,7 +113,7 @@ def test_the_loss_of_a_stage_of_the_head_is_its_own():
 def test_more_epochs_of_the_head_alone_by_a_warm_start():
     model = classifier(schedule="simultaneous", max_iter=4, warm_start=True).fit(X, y)
     before = {name: value.clone() for name, value in model.net_.module_.state_dict().items()}
-    model.set_params(schedule=[("head", 5)]).fit(X, y)
+    model.set_params(schedule=[("head", 5)], max_iter="auto").fit(X, y)
     assert moved(before, model.net_.module_.state_dict()) == {"headw", "headb"}
     assert model.n_iter_ == 5
 
@@ -225,7 +225,7 @@ def test_phases_keep_the_meaning_of_the_history():
 
 def test_a_stage_of_the_head_alone_knows_no_phases():
     params = {"prediction": "head", "schedule": [("all", 1), ("head", 2)], "negatives": "all"}
-    params |= {"learning_rate_init": 1e-30, "head_learning_rate_init": 0.1}
+    params |= {"learning_rate_init": 1e-30, "head_learning_rate_init": 0.1, "max_iter": "auto"}
     whole = params | {"batch_size": "all", "learning_rate": "constant"}
     apart, both = phased(**whole).fit(X, y), phased(phases="together", **whole).fit(X, y)
     np.testing.assert_allclose(apart.loss_curve_[1:], both.loss_curve_[1:], rtol=1e-6)
