@@ -74,7 +74,7 @@ def spaced(n, most):
 
 def directions(network, plan, X):
     """What the network makes of rows without a label, at length 1: (rows, numbers)."""
-    width = sum(plan.units[index] for index in plan.layers)
+    width = sum(plan.units[i] for i in plan.layers if i < network.depth)  # an interrupted fit's
     sketch = Sketch(width) if width > SKETCH else lambda h: h
 
     def read(x):

@@ -206,3 +206,16 @@ def test_a_wide_network_is_compared_by_a_sketch():
     model = classifier(hidden_layer_sizes=(700, 700), max_iter=5).fit(DIGITS[TRAIN], DIGIT[TRAIN])
     p, y = model.predict_proba(DIGITS[TEST]), DIGIT[TEST]
     assert -np.log(p[np.arange(len(y)), y]).mean() < 1.2
+
+
+class Interrupt(Callback):
+    def on_epoch_end(self, net, **kwargs):
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("layers", ["all", [1]])
+def test_layers_that_an_ended_fit_has_not_reached_do_not_count(layers):
+    params = {"schedule": "greedy", "prediction_layers": layers, "callbacks": [Interrupt()]}
+    model = classifier(hidden_layer_sizes=(20, 700), **params).fit(DIGITS, DIGIT)
+    assert model.net_.module_.depth == 1 and model.score(DIGITS, DIGIT) > 0.5
+    assert np.isfinite(model.predict_proba(DIGITS)).all()
