@@ -97,7 +97,7 @@ class Learner(InputRows):
         careful = careful or any(kind.reads_images for kind in plan.kinds)
         updates = None if careful else self._longest_stage(plan) * n_batches
         plan.learning_rate_init = self._rate(updates)
-        plan.groups = self._parameter_groups(plan, max(weight.sum(), len(weight)))
+        plan.groups = self._parameter_groups(plan, float(max(weight.sum(), len(weight))))
         if plan.negatives.of_rows and plan.negatives.needs_company and plan.batch_size < 2:
             raise ValueError(
                 f"negatives={self.negatives!r} let a row compete with another one, but a batch "

@@ -43,8 +43,8 @@ def validate_rows(estimator, X, y="no_validation", *, reset):
     """
     if estimator.image_shape is not None and getattr(X, "ndim", 2) > 2:
         raise ValueError(
-            f"X has {X.ndim} dimensions, but images come as flat rows; reshape it to "
-            f"(rows, pixels), each image channel by channel."
+            f"X has {X.ndim} dimensions, but images come as flat rows; reshape it by "
+            f"X.reshape(len(X), -1), each image channel by channel."
         )
     X, y = as_numpy(X, "X"), as_numpy(y, "y")
     with config_context(array_api_dispatch=False), sums_may_overflow():

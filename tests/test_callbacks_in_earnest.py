@@ -194,7 +194,7 @@ def test_it_moves_no_random_number_of_the_fit(negatives):
 
 def test_a_head_that_learns_alone_has_its_own():
     schedule = [("all", 2), ("head", 2)]
-    model = classifier(schedule=schedule, prediction="head").fit(X, y, **HELD_OUT)
+    model = classifier(schedule=schedule, max_iter="auto", prediction="head").fit(X, y, **HELD_OUT)
     head = model.net_.module_.head
     assert head is not None and np.isfinite(model.net_.history[:, "valid_loss"]).all()
 

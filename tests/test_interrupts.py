@@ -28,7 +28,9 @@ def press():
 
 
 def classifier(*callbacks, **params):
-    defaults = {"max_iter": 3, "batch_size": 50, "random_state": 0, "n_threads": 1}
+    listed = not isinstance(params.get("schedule", ""), str)
+    epochs = {"max_iter": "auto" if listed else 3}
+    defaults = {**epochs, "batch_size": 50, "random_state": 0, "n_threads": 1}
     return FFClassifier((8, 6), **{**defaults, **params}, callbacks=list(callbacks))
 
 
