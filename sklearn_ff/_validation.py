@@ -61,9 +61,10 @@ def sums_may_overflow():
 
 
 def own_dtype(X):
-    """What scikit-learn is to convert X to: nothing if it holds numbers, else numbers."""
-    kind = getattr(getattr(X, "dtype", None), "kind", "f")
-    return np.float64 if kind in "USVMm" else "numeric"
+    """What scikit-learn is to convert X to: nothing if it holds numbers of up to 64 bits."""
+    dtype = getattr(X, "dtype", None)
+    wide = getattr(dtype, "kind", "f") == "f" and getattr(dtype, "itemsize", 8) > 8
+    return np.float64 if wide or getattr(dtype, "kind", "f") in "USVMm" else "numeric"
 
 
 def refuse_beyond_float32(X):
