@@ -55,6 +55,10 @@ FAMILIES = {
 NAMED = {**FAMILIES, "augmentation": augmentations}  # whatever a name may stand for
 LARGE_LAYER = 100_000  # weights from which low precision is worth its conversions
 ONE_BATCH = 256  # up to so many rows are one batch, in double precision
+FEW_CLASSES = 20  # up to so many classes of texts are told from all others in every batch
+# Adam divides by the size of a gradient plus eps. With its usual 1e-8 the weights of a word that
+# occurs twice move as far as those of a common one; this is about a common word's gradient.
+WORDS_EPS = 1e-3
 
 
 class BaseFF(PerLayerParams):
@@ -110,13 +114,18 @@ class BaseFF(PerLayerParams):
 
     # Parameters to parts ------------------------------------------------------------------------
 
-    def _resolve(self, n_rows, n_features, n_classes, old=None):
-        """Everything "auto" or by name, made definite: the plan of a network and its training."""
+    def _resolve(self, n_rows, n_features, n_classes, old=None, scaling=None):
+        """Everything "auto" or by name, made definite: the plan of a network and its training.
+
+        `scaling` is the kind that the training rows have.
+        """
         plan = SimpleNamespace(n_features=n_features, n_classes=n_classes)
         for name, family in FAMILIES.items():
             value = getattr(self, name)
             if is_name(value, "auto") and name in self.AUTOMATIC:
-                value = self._automatic(name, n_rows) if old is None else clone(getattr(old, name))
+                facts = (n_rows, n_classes, scaling)
+                found = self._automatic(name, *facts) if old is None else getattr(old, name)
+                value = found if old is None else clone(found)
             part = family.get(value, name, name in self.AUTOMATIC)
             part.check()
             setattr(plan, name, part)
@@ -133,7 +142,7 @@ class BaseFF(PerLayerParams):
         plan.shuffle = self.shuffle
         plan.optimizer = optimizers_of(
             self.optimizer,
-            self.optimizer_params,
+            self._optimizer_params(n_classes, scaling),
             len(plan.units),
             plan.head,
             self.head_optimizer_params,
@@ -216,21 +225,30 @@ class BaseFF(PerLayerParams):
                 f"schedule='simultaneous'."
             )
 
-    AUTOMATIC = ("negatives", "input_normalization")
+    AUTOMATIC = ("negatives", "objective", "input_normalization")
     LAYERS = "prediction_layers"  # the parameter that names the layers that count
 
-    def _automatic(self, name, n_rows):
+    def _automatic(self, name, n_rows, n_classes, scaling):
         """What "auto" means for the part `name`."""
         if name == "input_normalization":
             return "rms" if self._rows_alone() else "none"
+        words = scaling == "sparse" and n_classes <= FEW_CLASSES
+        if name == "objective":
+            of_rows = family_part("negatives", self.negatives, "hard").of_rows
+            return "softmax" if words and not of_rows else "swish"
         one_pass = goodness.get(self.goodness).scores_classes
-        return "all" if one_pass or n_rows <= ONE_BATCH else "hard"
+        return "all" if one_pass or words or n_rows <= ONE_BATCH else "hard"
+
+    def _optimizer_params(self, n_classes, scaling):
+        """Options of the optimizer; with rare words, Adam is kept from making much of them."""
+        automatic = is_name(self.optimizer, "adam") and self.optimizer_params is None
+        if automatic and scaling == "sparse" and n_classes > 1:
+            return {"eps": WORDS_EPS}
+        return self.optimizer_params
 
     def _rows_alone(self):
         """Whether a row and a corrupted one are to be told apart, and not by their lengths."""
-        if is_name(self.negatives, "auto"):
-            return False
-        part = FAMILIES["negatives"].get(self.negatives)
+        part = family_part("negatives", self.negatives, "hard")
         return part.of_rows and not part.labelled
 
     def _double(self, n_rows):
@@ -238,9 +256,9 @@ class BaseFF(PerLayerParams):
 
     # Parts to a network -------------------------------------------------------------------------
 
-    def _scale(self, plan, X, weight):
+    def _scale(self, plan, X, weight, found=None):
         """Fit the columns' scale on the training rows, and the label's strength to it."""
-        scaler, plan.scaling, rms = scaler_for(X, weight, self.scaling)
+        scaler, plan.scaling, rms = found or scaler_for(X, weight, self.scaling)
         plan.scaler = scaler.state()
         if self.precision == "auto" and plan.large and plan.dtype == "float32":
             plan.low_precision = plan.scaling == "shared" and multiplies_bfloat16(plan.device)
@@ -349,3 +367,8 @@ def _no_nested_names(name, value, inner):
         f"{name}={value!r} is a name and has no parameter {inner!r} to set; pass the part itself, "
         f"{name}={example}, and then set {name}__{inner}."
     )
+
+
+def family_part(name, value, automatic):
+    """The part that a parameter means; `automatic` is what "auto" stands for."""
+    return FAMILIES[name].get(automatic if is_name(value, "auto") else value)

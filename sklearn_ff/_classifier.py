@@ -32,7 +32,8 @@ class FFClassifier(AccuracyScore, Learner):
     negatives : {"auto", "uniform", "hard", "all", "permuted", "pair_sum", "hybrid_mask", \
             "shuffle", "noise"}, Negatives or callable, default="auto"
         Which wrong labels a row competes with; see :mod:`sklearn_ff.negatives`. "auto" is "all" for
-        up to 256 rows or a goodness that scores classes, and "hard" else. The last four are
+        up to 256 rows, a goodness that scores classes, or text (`scaling_` is "sparse") of up to 20
+        classes, and "hard" else. The last four are
         corrupted rows, see
         :mod:`sklearn_ff.data_negatives`: layers then see no labels, and ``prediction="head"``
         is needed.
@@ -40,9 +41,11 @@ class FFClassifier(AccuracyScore, Learner):
             "readout", "class_groups", "prototypes"}, Goodness or callable, default="mean_square"
         What a layer scores; see :mod:`sklearn_ff.goodness`. The last three score all classes at
         once, with no label shown and so no overlay. Or a list with one per layer.
-    objective : {"swish", "symba", "logistic", "margin", "softmax"}, Objective or callable, \
-            default="swish"
-        How scores become a loss; see :mod:`sklearn_ff.objectives`. Or a list with one per layer.
+    objective : {"auto", "swish", "symba", "logistic", "margin", "softmax"}, Objective or \
+            callable, default="auto"
+        How scores become a loss; see :mod:`sklearn_ff.objectives`. "auto" is "softmax" for text of
+        up to 20 classes (`scaling_` is "sparse"), and "swish" otherwise. Or a list with one per
+        layer.
     metric : callable, list of callables or None, default=None
         A number to report beside the loss, or one per layer: a function of the scores g of a batch,
         (rows, candidates), the right one first, and of the rows' classes as numbers, (rows,). Its
@@ -88,7 +91,9 @@ class FFClassifier(AccuracyScore, Learner):
     optimizer : str, class or list of them, default="adam"
         A class of :mod:`torch.optim`, or its name, or one per layer; the head has the last.
     optimizer_params : dict, list of dicts or None, default=None
-        Further options of the optimizer, such as ``{"momentum": 0.9}``; or of each layer's.
+        Further options of the optimizer, such as ``{"momentum": 0.9}``; or of each layer's. None
+        with "adam" is ``{"eps": 1e-3}`` for text (`scaling_` is "sparse"), so that rare words do
+        not move weights as far as common ones.
     learning_rate : {"linear", "cosine", "cooldown", "constant"}, default="linear"
         How the rate falls, to zero at the end of training, or of every stage of a `schedule`;
         "cooldown" stays for the first half, then falls linearly.
@@ -221,7 +226,7 @@ class FFClassifier(AccuracyScore, Learner):
         overlay="append",
         negatives="auto",
         goodness="mean_square",
-        objective="swish",
+        objective="auto",
         metric=None,
         normalization="rms",
         input_normalization="auto",

@@ -28,6 +28,7 @@ from .core.schedule import check_taught, pairs_of, stages_of
 from .exceptions import DivergenceError
 from .optimizers import resume_optimizer
 from .parts import LARGEST
+from .scaling import scaler_for
 
 UPDATES = 300  # of a fit whose max_iter is "auto"
 FEW_UPDATES = 200  # of one whose rows are one batch
@@ -88,7 +89,9 @@ class Learner(InputRows):
         """A plan, and a network to train: new, or with the weights of the last fit."""
         if old is None or not resume:
             warn_of_replaced(self)
-        plan = self._resolve(X.shape[0], X.shape[1], self._n_classes(), old and old._plan)
+        found = scaler_for(X, weight, self.scaling) if old is None else None
+        scaling = found[1] if old is None else old._plan.scaling
+        plan = self._resolve(*X.shape, self._n_classes(), old and old._plan, scaling)
         plan.batch_size = self._batch_size(X.shape[0])
         plan.taught = 0 if old is None else old.net_.module_.depth  # layers that exist already
         n_batches = n_parts(X.shape[0], plan.batch_size) * len(PASSES[self.phases])
@@ -109,7 +112,7 @@ class Learner(InputRows):
                 "sample; give batch_size=2 or more, or use norm='group'."
             )
         if old is None:
-            self._scale(plan, X, weight)
+            self._scale(plan, X, weight, found)
         network = build_network(plan)
         resumed = resume and old is not None and old._resumable
         draws = old.net_.draws.copy() if resumed else self._draws(plan)

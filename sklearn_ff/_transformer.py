@@ -43,10 +43,11 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learner):
     activation, overlay, goodness : optional
         As of :class:`FFClassifier`.
     objective : str, Objective or callable, default="auto"
-        How scores become a loss; see :mod:`sklearn_ff.objectives`. "auto" is "swish" with labels,
-        and without them "logistic" with a threshold of 4 for right rows and of 6 for wrong ones, as
-        Chen et al. (2025) have them for images of digits, or "symba" where the goodness is
-        "neg_mean_square", which reaches no such threshold. Or a list with one per layer.
+        How scores become a loss; see :mod:`sklearn_ff.objectives`. "auto" is that of
+        :class:`FFClassifier` with labels, and without them "logistic" with a threshold of 4 for
+        right rows and of 6 for wrong ones, as Chen et al. (2025) have them for images of digits, or
+        "symba" where the goodness is "neg_mean_square", which reaches no such threshold. Or a list
+        with one per layer.
     metric, normalization : optional
         As of :class:`FFClassifier`.
     input_normalization : str or Normalization, default="auto"
@@ -394,15 +395,13 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learner):
     def prediction_layers(self):
         return self.output_layers
 
-    def _automatic(self, name, n_rows):
+    def _automatic(self, name, n_rows, n_classes, scaling):
+        if self.supervised and name != "input_normalization":
+            return super()._automatic(name, n_rows, n_classes, scaling)
         if name == "objective":
-            if self.supervised:
-                return "swish"
             return "symba" if self._quiet() else Logistic(4.0, 1.0, 6.0)
         if name == "input_normalization":
             return "none" if self.supervised else "rms"
-        if self.supervised:
-            return super()._automatic(name, n_rows)
         return "noise" if self._quiet() else "pair_sum"
 
     def _updates(self, n_batches):
@@ -418,9 +417,9 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learner):
         X = validate_rows(self, X, reset=reset)
         return X, None, checked_weight(X, sample_weight)
 
-    def _resolve(self, n_rows, n_features, n_classes, old=None):
+    def _resolve(self, n_rows, n_features, n_classes, old=None, scaling=None):
         self._check_supervision()
-        plan = super()._resolve(n_rows, n_features, n_classes, old)
+        plan = super()._resolve(n_rows, n_features, n_classes, old, scaling)
         plan.output = self.output
         return plan
 

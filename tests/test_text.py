@@ -1,5 +1,7 @@
 """Tables of mostly zeros: what "auto" comes to, what it does, and that text is learned."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from scipy import sparse
@@ -123,3 +125,33 @@ def test_rare_words_do_not_drown_those_that_tell(vectorizer):
     blown_up = make_pipeline(vectorizer, FFClassifier(scaling="standard", random_state=0))
     assert own > blown_up.fit(*sentences(300, 0)).score(*sentences(300, 1))
     assert own > 0.9
+
+
+def in_use(model):
+    eps = model.net_.optimizer_.param_groups[0]["eps"]
+    return [type(model.objective_).__name__, type(model.negatives_).__name__, eps]
+
+
+def texts_of(n_classes, n=300):
+    rng = np.random.default_rng(0)
+    y = rng.permutation(np.arange(n) % n_classes)
+    return sparse.hstack([sparse.csr_array(np.eye(n_classes)[y]), counts(n)]).tocsr(), y
+
+
+@pytest.mark.parametrize("cls", [FFClassifier, partial(FFTransformer, supervised=True)])
+def test_other_defaults_suit_words_and_give_way_to_what_is_asked_for(cls):
+    X, y = texts_of(3)
+    assert in_use(cls(max_iter=1).fit(X, y)) == ["Softmax", "All", 1e-3]
+    own = dict(objective="symba", negatives="uniform", optimizer_params={"eps": 1e-6})
+    assert in_use(cls(max_iter=1, **own).fit(X, y)) == ["SymBa", "Uniform", 1e-6]
+    assert in_use(cls(max_iter=1, scaling="standard").fit(X, y)) == ["Swish", "Hard", 1e-8]
+    assert in_use(cls(max_iter=1).partial_fit(X, y, classes=[0, 1, 2]).partial_fit(X, y))[2] == 1e-3
+
+
+def test_many_classes_of_texts_compete_one_by_one():
+    assert in_use(FFClassifier(max_iter=1).fit(*texts_of(25))) == ["Swish", "Hard", 1e-3]
+
+
+def test_rows_that_compete_with_rows_keep_their_objective():
+    model = FFClassifier(negatives="shuffle", prediction="head", max_iter=1).fit(*texts_of(3))
+    assert in_use(model)[0] == "Swish"
