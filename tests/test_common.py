@@ -6,6 +6,7 @@ Parts are found in the registries, so that a part registered later is tested by 
 import copy
 import pickle
 import re
+from contextlib import nullcontext
 from itertools import combinations
 from types import SimpleNamespace
 
@@ -16,6 +17,7 @@ from sklearn.datasets import load_iris
 
 from sklearn_ff import FFClassifier
 from sklearn_ff._base import FAMILIES
+from sklearn_ff.exceptions import NoEffectWarning
 from sklearn_ff.goodness import Goodness, goodness
 
 X, y = load_iris(return_X_y=True)
@@ -53,9 +55,22 @@ def refused(prediction="head", **names):
         return True
     if parts["negatives"].of_rows and (parts["goodness"].scores_classes or prediction != "head"):
         return True
-    if parts["negatives"].of_rows or parts["goodness"].scores_classes:  # no label is shown
-        return given["overlay"] != DEFAULTS["overlay"]
-    return parts["overlay"].overwrites and parts["input_normalization"].centers
+    return (
+        shows_labels(**names)
+        and parts["overlay"].overwrites
+        and parts["input_normalization"].centers
+    )
+
+
+def shows_labels(**names):
+    part = {name: part_of(name, {**DEFAULTS, **names}[name]) for name in ("negatives", "goodness")}
+    return not (part["negatives"].of_rows or part["goodness"].scores_classes)
+
+
+def told_of_overlays(**names):
+    """What a fit is wrapped in: the warning of an overlay where no label is shown."""
+    unused = names.get("overlay", "append") != "append" and not shows_labels(**names)
+    return pytest.warns(NoEffectWarning, match="^overlay=") if unused else nullcontext()
 
 
 DEFAULTS = {
@@ -221,7 +236,9 @@ def test_parts_of_two_families_meet(first, second):
             if refused(**{first: one, second: two}):
                 check_refusal(model)
             else:
-                check_probabilities(model.fit(X, y).predict_proba(X))
+                with told_of_overlays(**{first: one, second: two}):
+                    model.fit(X, y)
+                check_probabilities(model.predict_proba(X))
 
 
 def check_refusal(model):
@@ -238,7 +255,7 @@ def is_one_sentence(text):
 
 @pytest.mark.parametrize("name", goodness.names)
 def test_what_is_refused_depends_on_the_goodness(name):
-    """Columns that were overwritten are not to be moved; what shows no label has no overlay."""
+    """Columns that were overwritten are not to be moved; where no label is shown none are."""
     overwriting = [n for n in FAMILIES["overlay"].names if part_of("overlay", n).overwrites]
     family = FAMILIES["input_normalization"]
     centring = [n for n in family.names if family.get(n).centers]
@@ -247,11 +264,13 @@ def test_what_is_refused_depends_on_the_goodness(name):
         for normalization in family.names:
             names = {"goodness": name, "overlay": overlay, "input_normalization": normalization}
             classes = part_of("goodness", name).scores_classes
-            assert refused(**names) == (classes or normalization in centring)
+            assert refused(**names) == (not classes and normalization in centring)
             if refused(**names):
                 check_refusal(classifier(**names))
             else:
-                check_probabilities(classifier(**names).fit(X, y).predict_proba(X))
+                with told_of_overlays(**names):
+                    model = classifier(**names).fit(X, y)
+                check_probabilities(model.predict_proba(X))
 
 
 @pytest.mark.parametrize("text, one", [("a; b.", True), ("a 1.5 b.", True), ("A. B.", False)])
