@@ -31,10 +31,12 @@ def tiny_net(rates=(0.1,)):
         history=History(),
         stage_epochs_=1,
         passes_=(None,),
+        n_updates_=0,
     )
 
 
 def end_epoch(callback, net, **recorded):
+    net.n_updates_ += 1
     net.history.new_epoch()
     for name, value in recorded.items():
         net.history.record(name, value)
@@ -125,7 +127,10 @@ def test_snapshot_is_a_copy_that_is_put_back():
 def validated(scores, patience, tol=0.0):
     """Epochs run, the net and the callback, where every epoch fills the weights with its number."""
     ahead = iter(scores)
-    net, validation = tiny_net(), Validation(lambda module: next(ahead), patience, tol)
+    net, validation = (
+        tiny_net(),
+        Validation(lambda module: next(ahead), lambda net: 0.5, patience, tol),
+    )
     validation.on_stage_begin(net, None)
     for epoch in range(1, len(scores) + 1):
         fill(net.module_, float(epoch))
@@ -175,7 +180,7 @@ def test_validation_with_no_finite_score_keeps_the_last_weights():
 
 def test_validation_begins_anew_with_every_stage():
     scores = iter([0.9, 0.1, 0.5, 0.4])
-    net, validation = tiny_net(), Validation(lambda module: next(scores), 2)
+    net, validation = tiny_net(), Validation(lambda module: next(scores), lambda net: 0.5, 2)
     validation.on_stage_begin(net, None)
     end_epoch(validation, net)
     end_epoch(validation, net)
