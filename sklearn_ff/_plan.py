@@ -52,6 +52,13 @@ def _check_code(plan):
             f"The label code of {plan.overlay!r} holds {code.abs().max():.4g}; its numbers must be "
             f"finite, and at most {LARGEST:g} in size."
         )
+    n_codes = len(torch.unique(code.double().round(decimals=9), dim=0))
+    if n_codes < plan.n_classes:
+        raise ValueError(
+            f"{plan.overlay!r} shows {plan.n_classes} classes by {n_codes} different codes, and "
+            f"classes of one code cannot be told apart; give every class its own, or use "
+            f"overlay='append' (waves over an image of few pixels can be alike)."
+        )
 
 
 def _check_default(plan):

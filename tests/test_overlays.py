@@ -21,7 +21,7 @@ from sklearn_ff.overlays import (
     overlays,
 )
 
-D, K, ROWS, S = 7, 3, 5, 1.7
+D, K, ROWS, S = 8, 3, 5, 1.7
 LABELS = np.array([[0, 1, 2, K], [2, 0, K, 1], [1, K, 0, 2], [K, 2, 1, 0], [0, 0, 2, K]])
 EPS = 1e-10
 NORMALIZE = {
@@ -47,7 +47,7 @@ def network(overlay, negatives="all", n_features=D, n_classes=K, **params):
         scaling="none",
         device="cpu",
         random_state=0,
-        image_shape=(1, 1, n_features),
+        image_shape=(1, 2, n_features // 2),
         **params,
     )
     plan = est._resolve(100, n_features, n_classes)
@@ -104,7 +104,7 @@ def test_columns_beside_the_features_match_reference(overlay, normalization):
     np.testing.assert_allclose(encoded(net, x), expected, rtol=1e-12, atol=1e-12)
 
 
-PLACES = {"first": [0, 1, 2], "last": [4, 5, 6], "indices": [5, 0, 2]}
+PLACES = {"first": [0, 1, 2], "last": [5, 6, 7], "indices": [5, 0, 2]}
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -169,7 +169,7 @@ def test_a_label_in_a_corner_of_an_image_is_refused(overlay):
 
 def test_spatial_reads_rows_as_the_estimator_does():
     with pytest.raises(ValueError, match="give the shape once"):
-        network(Spatial(image_shape=(1, 7, 1)))
+        network(Spatial(image_shape=(1, 8, 1)))
     with pytest.raises(ValueError, match="no shape of an image"):
         network(Spatial(image_shape=(7, 1)))
 
@@ -252,10 +252,10 @@ def test_C4_replace_with_more_classes_than_features_is_refused(features):
 
 @pytest.mark.parametrize(
     "indices",
-    [[0, 1], [0, 1, 1], [0, 1, 7], [0, 1, -1], [0, 1, 2, 3], 3, [0.0, 1.0, 2.0], [[0], [1], [2]]],
+    [[0, 1], [0, 1, 1], [0, 1, 8], [0, 1, -1], [0, 1, 2, 3], 3, [0.0, 1.0, 2.0], [[0], [1], [2]]],
 )
 def test_C4_replace_with_unfit_indices_is_refused(indices):
-    with pytest.raises(ValueError, match="3 different column indices below 7"):
+    with pytest.raises(ValueError, match="3 different column indices below 8"):
         Replace(indices).check_room(D, K)
 
 
@@ -265,7 +265,7 @@ def test_C4_replace_with_an_unknown_place_is_refused():
 
 
 def test_C4_a_code_of_the_wrong_shape_is_refused():
-    with pytest.raises(ValueError, match=r"shape \(7, 3\).*\(n_classes, n_features\)"):
+    with pytest.raises(ValueError, match=r"shape \(8, 3\).*\(n_classes, n_features\)"):
         Add(MATRIX.T).check_room(D, K)
 
 
@@ -298,3 +298,15 @@ def test_a_callable_is_a_code_matrix_and_a_centred_input_cannot_be_overwritten()
     assert isinstance(fitted.overlay_, Add)
     with pytest.raises(ValueError, match="overwritten"):
         FFClassifier(overlay="replace", input_normalization="layer_norm").fit(x, y)
+
+
+@pytest.mark.parametrize("overlay", [Add(np.ones((K, D))), Add(lambda d, k: torch.zeros(k, d))])
+def test_codes_that_are_alike_are_refused(overlay):
+    with pytest.raises(ValueError, match="shows 3 classes by 1 different codes"):
+        network(overlay)
+
+
+def test_waves_that_are_alike_are_refused():
+    X, y = features(20)[:, :4], np.arange(20) % 2
+    with pytest.raises(ValueError, match="shows 2 classes by 1 different codes"):
+        FFClassifier(overlay="spatial", image_shape=(1, 2, 2)).fit(X, y)
