@@ -71,7 +71,8 @@ SETTINGS = {
 
 @pytest.mark.parametrize("name", SETTINGS)
 def test_familiarity_tells_whatever_the_settings(name):
-    fitted = FFTransformer(64, random_state=0, max_iter=20).set_params(**SETTINGS[name])
+    size = {} if "layers" in SETTINGS[name] else {"hidden_layer_sizes": 64}
+    fitted = FFTransformer(random_state=0, max_iter=20, **size).set_params(**SETTINGS[name])
     assert area(fitted.fit(LEARN).score_samples, NEW, STRANGE) > 0.8
 
 

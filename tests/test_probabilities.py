@@ -23,7 +23,8 @@ TRAIN, TEST = slice(0, 400), slice(400, 700)
 
 
 def classifier(**params):
-    params = {"hidden_layer_sizes": (500,), "max_iter": 2, "precision": "float32"} | params
+    size = {} if "layers" in params else {"hidden_layer_sizes": (500,)}
+    params = {**size, "max_iter": 2, "precision": "float32"} | params
     return FFClassifier(**params, random_state=0, n_threads=1)
 
 

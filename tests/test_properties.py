@@ -23,7 +23,7 @@ def test_any_case_ends_in_a_sound_estimator_or_in_words(estimator):
 @both
 def test_any_fit_after_another_works_or_leaves_the_estimator_as_it_was(estimator):
     outcomes = counted(lives(estimator), check_life, n_cases=20)
-    assert outcomes[FITTED] >= 0.5 * outcomes.total(), outcomes
+    assert outcomes[FITTED] >= 0.4 * outcomes.total(), outcomes
 
 
 @both
