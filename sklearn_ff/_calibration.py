@@ -1,35 +1,39 @@
-"""The scale that turns scores into log-probabilities.
+"""The scale and the rate of slips that turn scores into log-probabilities.
 
 A network learns small tables by heart, so that the labels of its training rows say little of how
-sure it may be of others. What they lack is taken from neighbours: the target of a row is, in equal
-parts, its own label and that of the nearest other row, as the network sees rows: by the direction
-of the activities under the neutral label. Rows of a class that lie among those of another class
-thereby lower the scale. Smoothing labels is Platt's idea (1999), and taking what a row lacks from
+sure it may be of others. What they lack is taken from neighbours: the target of a row is a mean of
+its own label and that of the nearest other row, as the network sees rows: by the direction of the
+activities under the neutral label. Rows of a class that lie among those of another class thereby
+lower the scale. A few of them that the network is sure of would lower it for all rows; so slips
+have a rate of their own. Smoothing labels is Platt's idea (1999), and taking what a row lacks from
 its vicinity that of vicinal risk (Chapelle et al., 2000).
 """
 
 import numpy as np
 import torch
-from scipy.optimize import minimize_scalar
+from scipy.optimize import minimize, minimize_scalar
 from scipy.sparse import csr_array, issparse
-from scipy.special import log_softmax
+from scipy.special import expit
 
-from ._scoring import Twin, by_parts, network_scores
+from ._scoring import Twin, by_parts, class_shares, log_probabilities, network_scores
 
 CALIBRATION_ROWS = 1_000  # scored
 CALIBRATION_SCORES = 2**20  # with many classes, fewer rows serve
 NEIGHBOURS = 5_000  # rows among which the nearest is looked for, or so many ...
 NEIGHBOURS_PER_CLASS = 10  # ... of each class on average, if these are more ...
 MOST_NEIGHBOURS = 20_000  # ... but no more than these
+SHARE = 0.6  # of the neighbour's label in a target
 SKETCH = 512  # numbers that stand for the activities of a wide network
 TIE = 1e-5  # squared distances that differ by less are equal
 # Scores of size 1 may become log-odds of so much. What asks for more has not been learned: rounding
 # in double precision, amplified by the layers, is then no longer small beside it.
 STEEPEST = 1e5
+# Logarithms of the scale, for scores of size 1, and logits of the rate of slips.
+SCALES, SLIPS, FIRST_SLIPS = (-6, 6), (-14, 0), -3
 
 
-def fitted_scale(network, plan, X, codes, weight, n_seen):
-    """The maximum-likelihood scale for rows of classes `codes`; `n_seen` rows were learned from."""
+def fitted_scale(network, plan, X, codes, weight, counts):
+    """The likeliest scale and rate of slips for rows of classes `codes`; `counts` were learned."""
     first, place = distinct(X)
     K = plan.n_classes
     labels = csr_array((weight, (place, codes)), shape=(len(first), K))
@@ -40,13 +44,14 @@ def fitted_scale(network, plan, X, codes, weight, n_seen):
     labels = labels[others]
     own = labels[asked].toarray()
     weight = own.sum(1)
-    target = shares(own) / 2 + neighbours_labels(seen, asked, labels) / 2
-    # As if a further row of each class had been seen there: no likelihood asks for certainty then.
-    target = (n_seen * target + 1) / (n_seen + K)
+    target = (1 - SHARE) * shares(own) + SHARE * neighbours_labels(seen, asked, labels)
+    # As if K further rows had been seen there: no likelihood asks for certainty then.
+    n_seen, prior = counts.sum(), class_shares(counts)
+    target = (n_seen * target + K * prior) / (n_seen + K)
     rows = X[first[others[asked]]]
     scores = None if plan.dtype == "float64" else Twin(network, plan).scores(rows)
     scores = network_scores(network, plan, rows) if scores is None else scores
-    return likeliest_scale(scores, target, weight)
+    return likeliest(scores.astype(np.float64), target, weight, prior)
 
 
 def distinct(X):
@@ -114,16 +119,27 @@ def shares(weights):
     return weights / weights.sum(1, keepdims=True)
 
 
-def likeliest_scale(scores, target, weight):
-    """The scale s that maximises Σ w target · log softmax(s scores), at most STEEPEST."""
-    scores = scores.astype(np.float64)
-    gap, size = np.ptp(scores, axis=1).mean(), np.abs(scores).max()
+def likeliest(scores, target, weight, prior):
+    """Scale and rate of slips that maximise Σ w target · log_probabilities, within bounds."""
+    size = np.abs(scores).max()
+    scores = scores - scores.max(1, keepdims=True)
+    gap = -scores.min(1).mean()
     if not np.isfinite(gap) or gap == 0:
-        return 1.0
+        return 1.0, 0.0
+    weight = weight / weight.sum()
 
-    def loss(log_scale):
-        log_p = log_softmax(np.exp(log_scale) / gap * scores, axis=1)
+    def loss(log_scale, logit=-np.inf):
+        log_p = log_probabilities(np.exp(log_scale) / gap * scores, expit(logit), prior)
         return -weight @ (target * log_p).sum(1)
 
-    best = minimize_scalar(loss, bounds=(-6, 6), method="bounded", options={"xatol": 1e-10})
-    return float(min(np.exp(best.x) / gap, STEEPEST / size))
+    start = minimize_scalar(loss, bounds=SCALES, method="bounded").x
+    best = minimize(
+        lambda at: loss(*at),
+        (start, FIRST_SLIPS),
+        method="L-BFGS-B",
+        jac="3-point",
+        bounds=(SCALES, SLIPS),
+        options={"ftol": 1e-15, "gtol": 1e-8},
+    )
+    scale = float(min(np.exp(best.x[0]) / gap, STEEPEST / size))
+    return scale, float(expit(best.x[1]))

@@ -3,14 +3,13 @@
 from numbers import Real
 
 import numpy as np
-from scipy.special import log_softmax
 from sklearn.base import _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from ._learning import Learner
 from ._machine import torch_threads
-from ._scoring import AccuracyScore, scaled_scores
+from ._scoring import AccuracyScore, class_shares, log_probabilities, scaled_scores
 from ._validation import validate_rows
 
 
@@ -174,6 +173,8 @@ class FFClassifier(AccuracyScore, Learner):
         learn.
     scale_ : float
         Factor that turns scores into log-probabilities.
+    slips_ : float
+        Share of rows for which even a sure decision says nothing.
     negatives_, overlay_, goodness_, objective_, input_normalization_ : objects
         The parts in use.
     batch_size_, max_iter_, learning_rate_init_, scaling_, precision_, label_strength_ : int, \
@@ -188,9 +189,10 @@ class FFClassifier(AccuracyScore, Learner):
 
     Notes
     -----
-    Probabilities are a softmax of `scale_` times the scores (Guo et al., 2017). The scale is fitted
-    on training rows, against targets in equal parts their own label and that of the nearest other
-    row, smoothed as by Platt (1999). On small tables they may still be too sure.
+    Probabilities are a softmax of `scale_` times the scores (Guo et al., 2017), of which a share
+    `slips_` goes to the classes by their frequency. Both are fitted on training rows, against
+    targets that mix their own label and that of the nearest other row, smoothed as by Platt (1999).
+    On small tables they may still be too sure.
 
     References
     ----------
@@ -399,8 +401,8 @@ class FFClassifier(AccuracyScore, Learner):
             As `predict_log_proba`, so that scores of different rows can be compared; for two
             classes, the log-odds of the second.
         """
-        scores = self._scaled_scores(X)
-        return scores[:, 1] - scores[:, 0] if scores.shape[1] == 2 else log_softmax(scores, axis=1)
+        log_p = self.predict_log_proba(X)
+        return log_p[:, 1] - log_p[:, 0] if log_p.shape[1] == 2 else log_p
 
     def predict(self, X):
         """The label of the highest score.
@@ -431,10 +433,14 @@ class FFClassifier(AccuracyScore, Learner):
         log_p : ndarray of shape (n_samples, n_classes)
             Ordered as `classes_`.
         """
-        return log_softmax(self._scaled_scores(X), axis=1)
+        check_is_fitted(self)
+        with torch_threads(self.n_threads):
+            X = validate_rows(self, X, reset=False)
+            scaled = scaled_scores(self.net_.module_, self._plan, X, self.scale_)
+        return log_probabilities(scaled, self.slips_, class_shares(self.class_count_))
 
     def predict_proba(self, X):
-        """Return probabilities of the classes: a softmax of the scores times `scale_`.
+        """Return probabilities of the classes, from the scores times `scale_` and the `slips_`.
 
         Parameters
         ----------
@@ -447,9 +453,3 @@ class FFClassifier(AccuracyScore, Learner):
             Ordered as `classes_`.
         """
         return np.exp(self.predict_log_proba(X))
-
-    def _scaled_scores(self, X):
-        check_is_fitted(self)
-        with torch_threads(self.n_threads):
-            X = validate_rows(self, X, reset=False)
-            return scaled_scores(self.net_.module_, self._plan, X, self.scale_)

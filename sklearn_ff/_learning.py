@@ -264,7 +264,7 @@ class Learner(InputRows):
     def _keep_scale(self, X, codes, weight, old):
         counts = np.bincount(codes, weight, minlength=len(self.classes_))
         self.class_count_ = counts if old is None else counts + old.class_count_
-        self.scale_ = self._fit_scale(X, codes, weight, old)
+        self.scale_, self.slips_ = self._fit_scale(X, codes, weight, old)
 
     def _keep_history(self, net, n_layers, old):
         epochs = [row for row in net.history if "statistics" in row]
@@ -283,15 +283,18 @@ class Learner(InputRows):
         self.best_validation_score_ = max(finite) if finite else None
 
     def _fit_scale(self, X, codes, weight, old=None):
-        """Maximum-likelihood scale of the scores, against labels smoothed by those of neighbours.
+        """Likeliest scale and rate of slips, against labels smoothed by those of neighbours.
 
-        What an `old` fit has found counts by the weight of the rows that it has seen: the mean of
-        the logarithms, so that a few rows do not move it far.
+        What an `old` fit has found counts by the weight of the rows that it has seen, so that a few
+        rows do not move it far: the mean of the rates, and of the logarithms of the scales.
         """
-        network, n_seen = self.net_.module_, self.class_count_.sum()
-        scale = fitted_scale(network, self._plan, X, codes, weight, n_seen)
-        new = weight.sum() / n_seen
-        return scale if old is None else float(old.scale_ ** (1 - new) * scale**new)
+        counts = self.class_count_
+        scale, slips = fitted_scale(self.net_.module_, self._plan, X, codes, weight, counts)
+        if old is None:
+            return scale, slips
+        new = weight.sum() / counts.sum()
+        scale = float(old.scale_ ** (1 - new) * scale**new)
+        return scale, float(old.slips_ * (1 - new) + slips * new)
 
     def _scores(self, X):
         """Scores of validated rows for every class, part by part."""

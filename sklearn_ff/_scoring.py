@@ -5,7 +5,7 @@ from types import MethodType
 
 import numpy as np
 import torch
-from scipy.special import softmax
+from scipy.special import log_softmax, softmax
 from sklearn import config_context
 from sklearn.base import ClassifierMixin
 from torch.nn.functional import cross_entropy
@@ -200,6 +200,29 @@ def scaled_scores(network, plan, X, scale):
     scaled = scale * (scores - scores.max(1, keepdims=True))
     scaled[scaled > -TIE] = 0.0
     return scaled
+
+
+def class_shares(counts):
+    """Shares of the classes among the rows seen, and one further row of each class."""
+    return (counts + 1) / (counts + 1).sum()
+
+
+def log_probabilities(scaled, slips, prior):
+    """Logarithms of (1 - slips) softmax(scaled) + slips q, where the highest of a row is zero.
+
+    q is what to expect where the network slips: the classes by their shares `prior`, but none is
+    likelier than the decision, and labels as likely as this in the scores are so in q. Thus slips
+    change no decision, and equal scores are equal probabilities.
+    """
+    sure = log_softmax(scaled, axis=1)
+    if slips == 0:
+        return sure
+    most = prior.max()
+    q = most + (most - prior) * np.expm1(scaled)
+    q *= slips / q.sum(1, keepdims=True)
+    mixed = np.logaddexp(np.log1p(-slips) + sure, np.log(q))
+    # The logarithms of equal numbers may differ in the last digit.
+    return np.where(scaled == 0, mixed.max(1, keepdims=True), mixed)
 
 
 def unsure(scores, scale):

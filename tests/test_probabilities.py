@@ -39,6 +39,7 @@ SETTINGS = {
     "untrained": {"learning_rate_init": 1e-12},
     "wild": {"learning_rate_init": 10.0},
     "convolutions": {
+        "hidden_layer_sizes": (256,),
         "layers": [Conv2d(4, stride=2, padding=1, norm="batch"), 20],
         "overlay": "channel",
         "image_shape": (1, 28, 28),
@@ -53,6 +54,7 @@ SETTINGS = {
 def test_probabilities_of_a_row_do_not_depend_on_the_other_rows(setting, n_classes):
     y = DIGIT[TRAIN] % n_classes
     model = classifier(**SETTINGS[setting]).fit(LARGE[TRAIN], y)
+    model.slips_ = 0.1
     # However steep: a scale as large as it may become.
     for scale in (model.scale_, min(100 * model.scale_, 1e4)):
         model.scale_ = scale
@@ -176,13 +178,70 @@ def test_a_row_of_weight_k_counts_as_k_copies_for_the_scale(prediction):
     weighted = classifier(**still).fit(X, y, weight)
     copies = classifier(**still).fit(np.repeat(X, weight, axis=0), np.repeat(y, weight))
     assert weighted.scale_ == pytest.approx(copies.scale_, rel=1e-4)
+    assert weighted.slips_ == pytest.approx(copies.slips_, rel=1e-3, abs=1e-5)
+    np.testing.assert_allclose(weighted.predict_proba(X), copies.predict_proba(X), atol=1e-4)
 
 
 def test_the_order_of_rows_does_not_matter_for_the_scale():
     X, y = two_clouds(100, 1.0)
     order = rng.permutation(100)
-    scales = [classifier(**SMALL).fit(X[i], y[i]).scale_ for i in (slice(None), order)]
-    assert scales[0] == pytest.approx(scales[1], rel=1e-4)
+    fits = [classifier(**SMALL).fit(X[i], y[i]) for i in (slice(None), order)]
+    assert fits[0].scale_ == pytest.approx(fits[1].scale_, rel=1e-4)
+    assert fits[0].slips_ == pytest.approx(fits[1].slips_, rel=1e-3, abs=1e-5)
+
+
+@pytest.mark.parametrize("n_classes", [2, 10])
+@pytest.mark.parametrize("prediction", ["goodness", "head", "hybrid"])
+def test_slips_change_no_decision_and_bound_every_probability(prediction, n_classes):
+    y = DIGIT[TRAIN] % n_classes
+    y[DIGIT[TRAIN] == 7] = 1  # classes of different size
+    model = classifier(prediction=prediction, max_iter=20).fit(LARGE[TRAIN], y)
+    model.slips_ = 0.0
+    labels, sure = model.predict(LARGE[TEST]), model.predict_proba(LARGE[TEST])
+    model.slips_ = 0.4
+    p, decision = model.predict_proba(LARGE[TEST]), model.decision_function(LARGE[TEST])
+    np.testing.assert_allclose(p.sum(1), 1, rtol=0, atol=1e-12)
+    np.testing.assert_array_equal(model.predict(LARGE[TEST]), labels)
+    np.testing.assert_array_equal(model.classes_[p.argmax(1)], labels)
+    if n_classes == 2:
+        np.testing.assert_array_equal(decision > 0, labels == 1)
+    assert sure.min() < 1e-3 and p.min() > 1e-2
+
+
+@pytest.mark.parametrize("slips", [0.0, 0.4])
+def test_classes_of_equal_scores_are_equally_likely_whatever_their_size(slips):
+    model = classifier().fit(LARGE[TRAIN], np.minimum(DIGIT[TRAIN], 2))
+    model.slips_ = slips
+    with torch.no_grad():
+        for weights in model.net_.module_.parameters():
+            weights.zero_()
+    np.testing.assert_allclose(model.predict_proba(LARGE[TEST]), 1 / 3, rtol=1e-9)
+    assert (model.predict(LARGE[TEST]) == 0).all()
+
+
+def log_loss_of(model, X, y):
+    return -model.predict_log_proba(X)[np.arange(len(y)), y].mean()
+
+
+def test_mistaken_labels_far_from_the_boundary_are_slips():
+    rng = np.random.default_rng(0)
+    X, mistaken = rng.uniform(-1, 1, (1000, 2)), rng.random(1000) < 0.1
+    y = (X[:, 0] > 0).astype(int)
+    clean, noisy = (classifier(**SMALL).fit(X[:600], labels[:600]) for labels in (y, y ^ mistaken))
+    assert clean.slips_ < 0.02
+    assert 0.1 < noisy.slips_ < 0.3  # half of the slips meet the label by chance
+    # Far rows are as sure as mistakes allow, and near ones are not.
+    assert log_loss_of(noisy, X[600:], (y ^ mistaken)[600:]) < 0.45
+    noisy.slips_ = 0.0
+    assert log_loss_of(noisy, X[600:], (y ^ mistaken)[600:]) > 0.45
+
+
+def test_partial_fit_averages_the_slips_by_the_rows_seen():
+    model = classifier(learning_rate_init=1e-9, precision="float64")
+    model.partial_fit(DIGITS[:400], DIGIT[:400], classes=range(10))
+    model.slips_ = 0.3
+    model.partial_fit(DIGITS[:4], DIGIT[:4])
+    assert 0.29 < model.slips_ < 0.31
 
 
 def test_neighbours_are_the_nearest_other_places_and_ties_count_by_weight():
