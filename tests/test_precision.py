@@ -40,7 +40,7 @@ def test_low_precision_does_not_reach_prediction():
     np.testing.assert_allclose(together[7:8], alone, rtol=1e-4, atol=1e-4)
     double = FFClassifier(**model.get_params() | {"precision": "float64"}).fit(X, y)
     double.net_.module_.load_state_dict(model.net_.module_.state_dict())
-    double.scale_ = model.scale_
+    double.scale_, double.slips_ = model.scale_, model.slips_
     np.testing.assert_allclose(together, double.decision_function(X), rtol=1e-3, atol=1e-4)
 
 
