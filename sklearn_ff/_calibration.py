@@ -139,7 +139,7 @@ def likeliest(scores, target, weight, prior):
         method="L-BFGS-B",
         jac="3-point",
         bounds=(SCALES, SLIPS),
-        options={"ftol": 1e-15, "gtol": 1e-8},
+        options={"ftol": 1e-12, "gtol": 1e-7},
     )
     scale = float(min(np.exp(best.x[0]) / gap, STEEPEST / size))
     return scale, float(expit(best.x[1]))

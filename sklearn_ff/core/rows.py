@@ -83,9 +83,9 @@ class Batches:
 
     def __iter__(self):
         n = len(self.rows)
+        # No generator: what interrupts one that is being closed would be lost.
         if len(self) == 1:
-            yield self.rows.batch()
-            return
+            return map(self.rows.batch, [slice(None)])
         order = self.draws.permutation(n) if self.shuffle else None
-        for part in parts(n, self.batch_size):
-            yield self.rows.batch(part if order is None else order[part])
+        some = parts(n, self.batch_size)
+        return map(self.rows.batch, some if order is None else [order[part] for part in some])
