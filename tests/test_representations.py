@@ -89,7 +89,7 @@ def test_no_representation_shows_values_of_data(part, kind):
 
 @pytest.mark.filterwarnings("ignore:Layers")  # nothing is learned in an epoch
 def test_neither_do_fitted_estimators_and_what_is_said_in_training(capsys):
-    for params in (PARTS["rows"](ROWS), PARTS["matrix"](ROWS[:3])):
+    for params in (PARTS["rows"](ROWS), PARTS["matrix"](ROWS[:3] + np.eye(3, 4))):
         clf = FFClassifier(4, max_iter=1, verbose=1, input_normalization="rms", **params).fit(X, Y)
         texts = [*representations(clf), repr(clf.overlay_), repr(clf.negatives_), repr(clf.net_)]
         for text in (*texts, *capsys.readouterr()):
