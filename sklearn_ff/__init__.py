@@ -4,7 +4,14 @@ from . import recipes
 from ._classifier import FFClassifier
 from ._transformer import FFTransformer
 from ._version import __version__
-from .exceptions import DivergenceError, FFError, FFMemoryError, FFWarning, InterruptedFitWarning
+from .exceptions import (
+    DivergenceError,
+    FFError,
+    FFMemoryError,
+    FFWarning,
+    InterruptedFitWarning,
+    NoEffectWarning,
+)
 
 __all__ = [
     "DivergenceError",
@@ -14,6 +21,7 @@ __all__ = [
     "FFTransformer",
     "FFWarning",
     "InterruptedFitWarning",
+    "NoEffectWarning",
     "__version__",
     "recipes",
 ]
