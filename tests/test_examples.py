@@ -403,7 +403,7 @@ def test_an_interrupted_run_writes_no_line(monkeypatch, few_images):
         def on_epoch_end(self, net, **kwargs):
             signal.raise_signal(signal.SIGINT)
 
-    clf = FFClassifier(4, max_iter=3, callbacks=[Pressed()])
+    clf = FFClassifier(4, max_iter=3, random_state=0, callbacks=[Pressed()])
     with pytest.raises(SystemExit, match="ours: Training was interrupted"):
         run["fit"](clf, load_iris(return_X_y=True), "ours")
 

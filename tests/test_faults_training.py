@@ -791,7 +791,7 @@ def test_F2_a_callback_that_ends_training_before_it_began_leaves_nothing_fitted(
     ],
 )
 def test_few_updates_go_as_far_as_many(params, rate):
-    clf = FFClassifier(4, n_threads=1, **params)
+    clf = FFClassifier(4, n_threads=1, random_state=0, **params)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         clf.fit(*load_iris(return_X_y=True))
@@ -802,7 +802,9 @@ def test_few_updates_go_as_far_as_many(params, rate):
 def test_a_rate_that_does_not_fall_is_low_and_so_is_that_of_images():
     images = FFClassifier(layers=[Conv2d(4)], image_shape=(1, 2, 2), overlay="channel", n_threads=1)
     assert images.fit(*load_iris(return_X_y=True)).learning_rate_init_ == 5e-3
-    clf = FFClassifier(4, n_threads=1).partial_fit(*load_iris(return_X_y=True), classes=[0, 1, 2])
+    clf = FFClassifier(4, n_threads=1, random_state=0).partial_fit(
+        *load_iris(return_X_y=True), classes=[0, 1, 2]
+    )
     assert clf.learning_rate_init_ == 5e-3
 
 
@@ -815,11 +817,13 @@ def test_a_rate_that_does_not_fall_is_low_and_so_is_that_of_images():
     ],
 )
 def test_the_rate_suits_the_longest_stage_of_layers(stages, rate):
-    clf = FFClassifier((4, 4), schedule=stages, prediction="head", n_threads=1)
+    clf = FFClassifier((16, 16), random_state=0, schedule=stages, prediction="head", n_threads=1)
     assert clf.fit(*load_iris(return_X_y=True)).learning_rate_init_ == pytest.approx(rate)
 
 
 @pytest.mark.parametrize("phases, epochs", [("together", 20), ("by_epoch", 10)])
 def test_as_many_epochs_as_make_300_updates(phases, epochs):
-    clf = FFClassifier(4, objective="logistic", phases=phases, n_threads=1).fit(DIGITS, DIGIT)
+    clf = FFClassifier(4, objective="logistic", phases=phases, n_threads=1, random_state=0).fit(
+        DIGITS, DIGIT
+    )
     assert clf.max_iter_ == epochs and 300 <= clf.net_.n_updates_ < 330

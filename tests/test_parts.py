@@ -256,7 +256,9 @@ def test_an_objective_of_ones_own_may_name_its_parameters_as_it_likes():
 
 
 def test_an_activation_may_be_a_module_that_learns():
-    clf = FFClassifier(8, max_iter=3, activation=torch.nn.PReLU()).fit(np.eye(4), [0, 1, 0, 1])
+    clf = FFClassifier(8, max_iter=3, random_state=0, activation=torch.nn.PReLU()).fit(
+        np.eye(4), [0, 1, 0, 1]
+    )
     network = clf.net_.module_
     (slope,) = (m.weight for m in network.modules() if isinstance(m, torch.nn.PReLU))
     assert slope.item() != 0.25
