@@ -10,7 +10,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 
 from sklearn_ff import FFClassifier, FFTransformer
-from sklearn_ff.data_negatives import Corruption
+from sklearn_ff.negatives import Corruption
 
 LOOK_ALIKE = torch.tensor([6, 7, 3, 8, 9, 3, 0, 1, 1, 4])  # of the digits 0 to 9
 

@@ -9,8 +9,11 @@ import torch
 from sklearn.base import clone
 from sklearn.utils import check_random_state
 
+from ._draws import Draws
 from ._machine import check_memory, multiplies_bfloat16, own_settings, pick_device, torch_has
+from ._optimizers import per_group
 from ._params import brief
+from ._parts import is_name
 from ._per_layer import (
     PerLayerParams,
     check_lengths,
@@ -27,21 +30,20 @@ from ._plan import (
     numbers_of,
     told_shape,
 )
+from ._scaling import largest, scaler_for
 from ._weights import to_numpy, to_torch
-from .activities import activations, normalizations
+from .activations import activations
 from .augmentations import augmentations
 from .core.build import affines, build_network
 from .core.engine import FFNet
 from .core.interrupts import deferred_interrupt
-from .data_negatives import negatives
 from .exceptions import DivergenceError, InterruptedFitWarning
 from .goodness import goodness
 from .layers import checked_layers
+from .negatives import negatives
+from .normalizations import normalizations
 from .objectives import objectives
-from .optimizers import per_group
 from .overlays import overlays
-from .parts import Draws, is_name
-from .scaling import largest, scaler_for
 
 FAMILIES = {
     "activation": activations,

@@ -34,7 +34,7 @@ class FFClassifier(AccuracyScore, Learner):
         up to 256 rows, a goodness that scores classes, or text (`scaling_` is "sparse") of up to 20
         classes, and "hard" else. The last four are
         corrupted rows, see
-        :mod:`sklearn_ff.data_negatives`: layers then see no labels, and ``prediction="head"``
+        :mod:`sklearn_ff.negatives`: layers then see no labels, and ``prediction="head"``
         is needed.
     goodness : {"mean_square", "neg_mean_square", "sum_square", "mean_activation", "top_k", \
             "readout", "class_groups", "prototypes"}, Goodness or callable, default="mean_square"

@@ -11,6 +11,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from ._base import FAMILIES, ONE_BATCH, BaseFF
 from ._class_weights import class_weights
 from ._labels import about, check_like, checked_classes, checked_labels, refuse_unseen
+from ._parts import is_name
 from ._validation import (
     checked_own_rows,
     checked_weight,
@@ -19,8 +20,7 @@ from ._validation import (
     refuse_extreme_weights,
     validate_rows,
 )
-from .data_negatives import HeldOutClasses, OwnRows
-from .parts import is_name
+from .negatives import HeldOutClasses, OwnRows
 
 
 class InputRows(BaseFF):

@@ -14,8 +14,11 @@ from ._base import FAMILIES, ONE_BATCH
 from ._calibration import fitted_scale
 from ._input import InputRows
 from ._lifeless import lifeless, remedies
+from ._optimizers import resume_optimizer
+from ._parts import LARGEST
 from ._per_layer import check_phases, is_list, metrics_of, shown
 from ._plan import warn_of_replaced
+from ._scaling import scaler_for
 from ._scoring import Accuracy, HeldOutLoss, network_scores
 from ._validation import heavy
 from ._weights import continue_from, initialize
@@ -26,9 +29,6 @@ from .core.engine import PASSES
 from .core.rows import Rows, as_tensor, dense, n_parts
 from .core.schedule import check_taught, pairs_of, stages_of
 from .exceptions import DivergenceError
-from .optimizers import resume_optimizer
-from .parts import LARGEST
-from .scaling import scaler_for
 
 UPDATES = 300  # of a fit whose max_iter is "auto"
 FEW_UPDATES = 200  # of one whose rows are one batch

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from sklearn import config_context
 
+from ._parts import is_number
 from .exceptions import FFMemoryError, FFWarning
-from .parts import is_number
 
 try:
     import resource

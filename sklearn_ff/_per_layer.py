@@ -4,7 +4,7 @@ import math
 from types import SimpleNamespace
 
 from ._params import EstimatorParams, has_params
-from .parts import PerLayer, check_arguments
+from ._parts import PerLayer, check_arguments
 
 PARTS = ("goodness", "objective")  # families of which every layer may have a part of its own
 OURS = {"lr": "learning_rate_init", "l2": "alpha", "params": "the network"}

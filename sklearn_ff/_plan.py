@@ -5,11 +5,11 @@ import warnings
 import numpy as np
 import torch
 
+from ._images import is_image_shape
 from ._params import brief
-from .data_negatives import is_image_shape
+from ._parts import LARGEST, is_name
 from .exceptions import NoEffectWarning
 from .overlays import is_real
-from .parts import LARGEST, is_name
 
 DEFAULT_UNITS = 256  # of hidden_layer_sizes, which stands there when nobody asks for sizes
 

@@ -10,10 +10,10 @@ from sklearn import config_context
 from sklearn.base import ClassifierMixin
 from torch.nn.functional import cross_entropy
 
+from ._draws import Draws
 from ._validation import as_numpy
 from .core.prediction import SHORTLIST, label_scores
 from .core.rows import Rows, parts
-from .parts import Draws
 
 PREDICTION_BYTES = 2**23  # of one layer's candidates, in double precision; about what a cache holds
 ROUNDING = 2**-19  # error of a score in single precision, relative to the largest of its row

@@ -14,7 +14,7 @@ from ._learning import Learner
 from ._machine import memory_errors, torch_threads
 from ._scoring import by_parts, network_scores
 from ._validation import checked_weight, validate_rows
-from .data_negatives import HeldOutClasses
+from .negatives import HeldOutClasses
 from .objectives import Logistic
 
 # Without labels, where the parameters are "auto".
@@ -34,7 +34,7 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learner):
         Number of units of every layer.
     negatives : {"auto", "pair_sum", "hybrid_mask", "shuffle", "noise"}, Negatives or callable, \
             default="auto"
-        What a row is told from; see :mod:`sklearn_ff.data_negatives`. "auto" is "pair_sum", which
+        What a row is told from; see :mod:`sklearn_ff.negatives`. "auto" is "pair_sum", which
         needs no knowledge of the data, or "noise" where the goodness is "neg_mean_square"; with
         `supervised=True` it is wrong labels, as FFClassifier has them.
     supervised : bool, default=False

@@ -4,8 +4,8 @@ import numpy as np
 import torch
 from joblib.hashing import NumpyHasher
 
+from ._parts import Part
 from .layers import drawn_normal, drawn_uniform
-from .parts import Part
 
 # Parts that fix what the weights mean; a warm start must find them unchanged.
 ARCHITECTURE = ("activation", "overlay", "goodness", "normalization", "input_normalization")

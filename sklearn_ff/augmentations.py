@@ -11,7 +11,14 @@ import threading
 import torch
 from torch.nn import functional as F
 
-from .parts import Family, Part, check_number, checked_finite, checked_like, checked_shape
+from ._parts import (
+    Family,
+    Part,
+    check_number,
+    checked_finite,
+    checked_like,
+    checked_shape,
+)
 
 __all__ = ["Augmentation", "PerImage", "Shifts", "Views", "augmentations"]
 

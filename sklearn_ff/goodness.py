@@ -21,7 +21,7 @@ import torch
 from torch import nn
 from torch.autograd.function import once_differentiable
 
-from .parts import (
+from ._parts import (
     Family,
     Part,
     PerLayer,

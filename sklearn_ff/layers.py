@@ -21,7 +21,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from .parts import Family, Part, check_choice, check_number, is_number
+from ._parts import Family, Part, check_choice, check_number, is_number
 
 __all__ = [
     *("Conv2d", "Dense", "LayerKind", "LocallyConnected2d"),

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from torch.nn.functional import logsigmoid, silu
 
-from .parts import (
+from ._parts import (
     LARGEST,
     Family,
     Part,

@@ -22,7 +22,7 @@ import numpy as np
 import torch
 
 from ._params import brief
-from .parts import Family, Part, check_flag, check_number, is_number
+from ._parts import Family, Part, check_flag, check_number, is_number
 
 __all__ = [
     "Add",

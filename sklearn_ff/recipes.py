@@ -9,10 +9,10 @@ docstrings name them.
 import torch
 
 from ._classifier import FFClassifier
-from .data_negatives import HeldOutClasses, is_image_shape
+from ._images import is_image_shape
 from .goodness import goodness
 from .layers import Conv2d
-from .negatives import Permuted, negatives
+from .negatives import HeldOutClasses, Permuted, negatives
 from .objectives import Logistic
 from .overlays import Add, Replace
 

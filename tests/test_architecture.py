@@ -10,14 +10,16 @@ import sklearn_ff
 ROOT = Path(sklearn_ff.__file__).parent
 PACKAGE = ROOT.name
 TABLE = [
-    ["exceptions", "_params", "_version", "core"],
-    ["parts"],
+    ["exceptions", "_params", "_version", "_draws", "core"],
+    ["_parts"],
+    ["_images"],
+    ["negatives._base"],
+    ["negatives._labels", "negatives._rows"],
     [
-        *("overlays", "negatives", "goodness", "objectives", "layers", "activities"),
-        *("augmentations", "scaling", "optimizers"),
+        *("overlays", "negatives", "goodness", "objectives", "layers", "activations"),
+        *("normalizations", "augmentations", "_scaling", "_optimizers"),
     ],
-    ["data_negatives"],
-    ["core.encoder", "core.head", "core.forward_forward", "core.schedule"],
+    [*("core.encoder", "core.head", "core.forward_forward", "core.schedule"), "core.peers"],
     ["core.build", "core.prediction"],
     ["core.callbacks", "core.interrupts", "core.rows"],
     ["core.engine"],
@@ -72,7 +74,7 @@ def imports_from(name, library):
 
 def test_the_reader_of_imports_sees_them():
     assert own(imports_in("core.engine", TREES["core.engine"])) >= {"core.forward_forward"}
-    assert "parts" in own(imports_in("goodness", TREES["goodness"]))
+    assert "_parts" in own(imports_in("goodness", TREES["goodness"]))
     assert imports_from("core.engine", "skorch")
     assert imports_from("_params", "sklearn")
 

@@ -7,9 +7,9 @@ from sklearn.datasets import load_digits
 from torchvision.transforms import v2
 
 from sklearn_ff import FFClassifier, FFTransformer
+from sklearn_ff._draws import Draws
 from sklearn_ff.augmentations import Augmentation, PerImage, Shifts, Views, augmentations
-from sklearn_ff.data_negatives import HeldOutClasses, HybridMask, PairSum
-from sklearn_ff.parts import Draws
+from sklearn_ff.negatives import HeldOutClasses, HybridMask, PairSum
 
 X, Y = (part[:600] for part in load_digits(return_X_y=True))
 SHAPE = (1, 8, 8)

@@ -9,13 +9,13 @@ from sklearn.datasets import load_iris
 from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_ff import FFClassifier, FFTransformer
-from sklearn_ff.activities import activations, normalizations
+from sklearn_ff.activations import activations
 from sklearn_ff.augmentations import Shifts
-from sklearn_ff.data_negatives import negatives
 from sklearn_ff.exceptions import FFWarning, NoEffectWarning
 from sklearn_ff.goodness import goodness
 from sklearn_ff.layers import Conv2d
-from sklearn_ff.negatives import Uniform
+from sklearn_ff.negatives import Uniform, negatives
+from sklearn_ff.normalizations import normalizations
 from sklearn_ff.objectives import objectives
 from sklearn_ff.overlays import Add, Append, overlays
 from sklearn_ff.recipes import hinton_supervised, loewe, mpezeshki

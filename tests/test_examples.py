@@ -16,7 +16,8 @@ import torch
 from sklearn.datasets import load_iris
 from skorch.callbacks import Callback
 
-from sklearn_ff import FFClassifier, FFTransformer, data_negatives
+from sklearn_ff import FFClassifier, FFTransformer
+from sklearn_ff import negatives as negatives_module
 from sklearn_ff._base import FAMILIES
 
 ROOT = Path(__file__).parents[1]
@@ -41,11 +42,12 @@ def registered(axis):
     return {cls.__name__ for cls in FAMILIES[axis].registry.values()}
 
 
+BASES = {"DataNegatives", "Negatives", "Pool", "negatives"}
 AXES = {  # page: the names that it must tell of
     "overlay": FAMILIES["overlay"].names,
     "negatives": [
         *FAMILIES["negatives"].names,
-        *sorted(set(data_negatives.__all__) - {"DataNegatives"} - registered("negatives")),
+        *sorted(set(negatives_module.__all__) - BASES - registered("negatives")),
     ],
     "goodness": FAMILIES["goodness"].names,
     "objective": FAMILIES["objective"].names,

@@ -11,7 +11,7 @@ from sklearn.base import clone
 from sklearn.datasets import load_iris
 
 from sklearn_ff import FFClassifier, FFTransformer
-from sklearn_ff.data_negatives import OwnRows
+from sklearn_ff.negatives import OwnRows
 from sklearn_ff.overlays import Add, Overlay
 
 X, Y = load_iris(return_X_y=True)

@@ -13,9 +13,9 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import train_test_split
 
 from sklearn_ff import FFTransformer
-from sklearn_ff.activities import Normalization
-from sklearn_ff.data_negatives import Corruption, HeldOutClasses, OwnRows
 from sklearn_ff.layers import Conv2d
+from sklearn_ff.negatives import Corruption, HeldOutClasses, OwnRows
+from sklearn_ff.normalizations import Normalization
 
 DIGITS, DIGIT = load_digits(return_X_y=True)
 

@@ -10,10 +10,10 @@ from sklearn.exceptions import DataConversionWarning
 from sklearn.utils._param_validation import InvalidParameterError
 
 from sklearn_ff import FFClassifier, FFMemoryError, FFTransformer
+from sklearn_ff._draws import Draws
 from sklearn_ff.exceptions import NoEffectWarning
 from sklearn_ff.negatives import All, Hard, Uniform
 from sklearn_ff.overlays import Append
-from sklearn_ff.parts import Draws
 
 X, y = load_iris(return_X_y=True)
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from sklearn_ff.activities import normalizations
 from sklearn_ff.goodness import ClassGroups, Prototypes, Readout, TopK, goodness
+from sklearn_ff.normalizations import normalizations
 from sklearn_ff.objectives import objectives
 
 K = 3

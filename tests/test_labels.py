@@ -11,7 +11,7 @@ from sklearn.datasets import load_iris
 from sklearn.exceptions import DataConversionWarning
 
 from sklearn_ff import FFClassifier, FFTransformer
-from sklearn_ff.data_negatives import HeldOutClasses
+from sklearn_ff.negatives import HeldOutClasses
 
 X, y = load_iris(return_X_y=True)
 y2 = y % 2

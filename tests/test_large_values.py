@@ -12,7 +12,7 @@ from sklearn.datasets import load_iris
 
 from sklearn_ff import FFClassifier, FFTransformer, _scoring
 from sklearn_ff.core import rows as rows_module
-from sklearn_ff.data_negatives import OwnRows
+from sklearn_ff.negatives import OwnRows
 
 SECONDS = np.random.default_rng(0).integers(-1000, 1000, size=(400, 2))
 LATER = (SECONDS[:, 0] > 0).astype(int)
@@ -107,7 +107,7 @@ def test_features_and_familiarity_see_the_spread(negatives):
     assert np.ptp(far.transform(STAMPS), axis=0).max() > 0.1
 
 
-def test_wrong_rows_of_ones_own_keep_their_fractions():
+def test_negative_rows_of_ones_own_keep_their_fractions():
     """Where X holds integers, wrong rows between them stay what they are."""
     X = np.random.default_rng(0).integers(0, 2, (300, 4))
     between = np.full((20, 4), 0.5)

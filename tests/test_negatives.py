@@ -5,8 +5,8 @@ import pytest
 import torch
 from scipy.special import softmax
 
+from sklearn_ff._draws import Draws
 from sklearn_ff.negatives import Hard, Permuted, Uniform, negatives
-from sklearn_ff.parts import Draws
 
 N = 100_000
 CLASSES = [2, 3, 10, 50]

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from sklearn_ff.optimizers import optimizer_class
+from sklearn_ff._optimizers import optimizer_class
 
 REFUSED = [name for name in ("LBFGS", "SparseAdam", "Muon") if hasattr(torch.optim, name)]
 TAKEN = sorted(

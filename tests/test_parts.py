@@ -6,13 +6,14 @@ import torch
 from sklearn.base import clone
 
 from sklearn_ff import FFClassifier, FFTransformer
-from sklearn_ff.activities import activations, normalizations
-from sklearn_ff.data_negatives import HybridMask, Noise, Shuffle
+from sklearn_ff._draws import Draws
+from sklearn_ff._parts import Family, Part
+from sklearn_ff.activations import activations
 from sklearn_ff.goodness import Goodness, MeanSquare, TopK, goodness
-from sklearn_ff.negatives import Hard, Permuted, Uniform, negatives
+from sklearn_ff.negatives import Hard, HybridMask, Noise, Permuted, Shuffle, Uniform, negatives
+from sklearn_ff.normalizations import normalizations
 from sklearn_ff.objectives import Logistic, Margin, Objective, Softmax, Swish, SymBa, objectives
 from sklearn_ff.overlays import Add, Append, EveryLayer, Replace, overlays
-from sklearn_ff.parts import Draws, Family, Part
 
 FAMILIES = [goodness, activations, normalizations, negatives, objectives, overlays]
 NAMED = [(family, name) for family in FAMILIES for name in family.names]

@@ -18,7 +18,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.utils import estimator_html_repr
 
 from sklearn_ff import FFClassifier, FFTransformer
-from sklearn_ff.data_negatives import Corruption, OwnRows
+from sklearn_ff.negatives import Corruption, OwnRows
 from sklearn_ff.objectives import Logistic
 from sklearn_ff.overlays import Add, Overlay, Replace
 

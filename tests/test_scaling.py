@@ -5,8 +5,8 @@ import pytest
 import torch
 from scipy.sparse import csr_array, csr_matrix
 
-from sklearn_ff import scaling as module
-from sklearn_ff.scaling import column_statistics, largest, scaler_for
+from sklearn_ff import _scaling as module
+from sklearn_ff._scaling import column_statistics, largest, scaler_for
 
 KINDS = ["standard", "shared", "global", "none"]
 

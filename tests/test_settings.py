@@ -16,8 +16,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sklearn_ff import FFClassifier, FFTransformer
-from sklearn_ff.data_negatives import OwnRows
 from sklearn_ff.layers import Conv2d
+from sklearn_ff.negatives import OwnRows
 from sklearn_ff.overlays import Add
 
 X, Y = load_iris(return_X_y=True)

@@ -11,7 +11,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import KBinsDiscretizer
 
 from sklearn_ff import FFClassifier, FFTransformer
-from sklearn_ff.scaling import scaler_for
+from sklearn_ff._scaling import scaler_for
 
 
 def counts(n=80, d=200, density=0.04, seed=0):

@@ -16,8 +16,9 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import FeatureUnion, make_pipeline, make_union
 
 from sklearn_ff import FFClassifier, FFTransformer
-from sklearn_ff.activities import RMSNorm
-from sklearn_ff.data_negatives import (
+from sklearn_ff._draws import Draws
+from sklearn_ff.goodness import ClassGroups
+from sklearn_ff.negatives import (
     Corruption,
     DataNegatives,
     HeldOutClasses,
@@ -26,11 +27,10 @@ from sklearn_ff.data_negatives import (
     OwnRows,
     Pool,
     Shuffle,
+    negatives,
 )
-from sklearn_ff.goodness import ClassGroups
-from sklearn_ff.negatives import negatives
+from sklearn_ff.normalizations import RMSNorm
 from sklearn_ff.objectives import Logistic, Margin, SymBa
-from sklearn_ff.parts import Draws
 
 IRIS = load_iris(return_X_y=True)
 DIGITS = [part[:600] for part in load_digits(return_X_y=True)]
@@ -52,10 +52,10 @@ def test_every_data_negative_learns_to_tell_rows_from_wrong_ones(name):
 
 
 @pytest.mark.parametrize("name", DATA_NEGATIVES)
-def test_wrong_rows_are_other_rows_of_the_same_shape(name):
+def test_negative_rows_are_other_rows_of_the_same_shape(name):
     draws = Draws(torch.Generator().manual_seed(0), "cpu")
     x = draws.normal(40, 12)
-    wrong = negatives.get(name).wrong_rows(x, draws)
+    wrong = negatives.get(name).negative_rows(x, draws)
     assert wrong.shape == x.shape and wrong.isfinite().all()
     assert (wrong != x).any(1).float().mean() > 0.8, "a mask may be all of one row"
 
@@ -66,9 +66,9 @@ def test_B8_no_row_is_left_to_compete_with_itself(name, n_rows):
     sizes = []
 
     class Noted(type(negatives.get(name))):
-        def wrong_rows(self, x, draws):
+        def negative_rows(self, x, draws):
             sizes.append(len(x))
-            return super().wrong_rows(x, draws)
+            return super().negative_rows(x, draws)
 
     small(negatives=Noted(), batch_size=256, max_iter=1).fit(DIGITS[0][:n_rows])
     assert min(sizes) >= 2 and sum(sizes) == n_rows
@@ -79,7 +79,7 @@ def test_B8_no_row_is_left_to_compete_with_itself(name, n_rows):
 def test_a_hybrid_is_never_one_of_its_rows(shape, n_blurs):
     draws = Draws(torch.Generator().manual_seed(0), "cpu")
     x = torch.arange(1000.0)[:, None].expand(-1, 4)
-    wrong = HybridMask(shape, n_blurs).wrong_rows(x, draws)
+    wrong = HybridMask(shape, n_blurs).negative_rows(x, draws)
     assert (wrong.amin(1) != wrong.amax(1)).all(), "every hybrid has pixels of two rows"
 
 

@@ -26,8 +26,8 @@ from sklearn.decomposition import PCA
 from sklearn.ensemble import IsolationForest
 
 from sklearn_ff import FFTransformer
-from sklearn_ff.data_negatives import HybridMask
 from sklearn_ff.datasets import load_images
+from sklearn_ff.negatives import HybridMask
 
 NETWORKS = {
     "default": {"negatives": "pair_sum", "goodness": "mean_square"},

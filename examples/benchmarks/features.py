@@ -26,8 +26,8 @@ from sklearn.preprocessing import MinMaxScaler
 
 from sklearn_ff import FFTransformer
 from sklearn_ff.augmentations import Shifts
-from sklearn_ff.data_negatives import HeldOutClasses, HybridMask
 from sklearn_ff.datasets import load_images
+from sklearn_ff.negatives import HeldOutClasses, HybridMask
 
 NEGATIVES = {
     "hybrid_mask": HybridMask((1, 28, 28)),

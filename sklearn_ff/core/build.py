@@ -3,13 +3,14 @@
 import torch
 from torch import nn
 
-from ..activities import Peers, dropped, overwriting
+from .._scaling import Scaler
+from ..activations import overwriting
 from ..layers import built
 from ..objectives import LayerFacts
-from ..scaling import Scaler
 from .encoder import Encoder, LabelCode
 from .forward_forward import Layer, Network
 from .head import Head
+from .peers import Peers
 
 
 class Activate(nn.Module):
@@ -26,6 +27,14 @@ class Activate(nn.Module):
     def forward(self, a, draws=None):
         function = self.overwriting if self.training and self.overwriting else self.function
         return dropped(self.finish(a, function), self.dropout, draws)
+
+
+def dropped(h, share, draws):
+    """Activities with a `share` of the units at zero, the same for all candidates of a row."""
+    if draws is None or not share:
+        return h
+    kept = draws.uniform(len(h), 1, h.shape[-1]) >= share
+    return h * kept / (1 - share)
 
 
 class Scores(nn.Module):

@@ -8,12 +8,12 @@ from sklearn.datasets import load_iris
 from skorch.callbacks import Callback
 
 from sklearn_ff import FFClassifier
+from sklearn_ff._draws import Draws
+from sklearn_ff._scaling import Scaler
 from sklearn_ff.core import engine
 from sklearn_ff.core.engine import learners, statistics
 from sklearn_ff.core.rows import Batches, Rows, as_tensor
 from sklearn_ff.negatives import Uniform
-from sklearn_ff.parts import Draws
-from sklearn_ff.scaling import Scaler
 
 X, y = load_iris(return_X_y=True)
 

@@ -6,7 +6,7 @@ import torch
 from sklearn.datasets import load_iris
 
 from sklearn_ff import FFClassifier
-from sklearn_ff.activities import activations, faded_relu, overwriting_relu
+from sklearn_ff.activations import activations, faded_relu, overwriting_relu
 from sklearn_ff.core import head
 from sklearn_ff.goodness import MeanSquare, goodness
 from sklearn_ff.layers import Affine, Conv2d

@@ -5,8 +5,11 @@ import pytest
 import torch
 from scipy.special import erf
 
-from sklearn_ff.activities import Peers, activations, dropped, normalizations
-from sklearn_ff.parts import Draws
+from sklearn_ff._draws import Draws
+from sklearn_ff.activations import activations
+from sklearn_ff.core.build import dropped
+from sklearn_ff.core.peers import Peers
+from sklearn_ff.normalizations import normalizations
 
 EPS = 1e-10
 NORMALIZATIONS = {

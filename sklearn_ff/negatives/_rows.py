@@ -1,32 +1,19 @@
-"""Which other row a row competes with: negatives that need no labels.
-
-The contract. `wrong_rows(x, draws)` takes scaled rows x, (rows, features), and a source of random
-numbers, and returns wrong rows of the same shape. Row i and wrong row i are the two candidates.
-Where rows weigh differently, `draws.weight` holds the weights of x, and other rows are drawn by
-them. A callable (x, draws) -> wrong rows serves too, as `Corruption(function)`; so do rows of your
-own, as `OwnRows(rows)`.
-"""
+"""Negative rows: another row, or a corrupted one, which needs no labels."""
 
 import math
 
 import numpy as np
 import torch
 
-from ._params import brief
-from .negatives import Negatives, negatives
-from .parts import check_flag, check_number, checked_finite, checked_like, is_number
-
-__all__ = [
-    "Corruption",
-    "DataNegatives",
-    "HeldOutClasses",
-    "HybridMask",
-    "Noise",
-    "OwnRows",
-    "PairSum",
-    "Shuffle",
-]
-
+from .._images import is_image_shape
+from .._params import brief
+from .._parts import (
+    check_flag,
+    check_number,
+    checked_finite,
+    checked_like,
+)
+from ._base import Negatives, negatives
 
 LOUDEST = 1e6  # noise, in units of the columns: beyond it, squares leave single precision
 
@@ -38,14 +25,14 @@ class DataNegatives(Negatives):
     labelled = False  # whether candidates carry a label too, in a classifier
     needs_company = False  # whether wrong rows are made of the other rows of a batch
 
-    def wrong_rows(self, x, draws):
+    def negative_rows(self, x, draws):
         raise NotImplementedError
 
     def n_candidates(self, n_classes):
         return 2
 
     def candidates(self, x, draws):
-        return torch.stack([x, self.wrong_rows(x, draws)], 1)
+        return torch.stack([x, self.negative_rows(x, draws)], 1)
 
     def draw(self, y, n_classes, draws, belief=None):
         return y[:, None]  # both rows are shown with the same label, or with none
@@ -81,7 +68,7 @@ class PairSum(DataNegatives):
     needs_company = True
     n_views = 2
 
-    def wrong_rows(self, x, draws):
+    def negative_rows(self, x, draws):
         return (x + x[others(len(x), draws)]) / 2
 
     def candidates(self, x, draws):
@@ -119,7 +106,7 @@ class HybridMask(DataNegatives):
     def for_images(self, image_shape):
         return self.changed(image_shape=image_shape)
 
-    def wrong_rows(self, x, draws):
+    def negative_rows(self, x, draws):
         mask = self._mask(x, draws)
         return torch.where(mask, x, x[others(len(x), draws)])
 
@@ -133,12 +120,6 @@ class HybridMask(DataNegatives):
             )
         mask = cut(blurred_bits(draws.uniform(len(x), *size), self.n_blurs).flatten(1))
         return mask.repeat(1, channels)
-
-
-def is_image_shape(shape):
-    """Whether this is (channels, height, width)."""
-    three = isinstance(shape, (tuple, list, np.ndarray)) and len(shape) == 3
-    return three and all(is_number(n, whole=True) and n > 0 for n in shape)
 
 
 def blurred_bits(u, n_blurs):
@@ -174,7 +155,7 @@ class Shuffle(DataNegatives):
         super().check()
         check_number(self, "share", above=0, at_most=1)
 
-    def wrong_rows(self, x, draws):
+    def negative_rows(self, x, draws):
         shuffled = x.gather(0, self._order(x, draws))
         if self.share >= 1:
             return shuffled
@@ -199,7 +180,7 @@ class Noise(DataNegatives):
         super().check()
         check_number(self, "scale", above=0, at_most=LOUDEST)
 
-    def wrong_rows(self, x, draws):
+    def negative_rows(self, x, draws):
         return x + self.scale * draws.normal(*x.shape)
 
 
@@ -280,7 +261,7 @@ class Corruption(DataNegatives):
                 f"-> wrong rows."
             )
 
-    def wrong_rows(self, x, draws):
+    def negative_rows(self, x, draws):
         wrong = self.function(x.clone(), draws)
         checked_like(wrong, x, x.shape, "negatives", "one wrong row per row")
         return checked_finite(wrong, "negatives", "rows")

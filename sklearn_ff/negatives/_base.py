@@ -1,0 +1,73 @@
+"""The contract of negatives, and the look-up of them."""
+
+from .._parts import Family, Part, check_choice, checked_shape
+
+
+class Negatives(Part):
+    """Base of label negatives; see the module's docstring for the contract."""
+
+    of_rows = False
+    labelled = True
+    needs_head = False
+    never_true = True
+    redraw = "batch"
+    shows_strange = False  # whether wrong rows are what the user wants to be told as strange
+    varied = True  # whether an augmentation varies wrong rows as it does right ones
+    n_views = 1  # how many views of a row an augmentation is to give
+
+    def check(self):
+        check_choice(self, "redraw", ("batch", "epoch", "once"))
+
+    def draw(self, y, n_classes, draws, belief=None):
+        raise NotImplementedError
+
+    def n_candidates(self, n_classes):
+        """How many candidates a row has, the right one counted; bounds memory."""
+        return min(1 + getattr(self, "n_negatives", 1), n_classes)
+
+    def candidates(self, x, draws):
+        """The rows of the candidates: (rows, features), or (rows, candidates, features)."""
+        return x
+
+    def bind(self, pool):
+        """This part, with the rows that a fit has set aside for it, if any."""
+        return self
+
+    def for_images(self, image_shape):
+        """This part, told how the rows are to be read."""
+        return self
+
+
+class FunctionNegatives(Negatives):
+    """A user's callable as label negatives."""
+
+    never_true = False
+
+    def __init__(self, function):
+        self.function = function
+
+    def draw(self, y, n_classes, draws, belief=None):
+        wrong = self.function(y, n_classes, draws)
+        n_wrong = wrong.shape[1] if getattr(wrong, "ndim", 0) == 2 else 1
+        meaning = "wrong labels of shape (rows, n_wrong)"
+        checked_shape(wrong, (len(y), max(1, n_wrong)), "negatives", meaning)
+        if wrong.dtype != y.dtype:
+            raise ValueError(
+                f"the callable given as negatives returned labels of {wrong.dtype}; they must be "
+                f"of {y.dtype}, as those it was given."
+            )
+        if wrong.min() < 0 or wrong.max() >= n_classes:
+            raise ValueError(
+                f"the callable given as negatives returned labels from {wrong.min()} to "
+                f"{wrong.max()}; they must be 0 to {n_classes - 1}."
+            )
+        return wrong
+
+
+negatives = Family(
+    "negatives",
+    Negatives,
+    FunctionNegatives,
+    "(y, n_classes, draws) -> wrong labels",
+    hint="; for wrong rows, give Corruption(function), OwnRows(rows) or HeldOutClasses(classes)",
+)

@@ -1,0 +1,86 @@
+"""Negative labels: the same row, shown with labels that are not its own."""
+
+import torch
+
+from .._parts import check_number
+from ._base import Negatives, negatives
+
+
+def _sample_wrong(logits, y, n, draws):
+    """`n` different labels per row, in proportion to softmax(logits), never the true one.
+
+    Adding standard Gumbel noise to logits and taking the largest draws from their softmax.
+    """
+    u = draws.uniform(*logits.shape).clamp(1e-12, 1 - 1e-7)
+    noisy = logits.clamp(-1e30, 1e30) - (-u.log()).log()
+    noisy.scatter_(1, y[:, None], -torch.inf)
+    return noisy.topk(min(n, logits.shape[1] - 1), dim=1).indices
+
+
+@negatives.register("uniform")
+class Uniform(Negatives):
+    """Wrong labels with equal chances (Hinton, 2022); `n_negatives` different ones per row."""
+
+    def __init__(self, n_negatives=1, redraw="batch"):
+        self.n_negatives = n_negatives
+        self.redraw = redraw
+
+    def check(self):
+        super().check()
+        check_number(self, "n_negatives", at_least=1, whole=True)
+
+    def draw(self, y, n_classes, draws, belief=None):
+        level = y.new_zeros(len(y), n_classes, dtype=draws.dtype)
+        return _sample_wrong(level, y, self.n_negatives, draws)
+
+
+@negatives.register("hard")
+class Hard(Negatives):
+    """Wrong labels in proportion to the head's belief in them (Hinton's code, 2022).
+
+    softmax(logits / `temperature`) with the true label masked: what the network confuses most it
+    practises most.
+    """
+
+    needs_head = True
+
+    def __init__(self, n_negatives=1, temperature=1.0):
+        self.n_negatives = n_negatives
+        self.temperature = temperature
+
+    def check(self):
+        super().check()
+        check_number(self, "n_negatives", at_least=1, whole=True)
+        check_number(self, "temperature", above=0)
+
+    def draw(self, y, n_classes, draws, belief=None):
+        return _sample_wrong(belief / self.temperature, y, self.n_negatives, draws)
+
+
+@negatives.register("all")
+class All(Negatives):
+    """Every wrong label, for every row: no chance at all, at a cost of n_classes candidates."""
+
+    def n_candidates(self, n_classes):
+        return n_classes
+
+    def draw(self, y, n_classes, draws, belief=None):
+        others = torch.arange(1, n_classes, device=y.device)
+        return (y[:, None] + others) % n_classes
+
+
+@negatives.register("permuted")
+class Permuted(Negatives):
+    """The labels shuffled among the rows, as several published programs do.
+
+    Flawed, and here for comparison: one "wrong" label in n_classes is the true one, for which the
+    layer is asked to raise and to lower the same score.
+    """
+
+    never_true = False
+
+    def __init__(self, redraw="epoch"):
+        self.redraw = redraw
+
+    def draw(self, y, n_classes, draws, belief=None):
+        return y[draws.permutation(len(y))][:, None]

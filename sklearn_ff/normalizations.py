@@ -1,0 +1,74 @@
+"""What is done to activations before the next layer sees them.
+
+The contract. A normalisation scales rows to a common length, so that only their direction is passed
+on: N(z) = center(z)·factor(mean square of center(z), width).
+"""
+
+import torch
+
+from ._parts import Family, Part
+
+__all__ = ["LayerNorm", "NoNorm", "Normalization", "RMSNorm", "UnitNorm", "normalizations"]
+
+
+class Normalization(Part):
+    """Base of a normalisation; see the module's docstring for the contract."""
+
+    identity = False
+    centers = False
+
+    def center(self, z):
+        return z
+
+    def factor(self, mean_square, width):
+        raise NotImplementedError
+
+    def __call__(self, z):
+        z = self.center(z)
+        mean_square = torch.linalg.vector_norm(z, dim=-1, keepdim=True).square() / z.shape[-1]
+        return z * self.factor(mean_square, z.shape[-1])
+
+
+# Far below the mean square of any living layer, and keeps a dead one at zero.
+_EPS = 1e-10
+
+normalizations = Family("normalization", Normalization)
+
+
+@normalizations.register("rms")
+class RMSNorm(Normalization):
+    """Mean square 1 per unit (Hinton's code, 2022)."""
+
+    def factor(self, mean_square, width):
+        return (mean_square + _EPS).rsqrt()
+
+
+@normalizations.register("unit")
+class UnitNorm(Normalization):
+    """Length 1 (Hinton's text, 2022)."""
+
+    def factor(self, mean_square, width):
+        return (mean_square * width + _EPS).rsqrt()
+
+
+@normalizations.register("layer_norm")
+class LayerNorm(RMSNorm):
+    """Mean 0 and mean square 1 over the row's units, without learned scale (Ba et al., 2016)."""
+
+    centers = True
+
+    def center(self, z):
+        return z - z.mean(-1, keepdim=True)
+
+
+@normalizations.register("none")
+class NoNorm(Normalization):
+    """Rows as they are: the next layer can then read the goodness off their length."""
+
+    identity = True
+
+    def factor(self, mean_square, width):
+        return torch.ones_like(mean_square)
+
+    def __call__(self, z):
+        return z
