@@ -153,9 +153,9 @@ def draw_curves(figure, history):
     axes = figure.subplots(1, 3)
     figure.subplots_adjust(left=0.065, right=0.985, top=0.73, bottom=0.15, wspace=0.27)
     draw_curve(axes[0], history["loss"], "loss")
-    draw_curve(axes[1], history["goodness_right"], "goodness", ", true label")
-    draw_curve(axes[1], history["goodness_wrong"], "goodness", ", wrong label", linestyle=":")
-    draw_curve(axes[2], 100 * history["ranked_right"], "images (%)")
+    draw_curve(axes[1], history["goodness_positive"], "goodness", ", true label")
+    draw_curve(axes[1], history["goodness_negative"], "goodness", ", negative label", linestyle=":")
+    draw_curve(axes[2], 100 * history["ranking_accuracy"], "images (%)")
     for axis, title in zip(axes, ("Loss", "Goodness", "True label scores higher"), strict=True):
         axis.set_title(title, fontsize=11)
         axis.grid(axis="y", color=PALE, alpha=0.5)
@@ -232,11 +232,11 @@ def color_key(figure):
 def summarise(clf, results, search, n_test):
     (ours, *_), (theirs, *_) = results.values()
     best = {name.split("__")[-1]: value for name, value in search.best_params_.items()}
-    ranked = min(1, clf.history_["ranked_right"][-1, -1])
+    ranked = min(1, clf.history_["ranking_accuracy"][-1, -1])
     print(
         f"Of the {n_test} test images, FFClassifier recognised {ours:.1%}, and MLPClassifier, "
         f"the same network trained by backpropagation, {theirs:.1%}.\n"
-        f"After {clf.n_iter_} epochs, its last layer scored the true label above the wrong one "
+        f"After {clf.n_iter_} epochs, its last layer scored the true label above the negative one "
         f"for {ranked:.1%} of the training images.\n"
         f"The search did best with sharpness={best['sharpness']:g} and "
         f"negatives={best['negatives']!r}: {search.best_score_:.1%} recognised in "

@@ -20,7 +20,7 @@ from sklearn_ff import FFTransformer
 
 GRID = {
     "features__hidden_layer_sizes": [(256,), (256, 256)],
-    "features__output": ["activity", "triangle"],
+    "features__output": ["activations", "triangle"],
 }
 
 

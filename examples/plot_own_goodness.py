@@ -11,7 +11,7 @@ from sklearn_ff.goodness import Goodness
 
 
 def mean_absolute(h):
-    """g = mean_j |h_j|: activities (..., units) become scores (...)."""
+    """g = mean_j |h_j|: activations (..., units) become scores (...)."""
     return h.abs().mean(-1)
 
 

@@ -1,4 +1,4 @@
-"""Use negatives of your own: wrong labels from a function, and wrong rows from another.
+"""Use negatives of your own: negative labels from a function, and negative rows from another.
 
 python examples/plot_own_negatives.py
 """
@@ -16,7 +16,7 @@ LOOK_ALIKE = torch.tensor([6, 7, 3, 8, 9, 3, 0, 1, 1, 4])  # of the digits 0 to 
 
 
 def look_alike(y, n_classes, draws):
-    """Two wrong labels per row, (rows, 2): that of the look-alike, and any."""
+    """Two negative labels per row, (rows, 2): that of the look-alike, and any."""
     other = 1 + ((n_classes - 1) * draws.uniform(len(y))).long()
     return torch.stack([LOOK_ALIKE.to(y.device)[y], (y + other) % n_classes], 1)
 
@@ -31,8 +31,8 @@ def shifted(x, draws):
 X_train, X_test, y_train, y_test = train_test_split(*load_digits(return_X_y=True), random_state=0)
 for name, negatives in {"uniform": "uniform", "look-alike": look_alike}.items():
     clf = FFClassifier(negatives=negatives, max_iter=20, random_state=0).fit(X_train, y_train)
-    print(f"wrong labels {name:10} accuracy {clf.score(X_test, y_test):.3f}")
+    print(f"negative labels {name:10} accuracy {clf.score(X_test, y_test):.3f}")
 for name, negatives in {"pair_sum": "pair_sum", "shifted": Corruption(shifted)}.items():
     features = FFTransformer(negatives=negatives, max_iter=20, random_state=0)
     model = make_pipeline(features, LogisticRegression(max_iter=2000)).fit(X_train, y_train)
-    print(f"wrong rows   {name:10} accuracy {model.score(X_test, y_test):.3f}")
+    print(f"negative rows   {name:10} accuracy {model.score(X_test, y_test):.3f}")

@@ -13,7 +13,7 @@ from ._draws import Draws
 from ._machine import check_memory, multiplies_bfloat16, own_settings, pick_device, torch_has
 from ._optimizers import per_group
 from ._params import brief
-from ._parts import is_name
+from ._parts import is_name, is_word
 from ._per_layer import (
     PerLayerParams,
     check_lengths,
@@ -83,7 +83,7 @@ class BaseFF(PerLayerParams):
         for key in params:
             name, nested, inner = key.partition("__")
             value = params.get(name, getattr(self, name, None))
-            if nested and name in NAMED and isinstance(value, str):
+            if nested and name in NAMED and is_word(value):
                 raise ValueError(_no_nested_names(name, value, inner))
         return super().set_params(**params)
 
@@ -175,8 +175,8 @@ class BaseFF(PerLayerParams):
         if not plan.negatives.varied:
             raise ValueError(
                 f"augmentation={self.augmentation!r} varies the rows that are learned from, but "
-                f"not the wrong ones of negatives={self.negatives!r}, which would be told by this "
-                f"alone; use one without the other."
+                f"not the negative ones of negatives={self.negatives!r}, which would be told by "
+                f"this alone; use one without the other."
             )
         if shape is None:
             raise ValueError(
@@ -209,7 +209,7 @@ class BaseFF(PerLayerParams):
         if plan.goodness.scores_classes:
             raise ValueError(
                 f"goodness={self.goodness!r} scores the classes of one row, and {given} lets two "
-                f"rows compete, for which there is no right class; use another goodness, such as "
+                f"rows compete, for which there is no true class; use another goodness, such as "
                 f"'mean_square', or negatives of labels, such as 'hard'."
             )
         if plan.negatives.labelled or plan.n_classes == 1:
@@ -233,7 +233,7 @@ class BaseFF(PerLayerParams):
     def _automatic(self, name, n_rows, n_classes, scaling):
         """What "auto" means for the part `name`."""
         if name == "input_normalization":
-            return "rms" if self._rows_alone() else "none"
+            return "rms" if self._rows_alone() else None
         words = scaling == "sparse" and n_classes <= FEW_CLASSES
         if name == "objective":
             of_rows = family_part("negatives", self.negatives, "hard").of_rows
@@ -366,7 +366,7 @@ def _no_nested_names(name, value, inner):
     cls = family.registry.get(value)
     example = f"{cls.__name__}({inner}=...)" if isinstance(cls, type) else "an object"
     return (
-        f"{name}={value!r} is a name and has no parameter {inner!r} to set; pass the part itself, "
+        f"{name}={value!r} has no parameter {inner!r} to set; pass the part itself as an object, "
         f"{name}={example}, and then set {name}__{inner}."
     )
 

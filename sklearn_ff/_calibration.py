@@ -3,7 +3,7 @@
 A network learns small tables by heart, so that the labels of its training rows say little of how
 sure it may be of others. What they lack is taken from neighbours: the target of a row is a mean of
 its own label and that of the nearest other row, as the network sees rows: by the direction of the
-activities under the neutral label. Rows of a class that lie among those of another class thereby
+activations under the neutral label. Rows of a class that lie among those of another class thereby
 lower the scale. A few of them that the network is sure of would lower it for all rows; so slips
 have a rate of their own. Smoothing labels is Platt's idea (1999), and taking what a row lacks from
 its vicinity that of vicinal risk (Chapelle et al., 2000).
@@ -23,7 +23,7 @@ NEIGHBOURS = 5_000  # rows among which the nearest is looked for, or so many ...
 NEIGHBOURS_PER_CLASS = 10  # ... of each class on average, if these are more ...
 MOST_NEIGHBOURS = 20_000  # ... but no more than these
 SHARE = 0.6  # of the neighbour's label in a target
-SKETCH = 512  # numbers that stand for the activities of a wide network
+SKETCH = 512  # numbers that stand for the activations of a wide network
 TIE = 1e-5  # squared distances that differ by less are equal
 # Scores of size 1 may become log-odds of so much. What asks for more has not been learned: rounding
 # in double precision, amplified by the layers, is then no longer small beside it.

@@ -17,7 +17,7 @@ class FFClassifier(AccuracyScore, Learner):
     """Classifier of layers that learn without backpropagation, dense ones or convolutions.
 
     Every layer scores a row shown with a label, and learns by itself to score the true label higher
-    than wrong ones; nothing flows back to the layer below (Hinton, 2022).
+    than negative ones; nothing flows back to the layer below (Hinton, 2022).
 
     Parameters
     ----------
@@ -30,12 +30,10 @@ class FFClassifier(AccuracyScore, Learner):
         How a label is shown; see :mod:`sklearn_ff.overlays`.
     negatives : {"auto", "uniform", "hard", "all", "permuted", "pair_sum", "hybrid_mask", \
             "shuffle", "noise"}, Negatives or callable, default="auto"
-        Which wrong labels a row competes with; see :mod:`sklearn_ff.negatives`. "auto" is "all" for
-        up to 256 rows, a goodness that scores classes, or text (`scaling_` is "sparse") of up to 20
-        classes, and "hard" else. The last four are
-        corrupted rows, see
-        :mod:`sklearn_ff.negatives`: layers then see no labels, and ``prediction="head"``
-        is needed.
+        Which negative labels a row competes with; see :mod:`sklearn_ff.negatives`. "auto" is "all"
+        for up to 256 rows, a goodness that scores classes, or text (`scaling_` is "sparse") of up
+        to 20 classes, and "hard" else. The last four are corrupted rows, see
+        :mod:`sklearn_ff.negatives`: layers then see no labels, and ``prediction="head"`` is needed.
     goodness : {"mean_square", "neg_mean_square", "sum_square", "mean_activation", "top_k", \
             "readout", "class_groups", "prototypes"}, Goodness or callable, default="mean_square"
         What a layer scores; see :mod:`sklearn_ff.goodness`. The last three score all classes at
@@ -47,14 +45,14 @@ class FFClassifier(AccuracyScore, Learner):
         layer.
     metric : callable, list of callables or None, default=None
         A number to report beside the loss, or one per layer: a function of the scores g of a batch,
-        (rows, candidates), the right one first, and of the rows' classes as numbers, (rows,). Its
-        mean over the rows of an epoch is `history_["metric"]`.
-    normalization : {"rms", "unit", "layer_norm", "none"} or Normalization, default="rms"
-        What is done to activities before the next layer sees them.
+        (rows, candidates), the positive one first, and of the rows' classes as numbers, (rows,).
+        Its mean over the rows of an epoch is `history_["metric"]`.
+    normalization : {"rms", "unit", "layer_norm"}, Normalization or None, default="rms"
+        What is done to activations before the next layer sees them.
     input_normalization : same as `normalization`, or "auto", default="auto"
-        What is done to a row after the label is in. "auto" is "none", and "rms" where layers tell
+        What is done to a row after the label is in. "auto" is None, and "rms" where layers tell
         rows from corrupted ones, which they could do by length alone.
-    scaling : {"auto", "standard", "shared", "global", "sparse", "none"}, default="auto"
+    scaling : {"auto", "standard", "shared", "global", "sparse"} or None, default="auto"
         How columns are scaled, by statistics of the training rows, and what "auto" comes to: see
         :mod:`sklearn_ff.scaling`.
     schedule : {"simultaneous", "greedy"} or list of (layers, epochs), default="simultaneous"
@@ -62,8 +60,9 @@ class FFClassifier(AccuracyScore, Learner):
         stages: layers is an index, a list of them, "all", or "head" for the softmax head alone, as
         in ``[("all", 10), ("head", 50)]``; `max_iter` is then not used.
     phases : {"together", "by_epoch"}, default="together"
-        Whether every batch teaches right and wrong candidates, or an epoch is a pass over all right
-        candidates and then one over all wrong ones; the latter needs ``objective="logistic"``.
+        Whether every batch teaches positive and negative candidates, or an epoch is a pass over all
+        positive candidates and then one over all negative ones; the latter needs
+        ``objective="logistic"``.
     layers : list of int or layer kinds, or None, default=None
         Other layers instead of `hidden_layer_sizes`, which is then not used, such as
         ``[Conv2d(32, pool="max"), 500]``; see :mod:`sklearn_ff.layers`. Those that read images
@@ -78,11 +77,11 @@ class FFClassifier(AccuracyScore, Learner):
         By the goodness of every label (one pass per label), by a softmax head (one pass), or by the
         goodness of the two labels that the head finds most likely.
     prediction_layers : {"all", "skip_first"} or sequence of int, default="all"
-        Layers whose goodness counts and whose activities the head reads.
+        Layers whose goodness counts and whose activations the head reads.
     dropout : float in [0, 1), default=0.0
         Share of units dropped from every layer in training.
     peer_normalization : float, default=0.0
-        Rate at which units are drawn to the mean activity of their layer; Hinton used 0.03.
+        Rate at which units are drawn to the mean activation of their layer; Hinton used 0.03.
     weight_init : {"normal", "uniform"}, default="normal"
         How weights start: normal with variance 1 / fan_in and biases zero, as in Hinton's code, or
         both uniform within 1 / sqrt(fan_in) of zero, as torch's own layers do; fan_in counts the
@@ -168,9 +167,9 @@ class FFClassifier(AccuracyScore, Learner):
         The best of them; of the last layer's epochs, if `schedule="greedy"`. With `early_stopping`
         it is that of the weights kept.
     history_ : dict of str to ndarray of shape (n_iter_, n_layers)
-        "loss", "goodness_right", "goodness_wrong", "ranked_right" (share of rows whose true label
-        scores above the wrong ones); with a `metric`, "metric" too. NaN where a layer did not
-        learn.
+        "loss", "goodness_positive", "goodness_negative", "ranking_accuracy" (share of rows whose
+        true label scores above the negative ones); with a `metric`, "metric" too. NaN where a layer
+        did not learn.
     scale_ : float
         Factor that turns scores into log-probabilities.
     slips_ : float

@@ -59,7 +59,7 @@ def _at_length(network, x):
     mean_square = encoder.mean_square(shown.base, labels).double()
     length = 1 / encoder.normalization.factor(mean_square, shown.base.shape[-1])
     for layer, a, h in network.activations(shown, neutral):
-        a = layer.affine.activity(a, lambda a: a)  # pooled as h is
+        a = layer.affine.outputs(a, lambda a: a)  # pooled as h is
         some = torch.arange(min(MOST_UNITS, h.shape[-1]), device=h.device)
         some = some * h.shape[-1] // len(some)
         values = torch.cat([a[..., some], h[..., some]], -1).double() * length

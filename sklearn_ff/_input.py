@@ -47,8 +47,8 @@ class InputRows(BaseFF):
         part = family.get(self.negatives) if told else None
         if function or (part is not None and not (self.supervised or part.of_rows)):
             raise ValueError(
-                f"{given} are wrong labels, but without supervised=True no labels are learned; set "
-                f"it, or use negatives of rows, such as 'pair_sum', Corruption(function) or "
+                f"{given} are negative labels, but without supervised=True no labels are learned; "
+                f"set it, or use negatives of rows, such as 'pair_sum', Corruption(function) or "
                 f"OwnRows(rows)."
             )
         if part is not None and self.supervised and not part.labelled:
@@ -184,7 +184,7 @@ class InputRows(BaseFF):
         raise ValueError(
             f"{type(self).__name__} needs rows of at least two classes with a weight above zero, "
             f"but {rows} of one class, {self.classes_.tolist()[codes[0]]!r}, are given; without a "
-            f"wrong label there is nothing to learn."
+            f"negative label there is nothing to learn."
         )
 
     def _all_classes(self, classes, old):

@@ -41,7 +41,7 @@ KEPT = (
     *("overlay", "negatives", "goodness", "objective", "input_normalization"),
     *("batch_size", "max_iter", "learning_rate_init", "scaling"),
 )
-HISTORY = ("loss", "goodness_right", "goodness_wrong", "ranked_right")
+HISTORY = ("loss", "goodness_positive", "goodness_negative", "ranking_accuracy")
 LISTS = (list, tuple)
 
 
@@ -51,9 +51,9 @@ class Learner(InputRows):
     _parameter_constraints: dict = {
         # Arrays pass here, so that they are refused without their values.
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
-        **{name: [str, callable, family.base, "array-like"] for name, family in FAMILIES.items()},
+        **{name: family.constraint for name, family in FAMILIES.items()},
         "metric": [callable, *LISTS, None],
-        "scaling": [StrOptions({"auto", "standard", "shared", "global", "sparse", "none"})],
+        "scaling": [StrOptions({"auto", "standard", "shared", "global", "sparse"}), None],
         "phases": [StrOptions({"together", "by_epoch"})],
         "schedule": [StrOptions({"simultaneous", "greedy"}), *LISTS],
         "layers": ["array-like", None],
@@ -164,7 +164,7 @@ class Learner(InputRows):
         return self
 
     def _pool(self, plan, network, X, weight):
-        """Rows that wrong ones are drawn from, as the negatives want them."""
+        """Rows that negative ones are drawn from, as the negatives want them."""
         if not weight.any():
             raise ValueError(f"negatives={self.negatives!r} hold out rows of weight zero only.")
         X, _, weight = heavy(X, weight, weight)
@@ -344,5 +344,6 @@ def history_arrays(rows, n_layers, names=HISTORY):
         for name, values in zip(names, row.get("statistics", []), strict=False):
             if row["layers"]:  # not where the head learned alone
                 arrays[name][epoch, row["layers"]] = values
-    arrays["ranked_right"].clip(0, 1, out=arrays["ranked_right"])  # a sum of rounded weights
+    ranking = arrays["ranking_accuracy"]
+    ranking.clip(0, 1, out=ranking)  # a sum of rounded weights
     return arrays

@@ -39,7 +39,7 @@ def lifeless(network, plan, X, codes):
 def candidates(network, plan, x, y):
     """Candidates: some of the labels, or, where rows compete, each row and its mean with another.
 
-    That is no wrong row of the negatives, which need not be asked: a living layer tells any two.
+    That is no negative row of the negatives, which need not be asked: a living layer tells any two.
     """
     if not plan.negatives.of_rows:
         labels = torch.as_tensor(spread(network.n_classes, LABELS), device=x.device)
@@ -75,7 +75,7 @@ def remedies(estimator, plan, X):
         found.append(f"lower alpha={estimator.alpha:g}")
     if any(group["weight_decay"] for group in plan.groups):
         found.append("lower 'weight_decay' in optimizer_params")
-    if plan.scaling == "none":
+    if plan.scaling is None:
         found.append("scale the columns, as scaling='auto' does")
     found.append(f"{'lower' if not found else 'or lower'} learning_rate_init")
     if not plan.peer_normalization and not any(kind.reads_images for kind in plan.kinds):

@@ -80,7 +80,7 @@ def check_number(part, name, *, above=None, at_least=None, at_most=math.inf, who
 def check_choice(part, name, choices):
     """Raise ValueError unless a part's parameter is one of `choices`."""
     value = getattr(part, name)
-    if not (isinstance(value, str) and value in choices):
+    if not (is_word(value) and value in choices):
         raise ValueError(_misfit(part, name, f"one of {list(choices)}"))
 
 
@@ -99,6 +99,11 @@ def is_number(value, whole=False):
 def _misfit(part, name, needed):
     value = getattr(part, name)
     return f"{type(part).__name__}({name}={brief(value)}) cannot be used: {name} must be {needed}."
+
+
+def is_word(value):
+    """Whether it may stand for a choice; an array or a part is not asked whether it equals one."""
+    return value is None or isinstance(value, str)
 
 
 def is_name(value, name):
@@ -186,8 +191,9 @@ def check_arguments(function, parameter, signature, hint=""):
 class Family:
     """The registered parts of one kind: `parameter` names it, `base` is its contract.
 
-    `wrap`, if given, turns a user's callable (of the stated `signature`) into a part, and
-    `per_layer` a list of parts, one for every layer. Refusals of callables end with the `hint`.
+    A part that is registered under None is what None means, where the family has one. `wrap`, if
+    given, turns a user's callable (of the stated `signature`) into a part, and `per_layer` a list
+    of parts, one for every layer. Refusals of callables end with the `hint`.
     """
 
     def __init__(self, parameter, base, wrap=None, signature=None, per_layer=None, hint=""):
@@ -196,7 +202,7 @@ class Family:
         self.hint = hint
 
     def register(self, name):
-        """Class decorator that makes a part known by `name`."""
+        """Class decorator that makes a part known by `name`, a string or None."""
 
         def add(cls):
             self.registry[name] = cls
@@ -206,7 +212,12 @@ class Family:
 
     @property
     def names(self):
-        return sorted(self.registry)
+        return sorted(self.registry, key=lambda name: (name is None, name))
+
+    @property
+    def constraint(self):
+        """What scikit-learn's validation of parameters lets through to `get`."""
+        return [str, callable, self.base, "array-like", *[None] * (None in self.registry)]
 
     def get(self, value, parameter=None, automatic=False):
         """The part that `value` means: a registered name, a part, a callable, or a list of them.
@@ -219,7 +230,7 @@ class Family:
         return self._one(value, name, automatic)
 
     def _one(self, value, name, automatic=False):
-        if isinstance(value, str) and value in self.registry:
+        if is_word(value) and value in self.registry:
             return self.registry[value]()
         if isinstance(value, self.base) and not self._is_base(value):
             return rebuilt(value)  # so that what was fitted stays as it is if the user's changes

@@ -52,19 +52,19 @@ def check_reach(plan):
             )
         if layer.goodness.endless and layer.objective._pulls_down():
             raise ValueError(
-                f"objective={layer.objective!r} rewards a wrong candidate's score for falling, and "
-                f"that of {layer.goodness!r} can fall without end; use penalty=0, or "
+                f"objective={layer.objective!r} rewards a negative candidate's score for falling, "
+                f"and that of {layer.goodness!r} can fall without end; use penalty=0, or "
                 f"goodness='mean_square'."
             )
 
 
 def check_phases(phases, plan, n_layers):
-    """Raise ValueError where an objective cannot act on right and wrong candidates apart."""
+    """Raise ValueError where an objective cannot act on positive and negative candidates apart."""
     parts = [plan.objective.for_layer(index) for index in range(n_layers)]
     for part in parts if phases == "by_epoch" else ():
         if not part.splits:
             raise ValueError(
-                f"phases='by_epoch' learns from right candidates without wrong ones, which "
+                f"phases='by_epoch' learns from positive candidates without negative ones, which "
                 f"objective={part!r} cannot, since it compares them; use objective='logistic', or "
                 f"one with a threshold below zero, such as Logistic(-0.5), where goodness is."
             )

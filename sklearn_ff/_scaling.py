@@ -2,7 +2,7 @@
 
 "standard" centres every column and divides it by its own standard deviation; "shared" centres every
 column and divides all by one number, the root mean square of what is then left; "global"
-centres and divides all columns by one mean and one deviation, as if they were one; "none" changes
+centres and divides all columns by one mean and one deviation, as if they were one; None changes
 nothing, except that values beyond 2^40, whose squares float32 could not sum, are divided by one
 power of two for all columns; "sparse" leaves zeros as they are: columns of mostly zero entries are
 divided by one number, the root mean square of what is not zero, so that rare words are not blown
@@ -109,7 +109,7 @@ def scaler_for(X, weight, scaling):
         scaling = suitable(columns)
     if scaling == "sparse":
         return _sparse(columns), scaling, 1.0
-    if scaling == "none":
+    if scaling is None:
         scaler, rms = _unscaled(columns)
         return scaler, scaling, rms
     if scaling == "global":

@@ -75,7 +75,7 @@ class Accuracy:
 class HeldOutLoss:
     """The training loss on held-out rows, averaged over the layers that learn, or of the head.
 
-    As in prediction, nothing is dropped or varied. The chances with which wrong candidates are
+    As in prediction, nothing is dropped or varied. The chances with which negative candidates are
     drawn are the same after every epoch.
     """
 

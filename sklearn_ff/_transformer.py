@@ -36,7 +36,7 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learner):
             default="auto"
         What a row is told from; see :mod:`sklearn_ff.negatives`. "auto" is "pair_sum", which
         needs no knowledge of the data, or "noise" where the goodness is "neg_mean_square"; with
-        `supervised=True` it is wrong labels, as FFClassifier has them.
+        `supervised=True` it is negative labels, as FFClassifier has them.
     supervised : bool, default=False
         Whether to learn from labels, as FFClassifier does, and transform under the neutral label.
         Otherwise y is ignored, unless `negatives` are held-out classes.
@@ -45,19 +45,19 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learner):
     objective : str, Objective or callable, default="auto"
         How scores become a loss; see :mod:`sklearn_ff.objectives`. "auto" is that of
         :class:`FFClassifier` with labels, and without them "logistic" with a threshold of 4 for
-        right rows and of 6 for wrong ones, as Chen et al. (2025) have them for images of digits, or
-        "symba" where the goodness is "neg_mean_square", which reaches no such threshold. Or a list
-        with one per layer.
+        positive rows and of 6 for negative ones, as Chen et al. (2025) have them for images of
+        digits, or "symba" where the goodness is "neg_mean_square", which reaches no such threshold.
+        Or a list with one per layer.
     metric, normalization : optional
         As of :class:`FFClassifier`.
     input_normalization : str or Normalization, default="auto"
-        What is done to a row before the first layer sees it; "auto" is "none" with labels, and
+        What is done to a row before the first layer sees it; "auto" is None with labels, and
         without them "rms", so that layers cannot tell rows by their length.
     output_layers : {"all", "skip_first"} or sequence of int, default="all"
-        Layers whose activities are the features, and by which familiarity is measured.
-    output : {"activity", "triangle"}, default="activity"
-        "activity" is h, "triangle" is max(0, a − mean of a over the layer) of the pre-activation a,
-        which is sparser (Coates et al., 2011; Chen et al., 2025); both by `normalization`.
+        Layers whose activations are the features, and by which familiarity is measured.
+    output : {"activations", "triangle"}, default="activations"
+        "activations" is h, "triangle" is max(0, a − mean of a over the layer) of the pre-activation
+        a, which is sparser (Coates et al., 2011; Chen et al., 2025); both by `normalization`.
     scaling, schedule, phases, layers, image_shape, augmentation, dropout : optional
         As of :class:`FFClassifier`.
     peer_normalization, weight_init, optimizer, optimizer_params, learning_rate : optional
@@ -89,8 +89,9 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learner):
     loss_curve_ : list of float
         That loss for every epoch.
     history_ : dict of str to ndarray of shape (n_iter_, n_layers)
-        "loss", "goodness_right", "goodness_wrong", "ranked_right" (share of rows that score above
-        their wrong candidates); with a `metric`, "metric" too. NaN where a layer did not learn.
+        "loss", "goodness_positive", "goodness_negative", "ranking_accuracy" (share of rows that
+        score above their negative candidates); with a `metric`, "metric" too. NaN where a layer did
+        not learn.
     validation_scores_, best_validation_score_ : None
         Nothing is held out here.
     negatives_, overlay_, goodness_, objective_, input_normalization_, batch_size_, max_iter_, \
@@ -128,7 +129,7 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learner):
         **Learner._parameter_constraints,
         "supervised": ["boolean"],
         "output_layers": [StrOptions({"all", "skip_first"}), "array-like"],
-        "output": [StrOptions({"triangle", "activity"})],
+        "output": [StrOptions({"triangle", "activations"})],
         "batch_size": [StrOptions({"auto", "all"}), Interval(Integral, 2, None, closed="left")],
     }
 
@@ -146,7 +147,7 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learner):
         normalization="rms",
         input_normalization="auto",
         output_layers="all",
-        output="activity",
+        output="activations",
         scaling="auto",
         schedule="simultaneous",
         phases="together",
@@ -304,7 +305,7 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learner):
         return sum(self._plan.units[index] for index in self._plan.layers)
 
     def transform(self, X):
-        """Return activities of the output layers side by side, normalised as between layers.
+        """Return activations of the output layers side by side, normalised as between layers.
 
         Parameters
         ----------
@@ -401,7 +402,7 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learner):
         if name == "objective":
             return "symba" if self._quiet() else Logistic(4.0, 1.0, 6.0)
         if name == "input_normalization":
-            return "none" if self.supervised else "rms"
+            return None if self.supervised else "rms"
         return "noise" if self._quiet() else "pair_sum"
 
     def _updates(self, n_batches):
@@ -437,14 +438,14 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learner):
 
 
 def _triangles(network, shown):
-    """Features as `Network.features` has them, of max(0, a − mean of a) instead of the activity."""
+    """Features as `Network.features` has them, of max(0, a − mean of a) instead of h."""
     neutral = torch.full((len(shown), 1), network.n_classes, device=shown.device)
     found = []
     for layer, a, _ in network.activations(shown, neutral):
         if layer.index in network.head_layers:
-            h = layer.affine.activity(a, lambda a: torch.relu(a - a.mean(-1, keepdim=True)))
+            h = layer.affine.outputs(a, lambda a: torch.relu(a - a.mean(-1, keepdim=True)))
             found.append(layer.normalize(h).squeeze(1))
     return torch.cat(found, 1)
 
 
-OUTPUT = {"triangle": _triangles, "activity": lambda network, shown: network.features(shown)}
+OUTPUT = {"triangle": _triangles, "activations": lambda network, shown: network.features(shown)}

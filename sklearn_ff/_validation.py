@@ -77,7 +77,7 @@ def refuse_beyond_float32(X):
 
 
 def checked_own_rows(part, X):
-    """The user's wrong rows."""
+    """The user's negative rows."""
     rows = as_numpy(part.rows, f"{part!r}")
     with sums_may_overflow():
         rows = check_array(rows, dtype=own_dtype(rows), input_name=f"negatives={part!r}")

@@ -20,7 +20,7 @@ class Activation(Part):
     """A function of the pre-activation, and the same, if given, overwriting it: `in_place`.
 
     `faded` overwrites too, and leaves the gradient as it comes: for a goodness whose gradient is
-    zero wherever the activity is.
+    zero wherever the activation is.
     """
 
     in_place = faded = None
@@ -51,7 +51,7 @@ class OwnFunction(nn.Module):
 
     def forward(self, a):
         h = call_intact(self.function, a, "activation")
-        return checked_like(h, a, a.shape, "activation", "one activity per unit")
+        return checked_like(h, a, a.shape, "activation", "one activation per unit")
 
 
 class FunctionActivation(Activation):
@@ -100,7 +100,7 @@ for _name in ("leaky_relu", "gelu", "tanh"):
 
 def overwriting(activation, goodness, affine):
     """The activation that overwrites pre-activations in training; None if there is none."""
-    pooled = len(affine.shape) > 1  # then a goodness does not see the activities themselves
+    pooled = len(affine.shape) > 1  # then a goodness does not see the activations themselves
     declared = "fades" in vars(type(goodness))  # what a subclass computes is its own affair
     faded = declared and goodness.fades and not pooled
     return activation.faded if faded else activation.in_place

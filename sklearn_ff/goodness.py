@@ -1,6 +1,6 @@
-"""What a layer scores, from its activities.
+"""What a layer scores, from its activations.
 
-The contract. `score(h)` takes activities h of shape (..., units):
+The contract. `score(h)` takes activations h of shape (..., units):
 
 * with `scores_classes = False` it returns one score per candidate, shape (...): the candidate is
   a row shown with a label, and the layer is run once for each;
@@ -57,11 +57,11 @@ class Goodness(Part):
     sharpness = 10.0  # of the objective: log-odds per unit of g, as held-out rows of MNIST ask for
 
     def build(self, n_units, n_classes):
-        """What the layer calls on its activities; may hold parameters of its own."""
+        """What the layer calls on its activations; may hold parameters of its own."""
         return self.score
 
     def build_for(self, shape, n_classes):
-        """As `build`, for activities that read as (units,) or (channels, height, width)."""
+        """As `build`, for activations that read as (units,) or (channels, height, width)."""
         return self.build(math.prod(shape), n_classes)
 
     def score(self, h):
@@ -139,10 +139,10 @@ class MeanSquare(Goodness):
 
 @goodness.register("neg_mean_square")
 class NegMeanSquare(Goodness):
-    """g = −mean_j h_j²: right candidates leave the layer quiet (as Hinton, 2022, considers).
+    """g = −mean_j h_j²: positive candidates leave the layer quiet (as Hinton, 2022, considers).
 
     Whatever was never learned from tends to stir some unit, so that it suits familiarity: a large
-    activity for strange rows need not be learned, as it must be with a goodness that grows.
+    activation for strange rows need not be learned, as it must be with a goodness that grows.
     """
 
     fades = quiet = endless = True
@@ -252,7 +252,7 @@ class Readout(Goodness):
     """g_c = v_c · h + b_c: a linear classifier inside the layer (Gong et al., 2025).
 
     `normalized` reads h at mean square 1; `learned=False` keeps V as drawn, so that only the layer
-    learns. The softmax head is a readout too: of the normalised activities of several layers. In a
+    learns. The softmax head is a readout too: of the normalised activations of several layers. In a
     layer of images, `patch` reads the mean of h² over squares of so many pixels instead of h, which
     is each patch's goodness in each channel (ASGE, 2025).
     """
@@ -313,7 +313,7 @@ class Patches(nn.Module):
 
 
 class LinearReadout(nn.Module):
-    """V h + b, starting at zero. Activities of fewer units meet the first columns of V only."""
+    """V h + b, starting at zero. Activations of fewer units meet the first columns of V only."""
 
     def __init__(self, n_units, n_classes, normalized=False):
         super().__init__()

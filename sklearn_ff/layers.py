@@ -6,7 +6,7 @@ the label has, and returns an affine map: a torch module that works on flat rows
 
 * `bias`, `n_biases` numbers, and `expand(b)`: one number per bias, or per unit, to one per unit;
 * `forward(z)`: W z + b, pre-activations, `n_units` of them; `product(z)`: W z alone;
-* `activity(a, function)`: what is passed on, `n_outputs` numbers that read as `shape`;
+* `outputs(a, function)`: what is passed on, `n_outputs` numbers that read as `shape`;
 * `whole_batches`: whether a batch must not be learned from in parts;
 * `n_products`: multiply-adds per row; `fan_in`: the inputs of a unit, the label's among them;
 * `reset(generator, draw)`: the first weights, by `draw(weight, fan_in, generator)`.
@@ -80,8 +80,8 @@ class ImageLayer(LayerKind):
         for name in ("n_channels", "kernel_size", "stride", "pool_size"):
             check_number(self, name, at_least=1, whole=True)
         self._check_padding()
-        check_choice(self, "pool", ("none", "max", "mean"))
-        check_choice(self, "norm", ("none", "batch", "group"))
+        check_choice(self, "pool", (None, "max", "mean"))
+        check_choice(self, "norm", (None, "batch", "group"))
 
     def _check_padding(self):
         same = isinstance(self.padding, str) and self.padding == "same"
@@ -117,7 +117,7 @@ class ImageLayer(LayerKind):
     def maps(self, shape):
         """(channels, height, width) before and after pooling."""
         size = [(n + 2 * self.pad() - self.kernel_size) // self.stride + 1 for n in shape[1:]]
-        pooled = size if self.pool == "none" else [n // self.pool_size for n in size]
+        pooled = size if self.pool is None else [n // self.pool_size for n in size]
         if min(pooled) < 1:
             raise ValueError(
                 f"{self!r} leaves no pixel of an image of {shape[1]} x {shape[2]}; use a smaller "
@@ -158,7 +158,7 @@ class Affine(nn.Module):
         a = F.linear(z.bfloat16(), self.weight.bfloat16()).to(self.weight.dtype)
         return a if bias is None else a + bias
 
-    def activity(self, a, function):
+    def outputs(self, a, function):
         return function(a)
 
 
@@ -174,8 +174,8 @@ class Maps(nn.Module):
         self.fan_in = shape[0] * kind.kernel_size**2 + n_label_inputs
         channels = self.maps[0]
         norms = {
-            "none": lambda: None,
-            "batch": lambda: RightBatchNorm(channels),
+            None: lambda: None,
+            "batch": lambda: PositiveBatchNorm(channels),
             "group": lambda: Grouped(n_groups(channels), channels),
         }
         self.norm = norms[kind.norm]()
@@ -189,11 +189,11 @@ class Maps(nn.Module):
     def images(self, z):
         return z.reshape(-1, *self.shape_in) if self.raw else images(z, self.shape_in)
 
-    def activity(self, a, function):
+    def outputs(self, a, function):
         if self.norm is not None:
             a = self.norm(a, self.maps)
         h = function(a)
-        if self.kind.pool == "none":
+        if self.kind.pool is None:
             return h
         pool = F.max_pool2d if self.kind.pool == "max" else F.avg_pool2d
         return flat(pool(images(h, self.maps), self.kind.pool_size), h)
@@ -264,10 +264,10 @@ class LocalPatches(Maps):
         return a if bias is None else a + bias
 
 
-class RightBatchNorm(nn.Module):
-    """(a − μ_c)/σ_c · γ_c + β_c per channel c; μ, σ are of the batch's right candidates.
+class PositiveBatchNorm(nn.Module):
+    """(a − μ_c)/σ_c · γ_c + β_c per channel c; μ, σ are of the batch's positive candidates.
 
-    Wrong candidates are seen as the right ones are, else a layer could tell them by their
+    Negative candidates are seen as the positive ones are, else a layer could tell them by their
     statistics. Where nothing is learned (prediction, the head, layers taught before) the running
     averages serve, so that what a row is worth does not depend on its company (Ioffe and Szegedy,
     2015). In the statistics every row counts alike, whatever its weight.
@@ -284,7 +284,7 @@ class RightBatchNorm(nn.Module):
     def forward(self, a, maps):
         batch = self.training and torch.is_grad_enabled()
         if batch and a.shape[1] > 1:
-            return self._by_the_right_ones(a, maps)
+            return self._by_the_positive_ones(a, maps)
         out = F.batch_norm(
             images(a, maps),
             self.running_mean,
@@ -297,7 +297,7 @@ class RightBatchNorm(nn.Module):
         )
         return flat(out, a)
 
-    def _by_the_right_ones(self, a, maps):
+    def _by_the_positive_ones(self, a, maps):
         places = a.reshape(*a.shape[:2], -1, maps[0])
         var, mean = torch.var_mean(places[:, 0], (0, 1), unbiased=False)
         n = places[:, 0, :, 0].numel()
@@ -324,9 +324,9 @@ class Grouped(nn.GroupNorm):
 class Conv2d(ImageLayer):
     """A convolution of `n_channels` kernels over an image, then its normalisation and pooling.
 
-    `padding="same"` keeps an image's size (kernels of odd size, stride 1). `norm` is "none",
-    "batch" (statistics of the right candidates) or "group"; `pool` is "none", "max" or "mean" over
-    squares of `pool_size`, after the activation. The bias is one per channel.
+    `padding="same"` keeps an image's size (kernels of odd size, stride 1). `norm` is None,
+    "batch" (statistics of the positive candidates) or "group"; `pool` is None, "max" or "mean"
+    over squares of `pool_size`, after the activation. The bias is one per channel.
     """
 
     affine = Convolution
@@ -338,8 +338,8 @@ class Conv2d(ImageLayer):
         *,
         stride=1,
         padding="same",
-        norm="none",
-        pool="none",
+        norm=None,
+        pool=None,
         pool_size=2,
     ):
         self.n_channels = n_channels

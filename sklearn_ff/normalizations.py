@@ -61,7 +61,7 @@ class LayerNorm(RMSNorm):
         return z - z.mean(-1, keepdim=True)
 
 
-@normalizations.register("none")
+@normalizations.register(None)
 class NoNorm(Normalization):
     """Rows as they are: the next layer can then read the goodness off their length."""
 

@@ -1,14 +1,14 @@
 """How the scores of the candidates become a loss.
 
-The contract. `loss(scores, layer)` takes scores g of shape (rows, candidates), the right candidate
-in column 0, and returns one loss per row; the step weighs and averages them. `layer`, a
-`LayerFacts`, says which layer asks. One that `splits` is a sum of a loss of the right candidate,
-`right(scores, layer)`, and of one of the wrong ones, `wrong(scores, layer)`. `sharpness` s is the
-factor that turns a difference of scores into log-odds; "auto" is what suits the layer's goodness. A
-callable `(scores) -> losses` serves too.
+The contract. `loss(scores, layer)` takes scores g of shape (rows, candidates), the positive
+candidate in column 0, and returns one loss per row; the step weighs and averages them. `layer`, a
+`LayerFacts`, says which layer asks. One that `splits` is a sum of a loss of the positive candidate,
+`positive(scores, layer)`, and of one of the negative ones, `negative(scores, layer)`. `sharpness` s
+is the factor that turns a difference of scores into log-odds; "auto" is what suits the layer's
+goodness. A callable `(scores) -> losses` serves too.
 
-In the formulas g⁺ is the score of the right candidate, g⁻ that of a wrong one, Δ = g⁺ − g⁻, and
-terms with g⁻ are averaged over the wrong candidates.
+In the formulas g⁺ is the score of the positive candidate, g⁻ that of a negative one, Δ = g⁺ − g⁻,
+and terms with g⁻ are averaged over the negative candidates.
 """
 
 from dataclasses import dataclass
@@ -69,14 +69,14 @@ class Objective(Part):
         return ()
 
     def _pulls_down(self):
-        """Whether the loss falls as long as the score of a wrong candidate does."""
+        """Whether the loss falls as long as the score of a negative candidate does."""
         return False
 
     def loss(self, scores, layer):
         raise NotImplementedError
 
     def side(self, name):
-        """What this objective makes of "right" or of "wrong" candidates alone."""
+        """What this objective makes of "positive" or of "negative" candidates alone."""
         return OneSided(self, name)
 
 
@@ -114,9 +114,9 @@ def softplus(x):
 
 
 def _gap(scores):
-    """Δ for every wrong candidate: (rows, candidates − 1)."""
-    right, wrong = scores.split([1, scores.shape[1] - 1], dim=1)
-    return right - wrong
+    """Δ for every negative candidate: (rows, candidates − 1)."""
+    positive, negative = scores.split([1, scores.shape[1] - 1], dim=1)
+    return positive - negative
 
 
 @objectives.register("logistic")
@@ -124,34 +124,34 @@ class Logistic(Objective):
     """softplus(−s(g⁺ − θ)) + softplus(s(g⁻ − θ)) (Hinton, 2022).
 
     `threshold` θ is a number, "width" (the layer's number of units, for a sum of squares), or a
-    list with one of these per layer; `threshold_wrong`, if given, replaces it for g⁻.
+    list with one of these per layer; `threshold_negative`, if given, replaces it for g⁻.
     """
 
     splits = True
-    by_layer = ("threshold", "threshold_wrong")
+    by_layer = ("threshold", "threshold_negative")
 
-    def __init__(self, threshold=1.0, sharpness="auto", threshold_wrong=None):
+    def __init__(self, threshold=1.0, sharpness="auto", threshold_negative=None):
         self.threshold = threshold
         self.sharpness = sharpness
-        self.threshold_wrong = threshold_wrong
+        self.threshold_negative = threshold_negative
 
     def check(self):
         super().check()
         _check_thresholds("threshold", self.threshold)
-        if self.threshold_wrong is not None:
-            _check_thresholds("threshold_wrong", self.threshold_wrong)
+        if self.threshold_negative is not None:
+            _check_thresholds("threshold_negative", self.threshold_negative)
 
     def _thresholds(self, layer):
-        wrong = self.threshold if self.threshold_wrong is None else self.threshold_wrong
-        return _threshold(self.threshold, layer), _threshold(wrong, layer)
+        negative = self.threshold if self.threshold_negative is None else self.threshold_negative
+        return _threshold(self.threshold, layer), _threshold(negative, layer)
 
     def loss(self, scores, layer):
-        return self.right(scores, layer) + self.wrong(scores, layer)
+        return self.positive(scores, layer) + self.negative(scores, layer)
 
-    def right(self, scores, layer):
+    def positive(self, scores, layer):
         return softplus(self.factor(layer) * (self._thresholds(layer)[0] - scores[:, 0]))
 
-    def wrong(self, scores, layer):
+    def negative(self, scores, layer):
         threshold = self._thresholds(layer)[1]
         return softplus(self.factor(layer) * (scores[:, 1:] - threshold)).mean(1)
 
@@ -198,7 +198,7 @@ class Swish(Objective):
 
 @objectives.register("margin")
 class Margin(Objective):
-    """max(0, m − Δ) + λ g⁻: rows that are right by `margin` are left alone (Wu et al., 2024)."""
+    """max(0, m − Δ) + λ g⁻: rows whose Δ is at least `margin` do not pull (Wu et al., 2024)."""
 
     def __init__(self, margin=1.0, penalty=0.0):
         self.margin = margin
@@ -221,7 +221,7 @@ class Margin(Objective):
 
 @objectives.register("softmax")
 class Softmax(Objective):
-    """−log softmax(s g)⁺: the right candidate against all others at once."""
+    """−log softmax(s g)⁺: the positive candidate against all others at once."""
 
     def __init__(self, sharpness="auto"):
         self.sharpness = sharpness

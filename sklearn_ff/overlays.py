@@ -8,7 +8,7 @@ so W·encode(x, c) = W·base(x) + W·code[c], and the large product W·base(x) i
 for all labels. `base(x, n_classes)` returns rows of the same shape as x. The code comes in one of
 two forms, both scaled by the `strength` s:
 
-* `label_layers = "none"`: `code(n_features, n_classes)` returns one row per class in the space of
+* `label_layers = None`: `code(n_features, n_classes)` returns one row per class in the space of
   the features, which the first layer sees through its own weights;
 * `label_layers = "first"` or "all": the label has input columns of its own, one per class, in the
   first or in every layer. Their weights U are stored apart, and W·code[c] is s·U[c].
@@ -39,7 +39,7 @@ __all__ = [
 class Overlay(Part):
     """Base of an overlay; see the module's docstring for the contract."""
 
-    label_layers = "none"
+    label_layers = None
     overwrites = False
     local = False  # whether only receptive fields that cover certain columns see the label
     unasked = False  # whether it is what stands there when nobody asks for one

@@ -18,6 +18,8 @@ from .overlays import Add, Replace
 
 __all__ = ["hinton_supervised", "loewe", "mpezeshki", "rmwkwok_conv", "rmwkwok_dense"]
 
+VERSIONS = ["model_based", "layer_based"]  # of rmwkwok's program, in the order of their time
+
 
 def _ready(settings, overrides):
     """The estimator; settings that would have no effect beside an override are left out."""
@@ -57,7 +59,7 @@ def _after_hinton():
         objective=Logistic(threshold="width", sharpness=1.0),
         normalization="rms",
         input_normalization="rms",
-        scaling="none",
+        scaling=None,
         prediction_layers="skip_first",
         optimizer="sgd",
         learning_rate="cooldown",
@@ -72,7 +74,7 @@ def mpezeshki(**overrides):
 
     Settings: layers of 500 and 500 units that start as torch's own, rows brought to length 1
     before every layer, the label written over the first pixels at the strength of the largest
-    pixel; wrong labels are the right ones, permuted once, so that one in ten is the true one;
+    pixel; negative labels are the true ones, permuted once, so that one in ten is the true one;
     logistic loss with threshold 2 on the mean of squares; Adam at a constant rate of 0.03, 1,000
     steps of all rows for one layer and then for the next; prediction by the goodness of all layers.
 
@@ -129,42 +131,44 @@ def mpezeshki(**overrides):
     return _ready(settings, overrides)
 
 
-def rmwkwok_dense(supervised=False, *, n_units=100, newer=False, **overrides):
+def rmwkwok_dense(supervised=False, *, n_units=100, version="model_based", **overrides):
     """Four dense layers that tell some classes from others, and a softmax head.
 
-    Digits 0 to 4 are to be told apart, digits 5 to 9 are the wrong rows; ``fit`` is given both, and
-    knows the former only. For other classes override ``negatives``. Settings: four layers of 100
-    units, rows brought to length 1 between them; the label, if layers are shown one, written over
-    the first pixels; logistic loss with threshold 0.1 on the sum of squares; Adam at a constant
-    rate of 1e-4 for every layer and the head, which reads the normalised activities of layers 2 to
-    4; 200 epochs, each a pass of batches of 128 over right rows and then one over wrong ones, never
-    shuffled.
+    Digits 0 to 4 are to be told apart, digits 5 to 9 are the negative rows; ``fit`` is given both,
+    and knows the former only. For other classes override ``negatives``. Settings: four layers of
+    100 units, rows brought to length 1 between them; the label, if layers are shown one, written
+    over the first pixels; logistic loss with threshold 0.1 on the sum of squares; Adam at a
+    constant rate of 1e-4 for every layer and the head, which reads the normalised activations of
+    layers 2 to 4; 200 epochs, each a pass of batches of 128 over positive rows and then one over
+    negative ones, never shuffled.
 
     Published, the best of 200 epochs on test digits 0 to 4, in per cent right: without labels 96.2
     by the head and 22.7 by goodness; supervised 96.1 and 76.7 in the program's picture, 96.4 and
-    78.1 in its notebook; its backpropagation 99.2. Of the newer form: without labels 96.6 by the
-    head with 100 units, 98.4 with 500, and 99.1 with 2,000 and batches of 512; supervised, by
-    goodness, 76.4, 92.6 and 97.4.
+    78.1 in its notebook; its backpropagation 99.2. Of the version "layer_based": without labels
+    96.6 by the head with 100 units, 98.4 with 500, and 99.1 with 2,000 and batches of 512;
+    supervised, by goodness, 76.4, 92.6 and 97.4.
 
-    What differs: wrong rows are drawn, not gone through, and their labels are drawn anew every
+    What differs: negative rows are drawn, not gone through, and their labels are drawn anew every
     time. The head learns under the neutral label under which it predicts, while the program's
     learns from images that carry the true one. Weights start normal with variance 1 / inputs and
     the head's at zero, where the program's start uniform by Glorot's rule. Layers that saw no
     labels cannot predict by goodness, so that without supervision only the head does. With it,
-    right and wrong rows differ as images already, so that layers need not read the label, and
+    positive and negative rows differ as images already, so that layers need not read the label, and
     goodness is a poor judge of it.
 
     Parameters
     ----------
     supervised : bool, default=False
-        Whether layers are shown labels, random ones on wrong rows. The head predicts in any case;
-        override ``prediction="goodness"`` for the other rule, which needs this.
+        Whether layers are shown labels, random ones on negative rows. The head predicts in any
+        case; override ``prediction="goodness"`` for the other rule, which needs this.
     n_units : int, default=100
-        Units of each of the four layers; 500 and 2,000 belong to the newer form.
-    newer : bool, default=False
-        Whether to follow the program's later form: rows are shuffled, the head's rate is 1e-3, and
-        the label is added to the first pixels, which keep what they show. Some of its runs teach
-        the head further: ``schedule=[("all", 200), ("head", 50)]``.
+        Units of each of the four layers; 500 and 2,000 belong to ``version="layer_based"``.
+    version : {"model_based", "layer_based"}, default="model_based"
+        Which of the two forms of the program to follow: the first one, in which a model trains its
+        layers, or the later one, in which every layer trains itself. In the later form rows are
+        shuffled, the head's rate is 1e-3, and the label is added to the first pixels, which keep
+        their values. Some of its runs train the head further:
+        ``schedule=[("all", 200), ("head", 50)]``.
     **overrides : dict
         Parameters of :class:`FFClassifier` that are to differ.
 
@@ -188,30 +192,33 @@ def rmwkwok_dense(supervised=False, *, n_units=100, newer=False, **overrides):
     [0, 1, 2, 3, 4]
     """
     settings = dict(hidden_layer_sizes=(n_units,) * 4)
-    return _ready(_rmwkwok(supervised, newer) | settings, overrides)
+    return _ready(_rmwkwok(supervised, version) | settings, overrides)
 
 
-def _rmwkwok(supervised, newer=False):
+def _rmwkwok(supervised, version="model_based"):
     """What the dense and the convolutional form have in common."""
-    shown = Add(first_columns, strength=1.0) if newer else Replace(strength=1.0)
+    if not (isinstance(version, str) and version in VERSIONS):
+        raise ValueError(f"version={version!r} is not known; version must be one of {VERSIONS}.")
+    later = version == "layer_based"
+    shown = Add(first_columns, strength=1.0) if later else Replace(strength=1.0)
     return dict(
         overlay=shown if supervised else "append",
         negatives=HeldOutClasses([5, 6, 7, 8, 9], labelled=supervised),
         goodness="sum_square",
         objective=Logistic(threshold=0.1, sharpness=1.0),
         normalization="unit",
-        input_normalization="none",
-        scaling="none",
+        input_normalization=None,
+        scaling=None,
         phases="by_epoch",
         prediction="head",
         prediction_layers="skip_first",
         optimizer="adam",
         learning_rate="constant",
         learning_rate_init=1e-4,
-        head_learning_rate_init=1e-3 if newer else 1e-4,
+        head_learning_rate_init=1e-3 if later else 1e-4,
         batch_size=128,
         max_iter=200,
-        shuffle=newer,
+        shuffle=later,
         tol=None,
     )
 
@@ -239,7 +246,7 @@ def rmwkwok_conv(supervised=False, *, image_shape=(1, 28, 28), n_channels=100, *
     Parameters
     ----------
     supervised : bool, default=False
-        Whether layers are shown labels, random ones on wrong rows.
+        Whether layers are shown labels, random ones on negative rows.
     image_shape : tuple of int, default=(1, 28, 28)
         Channels, height and width of the images, which are square.
     n_channels : int, default=100
@@ -289,7 +296,7 @@ def hinton_supervised(**overrides):
     """Hinton's own program: hard negatives, peer normalisation, a rate that cools down.
 
     Settings: three layers of 1,000 units; the label written over the first pixels at the strength
-    of the largest, then rows brought to mean square 1 before every layer; wrong labels in
+    of the largest, then rows brought to mean square 1 before every layer; negative labels in
     proportion to the head's belief; logistic loss with the layer's width as threshold, on the sum
     of squares; peer normalisation at 0.03; batches of 100 for 100 epochs, by running averages of
     gradients (decay 0.9), at a rate of 0.01 that stays for half of the epochs and then falls
@@ -342,19 +349,19 @@ def hinton_supervised(**overrides):
 
 
 def loewe(**overrides):
-    """A program in PyTorch after Hinton's, with uniform wrong labels and prediction by the head.
+    """A program in PyTorch after Hinton's, with uniform negative labels and prediction by the head.
 
-    Settings: as :func:`hinton_supervised`, but wrong labels are drawn with equal chances; plain
+    Settings: as :func:`hinton_supervised`, but negative labels are drawn with equal chances; plain
     gradient descent with momentum 0.9 at rate 0.001, head at 0.01, and weight decay 0.0003, head
-    0.003; peer normalisation is a penalty on the variance of the units' mean activities, of weight
+    0.003; peer normalisation is a penalty on the variance of the units' mean activations, of weight
     0.03. The head predicts.
 
     Published: 1.45 % test error on MNIST, from 50,000 training images.
 
-    What differs: the program's loss is the mean over right and wrong rows, where ours is the sum,
-    so that its rate is 0.0005 here and its decay 0.0006. By its definition the pull towards peers
-    is 0.03 · 0.1 · 2 / 1000 of ours for layers of 1,000 units, and twice that at our rate. Its
-    first layer starts with variance 1 / 1000, ours with 1 / 794, and its head has no bias.
+    What differs: the program's loss is the mean over positive and negative rows, where ours is the
+    sum, so that its rate is 0.0005 here and its decay 0.0006. By its definition the pull towards
+    peers is 0.03 · 0.1 · 2 / 1000 of ours for layers of 1,000 units, and twice that at our rate.
+    Its first layer starts with variance 1 / 1000, ours with 1 / 794, and its head has no bias.
 
     Parameters
     ----------

@@ -69,7 +69,7 @@ def test_a_penalty_does_not_depend_on_the_width(width):
         ({}, 10 / 8),
         ({"goodness": "sum_square"}, 10),
         ({"objective": Margin()}, 1 / 8),
-        ({"rows": sparse.csr_array(X), "scaling": "none"}, 10 / 8),
+        ({"rows": sparse.csr_array(X), "scaling": None}, 10 / 8),
         ({"sample_weight": np.full(150, 4.0)}, 10 / 8 / 4),
         ({"cls": FFTransformer, "objective": "symba"}, 10 / 8),
     ],
@@ -156,7 +156,7 @@ def test_a_head_that_its_penalty_has_killed_says_so():
         ({"activation": lambda a: a * 0}, "lower learning_rate_init"),
         ({"activation": lambda a: a * 0 + 1, "goodness": "readout"}, "lower learning_rate_init"),
         ({"optimizer_params": {"weight_decay": 1e3}}, "lower 'weight_decay'"),
-        ({"scaling": "none", "rows": 1e-12 * X}, "scale the columns"),
+        ({"scaling": None, "rows": 1e-12 * X}, "scale the columns"),
         ({"goodness": "readout", "rows": 0 * X}, "give rows that differ"),
     ],
 )

@@ -113,9 +113,9 @@ def test_a_fit_with_augmentation_is_reproducible_and_differs_from_one_without(cl
 def test_pair_sum_takes_two_views_of_a_row_and_another_one_of_another_row():
     x = draws().uniform(50, 64)
     views = Views(Shifts(1), SHAPE, draws(1), PairSum.n_views)(x)
-    right, wrong = PairSum().candidates(views, draws(2)).unbind(1)
-    torch.testing.assert_close(right, views.mean(1))
-    others = 2 * wrong - views[:, 0]
+    positive, negative = PairSum().candidates(views, draws(2)).unbind(1)
+    torch.testing.assert_close(positive, views.mean(1))
+    others = 2 * negative - views[:, 0]
     distance = torch.cdist(others, views[:, 1])
     assert (distance.argmin(1) != torch.arange(50)).all() and distance.amin(1).max() < 0.1
 

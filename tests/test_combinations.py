@@ -157,7 +157,7 @@ CHOICES = {
     "activation": activations.names,
     "normalization": normalizations.names,
     "input_normalization": ["auto", *normalizations.names],
-    "scaling": ["auto", "standard", "shared", "global", "none"],
+    "scaling": ["auto", "standard", "shared", "global", None],
     "schedule": ["simultaneous", "greedy", [(0, 1), (1, 1)]],
     "phases": ["together", "by_epoch"],
     "prediction": ["goodness", "head", "hybrid"],
@@ -170,8 +170,8 @@ CHOICES = {
     "batch_size": [20, "all"],
 }
 REFUSALS = (
-    "so that only the head can predict|for which there is no right class|is never above 0|"
-    "can fall without end|learns from right candidates without wrong ones|moves a row's mean|"
+    "so that only the head can predict|for which there is no true class|is never above 0|"
+    "can fall without end|learns from positive candidates without negative ones|moves a row's mean|"
     "set image_shape|early_stopping cannot judge"
 )
 

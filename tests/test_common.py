@@ -78,7 +78,7 @@ DEFAULTS = {
     "goodness": "mean_square",
     "overlay": "append",
     "objective": "swish",
-    "input_normalization": "none",
+    "input_normalization": None,
 }
 
 

@@ -50,7 +50,7 @@ def test_defaults_tell_strange_rows_as_well_as_an_isolation_forest(task):
 
 SETTINGS = {
     "quiet": {"goodness": "neg_mean_square"},
-    "quiet, by length": {"goodness": "neg_mean_square", "input_normalization": "none"},
+    "quiet, by length": {"goodness": "neg_mean_square", "input_normalization": None},
     "own goodness": {"goodness": lambda h: h.abs().mean(-1)},
     "hybrids": {"negatives": "hybrid_mask"},
     "shuffled": {"negatives": "shuffle"},

@@ -245,16 +245,16 @@ def test_C6_a_class_of_one_member_with_early_stopping():
 
 @pytest.mark.parametrize("part", [Uniform(), Uniform(n_negatives=3), Hard(), All()])
 @pytest.mark.parametrize("n_classes", [2, 3, 10, 50])
-def test_C7_a_wrong_label_is_never_the_true_one(part, n_classes):
+def test_C7_a_negative_label_is_never_the_true_one(part, n_classes):
     def drawn():
         draws = Draws(torch.Generator().manual_seed(0), "cpu")
         return part.draw(labels, n_classes, draws, torch.zeros(len(labels), n_classes))
 
     labels = torch.arange(100_000) % n_classes
-    wrong = drawn()
-    assert (wrong != labels[:, None]).all()
-    assert len(torch.unique(wrong[labels == 0])) == n_classes - 1
-    assert torch.equal(wrong, drawn())
+    found = drawn()
+    assert (found != labels[:, None]).all()
+    assert len(torch.unique(found[labels == 0])) == n_classes - 1
+    assert torch.equal(found, drawn())
 
 
 def test_C8_partial_fit_keeps_to_the_classes_of_its_first_call():
@@ -355,7 +355,7 @@ def test_C10_a_single_class_that_weighs_something_is_refused():
     [
         ({}, "prediction='head'"),
         ({"prediction": "hybrid"}, "prediction='head'"),
-        ({"prediction": "head", "goodness": "readout"}, "no right class; use another goodness"),
+        ({"prediction": "head", "goodness": "readout"}, "no true class; use another goodness"),
         (
             {
                 "prediction": "head",

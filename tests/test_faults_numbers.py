@@ -28,7 +28,7 @@ def test_a_strength_is_refused_by_name(part, value):
     "name, part",
     [
         ("threshold", Logistic),
-        ("threshold_wrong", Logistic),
+        ("threshold_negative", Logistic),
         ("sharpness", Logistic),
         ("sharpness", SymBa),
         ("margin", Margin),

@@ -587,7 +587,7 @@ def test_D6_the_best_weights_are_put_back_when_a_callback_stops_training(monkeyp
     "first, change",
     [
         ({"scaling": "standard"}, {"scaling": "shared"}),
-        ({"scaling": "auto"}, {"scaling": "none"}),
+        ({"scaling": "auto"}, {"scaling": None}),
         ({"precision": "float32"}, {"precision": "float64"}),
         ({"precision": "auto"}, {"precision": "float32"}),
         ({"precision": "float64"}, {"precision": "bfloat16"}),
@@ -707,7 +707,7 @@ def test_frozen_layers_have_no_history():
 @pytest.mark.parametrize("params", [{}, {"prediction": "head"}, {"precision": "float32"}])
 @pytest.mark.parametrize("rate", [1e5, 1e8, 1e15])
 def test_D5_weights_of_huge_scores_are_not_kept(rate, params):
-    model = classifier(hidden_layer_sizes=(16, 16), normalization="none", **params)
+    model = classifier(hidden_layer_sizes=(16, 16), normalization=None, **params)
     model.partial_fit(X, y, classes=[0, 1, 2]).set_params(learning_rate_init=rate)
     with pytest.raises(DivergenceError, match="learning_rate_init"):
         for _ in range(5):
@@ -718,7 +718,7 @@ def test_D5_weights_of_huge_scores_are_not_kept(rate, params):
 
 def test_a_share_of_rows_is_between_zero_and_one():
     rows = [{"statistics": [[1.0], [2.0], [3.0], [share]], "layers": [0]} for share in (1.1, -0.1)]
-    assert history_arrays(rows, 1)["ranked_right"].tolist() == [[1.0], [0.0]]
+    assert history_arrays(rows, 1)["ranking_accuracy"].tolist() == [[1.0], [0.0]]
 
 
 def test_hybrid_prediction_with_an_untaught_head_is_repeatable():

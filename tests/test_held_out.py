@@ -148,10 +148,10 @@ def test_X_val_and_the_split_of_the_estimator_are_scored_alike(monkeypatch):
 
     monkeypatch.setattr(InputRows, "_split", spying)
     params = {"class_weight": {0: 5, 1: 0.5, 2: 1}, "max_iter": 15, "tol": 0.0}
-    own = classifier(**params, scaling="none").fit(X, NOISY)
+    own = classifier(**params, scaling=None).fit(X, NOISY)
     (A, codes, _), (A_val, codes_val, weight) = parts[0]
     np.testing.assert_array_equal(weight, np.array([5, 0.5, 1])[codes_val])
-    given = classifier(**params, scaling="none").fit(A, codes, X_val=A_val, y_val=codes_val)
+    given = classifier(**params, scaling=None).fit(A, codes, X_val=A_val, y_val=codes_val)
     assert given.validation_scores_ == own.validation_scores_
 
 
@@ -175,7 +175,7 @@ FAR = X * [1, 100, 1e4, 1e-3] + [1e3, 0, 0, 0]
 
 
 def pipeline(**params):
-    model = classifier(max_iter=60, scaling="none", **params)
+    model = classifier(max_iter=60, scaling=None, **params)
     return make_pipeline(
         StandardScaler(),
         model.set_fit_request(X_val=True, y_val=True),
@@ -195,7 +195,7 @@ def test_transform_input_takes_held_out_rows_through_the_steps_before(early_stop
 
 
 def test_without_it_rows_are_scored_as_they_are():
-    pipe = make_pipeline(StandardScaler(), classifier(max_iter=60, scaling="none"))
+    pipe = make_pipeline(StandardScaler(), classifier(max_iter=60, scaling=None))
     given = {"ffclassifier__X_val": FAR[1::2], "ffclassifier__y_val": y[1::2]}
     assert pipe.fit(FAR[::2], y[::2], **given)[-1].best_validation_score_ < 0.75
     given["ffclassifier__X_val"] = StandardScaler().fit(FAR[::2]).transform(FAR[1::2])

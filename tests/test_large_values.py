@@ -108,7 +108,7 @@ def test_features_and_familiarity_see_the_spread(negatives):
 
 
 def test_negative_rows_of_ones_own_keep_their_fractions():
-    """Where X holds integers, wrong rows between them stay what they are."""
+    """Where X holds integers, negative rows between them stay what they are."""
     X = np.random.default_rng(0).integers(0, 2, (300, 4))
     between = np.full((20, 4), 0.5)
     params = {"hidden_layer_sizes": (16,), "max_iter": 2, "random_state": 0}
@@ -133,7 +133,7 @@ IRIS, SPECIES = load_iris(return_X_y=True)
 @pytest.mark.parametrize("factor", [1e6, 1e7, 1e15, 1e30])
 def test_rows_of_any_size_are_learned_alike_where_their_length_is_normalised(factor, copies):
     X, y = np.tile(IRIS, (copies, 1)), np.tile(SPECIES, copies)
-    unscaled = classifier(scaling="none", input_normalization="rms")
+    unscaled = classifier(scaling=None, input_normalization="rms")
     expected = clone(unscaled).fit(X, y)
     fitted = clone(unscaled).fit(X * factor, y)
     np.testing.assert_allclose(
@@ -144,19 +144,19 @@ def test_rows_of_any_size_are_learned_alike_where_their_length_is_normalised(fac
 @pytest.mark.parametrize("factor", [1e7, 1e20, 1e37])
 def test_rows_far_longer_than_those_learned_from_keep_their_direction(factor):
     """What is far too long to be squared is shortened as a whole."""
-    fitted = FFTransformer((16,), scaling="none", max_iter=5, random_state=0).fit(IRIS)
+    fitted = FFTransformer((16,), scaling=None, max_iter=5, random_state=0).fit(IRIS)
     found = fitted.transform(IRIS * factor)
     np.testing.assert_allclose(found, fitted.transform(IRIS * 1e5), atol=1e-3)
     assert len(np.unique(found.round(4), axis=0)) > 100
 
 
 def test_without_scaling_a_value_of_ten_million_is_not_cut():
-    fitted = FFTransformer(8, supervised=True, scaling="none", max_iter=5, random_state=0)
+    fitted = FFTransformer(8, supervised=True, scaling=None, max_iter=5, random_state=0)
     scores = fitted.fit(IRIS, SPECIES).layer_scores(IRIS[:1] * [[1e6], [1e7], [1e8]])[:, 0]
     np.testing.assert_allclose(scores[1:] / scores[:-1], 100, rtol=1e-3)
 
 
-@pytest.mark.parametrize("scaling", ["none", "standard", "shared", "global"])
+@pytest.mark.parametrize("scaling", [None, "standard", "shared", "global"])
 @pytest.mark.parametrize("prediction", ["goodness", "head", "hybrid"])
 def test_rows_beyond_all_measure_get_finite_probabilities(scaling, prediction):
     fitted = classifier(scaling=scaling, prediction=prediction, max_iter=5).fit(IRIS, SPECIES)

@@ -21,7 +21,7 @@ from sklearn_ff.layers import (
     ImageLayer,
     LayerKind,
     LocallyConnected2d,
-    RightBatchNorm,
+    PositiveBatchNorm,
     drawn_uniform,
 )
 from sklearn_ff.overlays import Channel
@@ -62,7 +62,7 @@ def test_uniform_weights_start_within_one_over_root_fan_in_and_fill_the_range():
 def test_weight_init_draws_weights_labels_and_biases_of_every_kind_of_layer(kind):
     X, y = np.random.default_rng(0).normal(size=(12, 36)), np.arange(12) % 3
     settings = dict(layers=[kind, 5], image_shape=(1, 6, 6), overlay="channel", max_iter=1)
-    settings |= dict(learning_rate_init=1e-12, input_normalization="none", random_state=0)
+    settings |= dict(learning_rate_init=1e-12, input_normalization=None, random_state=0)
     for init, n_zero in (("normal", 2), ("uniform", 0)):
         layers = FFClassifier(weight_init=init, **settings).fit(X, y).net_.module_.layers
         bounds = [layer.affine.fan_in**-0.5 + 1e-9 for layer in layers]
@@ -154,20 +154,20 @@ def test_pooling_follows_the_activation_and_drops_what_is_left_over(pool, reduce
     made = affine_of(Conv2d(4, pool=pool, pool_size=2))
     a = made(torch.tensor(IMAGES)).detach()
     h = np.maximum(a.numpy(), 0).reshape(4, 3, 6, 5, 4)[..., :4, :].reshape(4, 3, 3, 2, 2, 2, 4)
-    found = made.activity(a, torch.relu)
+    found = made.outputs(a, torch.relu)
     np.testing.assert_allclose(found, reduce(h, axis=(3, 5)).reshape(4, 3, -1), atol=1e-12)
     assert made.shape == (4, 3, 2) and made.n_outputs == 24
 
 
-def test_batch_normalisation_takes_its_statistics_from_the_right_candidates():
-    norm, maps = RightBatchNorm(2).double(), (2, 6, 5)
+def test_batch_normalisation_takes_its_statistics_from_the_positive_candidates():
+    norm, maps = PositiveBatchNorm(2).double(), (2, 6, 5)
     a = torch.tensor(3 * IMAGES + 1)
     out = norm(a, maps).detach().numpy().reshape(4, 3, -1, 2)
     places = a.numpy().reshape(4, 3, -1, 2)
     mean, var = places[:, 0].mean((0, 1)), places[:, 0].var((0, 1))
     expected = (places - mean) / np.sqrt(var + 1e-5)
     np.testing.assert_allclose(out, expected, rtol=1e-10, atol=1e-12)
-    alone = RightBatchNorm(2).double()
+    alone = PositiveBatchNorm(2).double()
     np.testing.assert_allclose(
         alone(a[:, :1], maps).detach().reshape(4, -1, 2), expected[:, 0], rtol=1e-10, atol=1e-12
     )
@@ -176,7 +176,7 @@ def test_batch_normalisation_takes_its_statistics_from_the_right_candidates():
 
 
 def test_batch_normalisation_outside_learning_uses_and_keeps_its_running_averages():
-    norm, a = RightBatchNorm(2).double(), torch.tensor(3 * IMAGES + 1)
+    norm, a = PositiveBatchNorm(2).double(), torch.tensor(3 * IMAGES + 1)
     with torch.no_grad():
         first = norm(a, (2, 6, 5))
     torch.testing.assert_close(first, a / (1 + 1e-5) ** 0.5)
@@ -266,7 +266,7 @@ def test_a_one_hot_code_in_front_of_small_receptive_fields_is_refused():
     images(layers=[Conv2d(8)], overlay="add", max_iter=1).fit(X, Y)
 
 
-@pytest.mark.parametrize("output", ["activity", "triangle"])
+@pytest.mark.parametrize("output", ["activations", "triangle"])
 def test_features_of_a_convolution(output):
     fitted = images(FFTransformer, layers=STACKS["pooled"], output=output).fit(X)
     assert fitted.transform(X).shape == (400, 8 * 4 * 4 + 12 * 4 * 4 + 20)
@@ -358,7 +358,7 @@ def test_the_shape_of_images_may_be_an_array():
         ({"layers": [Conv2d(4)], "image_shape": None}, "set image_shape"),
         ({"layers": [20, Conv2d(4)]}, "put dense layers last"),
         ({"layers": [Conv2d(4, kernel_size=20, padding=0)]}, "leaves no pixel"),
-        ({"layers": [Conv2d(4, pool="sum")]}, "one of ['none', 'max', 'mean']"),
+        ({"layers": [Conv2d(4, pool="sum")]}, "one of [None, 'max', 'mean']"),
         ({"layers": [Conv2d(0)]}, "n_channels must be a whole number of at least 1"),
         ({"layers": [Conv2d(4, padding="valid")]}, "padding must be"),
         ({"layers": [Conv2d]}, "is a class; pass an instance"),

@@ -1,4 +1,4 @@
-"""Wrong labels: never the true one, all others reachable, seeded, and as frequent as they say."""
+"""Negative labels: never the true one, all others reachable, seeded, of the stated frequency."""
 
 import numpy as np
 import pytest
@@ -28,17 +28,17 @@ def mild_belief(K, n=N, dtype=torch.float32):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("K", CLASSES)
 @pytest.mark.parametrize("name", ["uniform", "hard", "all"])
-def test_C7_a_wrong_label_is_never_the_true_one_and_all_others_occur(name, K, dtype):
+def test_C7_a_negative_label_is_never_the_true_one_and_all_others_occur(name, K, dtype):
     y = labels(K)
     part = negatives.get(name)
     assert part.never_true
-    wrong = part.draw(y, K, draws(dtype=dtype), mild_belief(K, dtype=dtype))
-    assert wrong.shape == (N, K - 1 if name == "all" else 1)
-    assert wrong.dtype == torch.int64
-    assert wrong.min() >= 0 and wrong.max() < K
-    assert not (wrong == y[:, None]).any()
+    drawn = part.draw(y, K, draws(dtype=dtype), mild_belief(K, dtype=dtype))
+    assert drawn.shape == (N, K - 1 if name == "all" else 1)
+    assert drawn.dtype == torch.int64
+    assert drawn.min() >= 0 and drawn.max() < K
+    assert not (drawn == y[:, None]).any()
     seen = torch.zeros(K, K, dtype=torch.bool)
-    seen[y.repeat_interleave(wrong.shape[1]), wrong.flatten()] = True
+    seen[y.repeat_interleave(drawn.shape[1]), drawn.flatten()] = True
     assert torch.equal(seen, ~torch.eye(K, dtype=torch.bool))
 
 
@@ -63,8 +63,8 @@ def test_C7_drawing_leaves_labels_and_belief_as_they_were(name):
     assert torch.equal(belief, before[1])
 
 
-def frequencies(wrong, K):
-    return np.bincount(wrong.flatten().numpy(), minlength=K) / wrong.numel()
+def frequencies(drawn, K):
+    return np.bincount(drawn.flatten().numpy(), minlength=K) / drawn.numel()
 
 
 def assert_frequent(observed, expected):
@@ -88,8 +88,8 @@ def test_C7_hard_follows_the_belief(temperature):
     masked[0] = -np.inf
     belief = torch.tensor(logits, dtype=torch.float32).expand(N, -1)
     y = torch.zeros(N, dtype=torch.int64)
-    wrong = Hard(temperature=temperature).draw(y, 5, draws(), belief)
-    assert_frequent(frequencies(wrong, 5), softmax(masked))
+    drawn = Hard(temperature=temperature).draw(y, 5, draws(), belief)
+    assert_frequent(frequencies(drawn, 5), softmax(masked))
 
 
 @pytest.mark.parametrize("true_logit", [1e4, 1e30, -1e4])
@@ -107,18 +107,18 @@ def test_C7_the_extremes_of_a_uniform_number_are_safe():
             return u * (1 - 2**-24)
 
     y = labels(5, 1000)
-    wrong = Uniform().draw(y, 5, Extreme(torch.Generator().manual_seed(0), "cpu"))
-    assert not (wrong == y[:, None]).any()
+    drawn = Uniform().draw(y, 5, Extreme(torch.Generator().manual_seed(0), "cpu"))
+    assert not (drawn == y[:, None]).any()
 
 
 @pytest.mark.parametrize("cls", [Uniform, Hard])
 @pytest.mark.parametrize("n_negatives", [1, 3, 9, 20])
 def test_C7_several_negatives_are_distinct(cls, n_negatives):
     K, y = 10, labels(10, 2000)
-    wrong = cls(n_negatives=n_negatives).draw(y, K, draws(), mild_belief(K, 2000))
-    assert wrong.shape == (2000, min(n_negatives, K - 1))
-    assert not (wrong == y[:, None]).any()
-    ordered = wrong.sort(1).values
+    drawn = cls(n_negatives=n_negatives).draw(y, K, draws(), mild_belief(K, 2000))
+    assert drawn.shape == (2000, min(n_negatives, K - 1))
+    assert not (drawn == y[:, None]).any()
+    ordered = drawn.sort(1).values
     assert (ordered[:, 1:] > ordered[:, :-1]).all()
 
 
@@ -126,10 +126,10 @@ def test_C7_permuted_does_contain_true_labels():
     K, y = 10, labels(10)
     part = Permuted()
     assert not part.never_true
-    wrong = part.draw(y, K, draws())
-    assert wrong.shape == (N, 1)
-    assert torch.equal(wrong.flatten().sort().values, y.sort().values), "a shuffle of the labels"
-    share = (wrong[:, 0] == y).double().mean()
+    drawn = part.draw(y, K, draws())
+    assert drawn.shape == (N, 1)
+    assert torch.equal(drawn.flatten().sort().values, y.sort().values), "a shuffle of the labels"
+    share = (drawn[:, 0] == y).double().mean()
     assert abs(share - 1 / K) < 0.01
 
 

@@ -36,8 +36,8 @@ REFERENCES = {
 }
 
 
-def scores(n_wrong=3, rows=200, seed=0):
-    return np.random.default_rng(seed).normal(0.5, 1, size=(rows, 1 + n_wrong))
+def scores(n_negatives=3, rows=200, seed=0):
+    return np.random.default_rng(seed).normal(0.5, 1, size=(rows, 1 + n_negatives))
 
 
 def close(actual, expected):
@@ -45,9 +45,9 @@ def close(actual, expected):
 
 
 @pytest.mark.parametrize("name", objectives.names)
-@pytest.mark.parametrize("n_wrong", [1, 4])
-def test_objective_matches_reference(name, n_wrong):
-    g = scores(n_wrong)
+@pytest.mark.parametrize("n_negatives", [1, 4])
+def test_objective_matches_reference(name, n_negatives):
+    g = scores(n_negatives)
     loss = objectives.get(name).loss(torch.tensor(g), LAYER)
     assert loss.shape == (len(g),)
     close(loss, REFERENCES[name](g))
@@ -80,15 +80,15 @@ def test_logistic_thresholds_match_reference(threshold, theta):
     close(loss, softplus(-2 * (g[:, 0] - theta)) + softplus(2 * (g[:, 1:] - theta)).mean(1))
 
 
-@pytest.mark.parametrize("wrong, theta_wrong", [(0.25, 0.25), (0, 0.0), ("width", 6.0)])
-def test_logistic_threshold_wrong_matches_reference(wrong, theta_wrong):
+@pytest.mark.parametrize("negative, theta_negative", [(0.25, 0.25), (0, 0.0), ("width", 6.0)])
+def test_logistic_threshold_negative_matches_reference(negative, theta_negative):
     g = scores()
-    part = Logistic(threshold=2.0, sharpness=3.0, threshold_wrong=wrong)
-    expected = softplus(3 * (2 - g[:, 0])) + softplus(3 * (g[:, 1:] - theta_wrong)).mean(1)
+    part = Logistic(threshold=2.0, sharpness=3.0, threshold_negative=negative)
+    expected = softplus(3 * (2 - g[:, 0])) + softplus(3 * (g[:, 1:] - theta_negative)).mean(1)
     close(part.loss(torch.tensor(g), LAYER), expected)
 
 
-@pytest.mark.parametrize("name", ["threshold", "threshold_wrong"])
+@pytest.mark.parametrize("name", ["threshold", "threshold_negative"])
 @pytest.mark.parametrize("values", [[1.0, 2.0], [1.0] * 4, ()])
 def test_logistic_with_other_than_one_threshold_per_layer_is_refused(name, values):
     given = Logistic(**{name: values})
@@ -111,11 +111,11 @@ def test_a_callable_is_an_objective():
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("right", [-1e4, 0.0, 1e4])
-@pytest.mark.parametrize("wrong", [-1e4, 0.0, 1e4])
+@pytest.mark.parametrize("positive", [-1e4, 0.0, 1e4])
+@pytest.mark.parametrize("negative", [-1e4, 0.0, 1e4])
 @pytest.mark.parametrize("name", objectives.names)
-def test_D3_hopeless_scores_give_finite_loss_and_gradient(name, right, wrong, dtype):
-    g = torch.tensor([[right, wrong, wrong], [right, -wrong, wrong]], dtype=dtype)
+def test_D3_hopeless_scores_give_finite_loss_and_gradient(name, positive, negative, dtype):
+    g = torch.tensor([[positive, negative, negative], [positive, -negative, negative]], dtype=dtype)
     g.requires_grad_()
     loss = objectives.get(name).loss(g, LAYER)
     loss.sum().backward()
@@ -123,10 +123,12 @@ def test_D3_hopeless_scores_give_finite_loss_and_gradient(name, right, wrong, dt
     assert g.grad.isfinite().all()
 
 
-@pytest.mark.parametrize("n_wrong", [1, 3])
+@pytest.mark.parametrize("n_negatives", [1, 3])
 @pytest.mark.parametrize("name", objectives.names)
-def test_D3_from_an_even_start_the_right_candidate_is_raised_and_the_wrong_lowered(name, n_wrong):
-    g = torch.full((2, 1 + n_wrong), 0.8, dtype=torch.float64, requires_grad=True)
+def test_D3_from_an_even_start_the_positive_candidate_is_raised_and_the_negative_lowered(
+    name, n_negatives
+):
+    g = torch.full((2, 1 + n_negatives), 0.8, dtype=torch.float64, requires_grad=True)
     part = objectives.get(name)
     even = part.loss(g, LAYER)
     even.sum().backward()

@@ -25,7 +25,7 @@ D, K, ROWS, S = 8, 3, 5, 1.7
 LABELS = np.array([[0, 1, 2, K], [2, 0, K, 1], [1, K, 0, 2], [K, 2, 1, 0], [0, 0, 2, K]])
 EPS = 1e-10
 NORMALIZE = {
-    "none": lambda r: r,
+    None: lambda r: r,
     "rms": lambda r: r / np.sqrt((r**2).mean(-1, keepdims=True) + EPS),
     "unit": lambda r: r / np.sqrt((r**2).sum(-1, keepdims=True) + EPS),
     "layer_norm": lambda r: (
@@ -44,7 +44,7 @@ def network(overlay, negatives="all", n_features=D, n_classes=K, **params):
         overlay=overlay,
         negatives=negatives,
         precision="float64",
-        scaling="none",
+        scaling=None,
         device="cpu",
         random_state=0,
         image_shape=(1, 2, n_features // 2),
@@ -89,14 +89,14 @@ def beside(x, normalization, labels=LABELS):
     if normalization == "layer_norm":
         x = x - x.mean(-1, keepdims=True)
     rows = np.concatenate([x, S * one_hot(labels)], axis=-1)
-    width = {"none": None, "unit": 1}.get(normalization, x.shape[-1])
+    width = {None: None, "unit": 1}.get(normalization, x.shape[-1])
     if width is None:
         return rows
     return rows / np.sqrt((rows**2).sum(-1, keepdims=True) / width + EPS)
 
 
 @pytest.mark.parametrize("overlay", [Append(strength=S), EveryLayer(strength=S)])
-@pytest.mark.parametrize("normalization", sorted(NORMALIZE))
+@pytest.mark.parametrize("normalization", sorted(NORMALIZE, key=str))
 def test_columns_beside_the_features_match_reference(overlay, normalization):
     net, _, _ = network(overlay, input_normalization=normalization)
     x, (W, U) = features(), weights(net)
@@ -108,7 +108,9 @@ PLACES = {"first": [0, 1, 2], "last": [5, 6, 7], "indices": [5, 0, 2]}
 
 
 @pytest.mark.parametrize("place", PLACES)
-@pytest.mark.parametrize("normalization", [n for n in sorted(NORMALIZE) if n != "layer_norm"])
+@pytest.mark.parametrize(
+    "normalization", [n for n in sorted(NORMALIZE, key=str) if n != "layer_norm"]
+)
 def test_replace_matches_reference(place, normalization):
     columns = PLACES[place]
     given = columns if place == "indices" else place
@@ -126,7 +128,7 @@ MATRIX = np.random.default_rng(4).normal(size=(K, D))
 
 
 @pytest.mark.parametrize("matrix", [None, MATRIX, MATRIX.tolist(), lambda d, k: MATRIX])
-@pytest.mark.parametrize("normalization", sorted(NORMALIZE))
+@pytest.mark.parametrize("normalization", sorted(NORMALIZE, key=str))
 def test_add_matches_reference(matrix, normalization):
     j, c = np.arange(D), np.arange(K)[:, None]
     code = np.sqrt(2) * np.cos(np.pi * (c + 1) * (j + 0.5) / D) if matrix is None else MATRIX
@@ -150,7 +152,7 @@ def test_spatial_is_a_wave_whose_direction_tells_the_class():
 
 @pytest.mark.parametrize("learned", [False, True])
 def test_channel_is_a_plane_of_weights_per_class(learned):
-    kinds = [Conv2d(4, norm="none")]
+    kinds = [Conv2d(4, norm=None)]
     net, _, _ = network(Channel(learned, strength=S), layers=kinds)
     x, layer = features(), net.layers[0]
     U = layer.label.weight.detach().numpy()
@@ -215,7 +217,7 @@ def count_rows(net):
 
 
 @pytest.mark.parametrize("negatives", ["all", "hard", "uniform"])
-@pytest.mark.parametrize("normalization", ["none", "rms"])
+@pytest.mark.parametrize("normalization", [None, "rms"])
 @pytest.mark.parametrize("name", overlays.names)
 def test_a_step_computes_the_large_product_once_per_row(name, normalization, negatives):
     params = {"prediction": "hybrid", "input_normalization": normalization}
@@ -280,7 +282,7 @@ def test_the_base_shows_nothing():
 def test_strength_of_the_largest_value():
     X = np.abs(np.random.default_rng(0).normal(size=(40, 12)))
     for rows, expected in ((X, X.max()), (-X, np.sqrt((X**2).mean()))):
-        clf = FFClassifier(8, overlay=Replace(strength="max"), scaling="none", max_iter=1)
+        clf = FFClassifier(8, overlay=Replace(strength="max"), scaling=None, max_iter=1)
         clf.fit(rows, np.arange(40) % 3)
         np.testing.assert_allclose(clf.label_strength_, expected)
 

@@ -10,8 +10,9 @@ from sklearn_ff._draws import Draws
 from sklearn_ff._parts import Family, Part
 from sklearn_ff.activations import activations
 from sklearn_ff.goodness import Goodness, MeanSquare, TopK, goodness
+from sklearn_ff.layers import Conv2d
 from sklearn_ff.negatives import Hard, HybridMask, Noise, Permuted, Shuffle, Uniform, negatives
-from sklearn_ff.normalizations import normalizations
+from sklearn_ff.normalizations import NoNorm, normalizations
 from sklearn_ff.objectives import Logistic, Margin, Objective, Softmax, Swish, SymBa, objectives
 from sklearn_ff.overlays import Add, Append, EveryLayer, Replace, overlays
 
@@ -77,8 +78,13 @@ def test_a_callable_is_refused_where_the_family_takes_none():
         normalizations.get(lambda z: z)
 
 
-@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.parameter)
-@pytest.mark.parametrize("value", ["no_such_part", None, 3, [1]])
+VALUES = ["no_such_part", "none", None, 3, [1]]
+UNKNOWN = [(f, v) for f in FAMILIES for v in VALUES if v is not None or None not in f.names]
+
+
+@pytest.mark.parametrize(
+    "family, value", UNKNOWN, ids=[f"{f.parameter}-{value}" for f, value in UNKNOWN]
+)
 def test_unknown_value_names_the_parameter_the_value_and_the_choices(family, value):
     with pytest.raises(ValueError) as error:
         family.get(value)
@@ -122,9 +128,10 @@ def test_a_registered_dummy_is_found():
 
 def test_names_are_sorted_and_families_apart():
     family = Family("thing", Part)
-    for name in ("b", "a"):
-        family.register(name)(type(name, (Part,), {}))
-    assert family.names == ["a", "b"]
+    for name in ("b", None, "a"):
+        family.register(name)(type(str(name), (Part,), {}))
+    assert family.names == ["a", "b", None]
+    assert type(family.get(None)).__name__ == "None"
     assert "a" not in goodness.registry
 
 
@@ -166,7 +173,7 @@ BAD = [
         for value in [0, -2.0, *NO_NUMBER]
     ],
     *[(Logistic, "threshold", value) for value in [*NO_NUMBER, [1.0, "foo"], [np.nan]]],
-    *[(Logistic, "threshold_wrong", value) for value in [np.nan, "foo", (None,)]],
+    *[(Logistic, "threshold_negative", value) for value in [np.nan, "foo", (None,)]],
     *[(Margin, "margin", value) for value in [-0.5, *NO_NUMBER]],
     *[(Margin, "penalty", value) for value in [-0.5, *NO_NUMBER]],
 ]
@@ -184,7 +191,7 @@ def test_a_parameter_without_meaning_names_part_value_and_remedy(cls, name, valu
 def test_parameters_of_all_numeric_kinds_pass():
     for part in (
         Hard(n_negatives=np.int64(2), temperature=np.float32(0.5)),
-        Logistic(threshold=["width", 2, np.float64(1.5)], threshold_wrong=0),
+        Logistic(threshold=["width", 2, np.float64(1.5)], threshold_negative=0),
         Append(strength=3),
         Margin(margin=0, penalty=0),
         Uniform(redraw="once"),
@@ -232,7 +239,7 @@ def test_a_callable_that_overwrites_its_argument_is_refused(parameter, function)
 @pytest.mark.parametrize(
     "function, message",
     [
-        (lambda a: a[..., :1], r"one activity per unit: shape .* was expected"),
+        (lambda a: a[..., :1], r"one activation per unit: shape .* was expected"),
         (lambda a: a.bfloat16(), "returned torch.bfloat16"),
         (lambda a: (a > 0).to(a.dtype), "without a gradient"),
     ],
@@ -276,6 +283,30 @@ def test_a_refusal_names_the_parameter_that_was_given_and_its_default():
         FFClassifier(input_normalization="l2").fit(np.eye(4), [0, 1, 0, 1])
     with pytest.raises(ValueError, match=r"negatives must be one of \['auto', 'all'"):
         FFClassifier(negatives="soft").fit(np.eye(4), [0, 1, 0, 1])
+
+
+@pytest.mark.parametrize(
+    "params, known",
+    [
+        ({"normalization": "none"}, r"one of \['layer_norm', 'rms', 'unit', None\]"),
+        ({"input_normalization": "none"}, r"one of \['auto', 'layer_norm', 'rms', 'unit', None\]"),
+        ({"scaling": "none"}, "or None. Got 'none'"),
+        ({"layers": [Conv2d(norm="none")]}, r"one of \[None, 'batch', 'group'\]"),
+        ({"layers": [Conv2d(pool="none")]}, r"one of \[None, 'max', 'mean'\]"),
+    ],
+)
+def test_the_word_none_is_refused(params, known):
+    with pytest.raises(ValueError, match=known):
+        FFClassifier(image_shape=(1, 2, 2), **params).fit(np.eye(4), [0, 1, 0, 1])
+
+
+def test_none_leaves_rows_and_activations_as_they_are():
+    nothing = {"normalization": None, "input_normalization": None, "scaling": None}
+    clf = FFClassifier((8, 8), max_iter=1, **nothing).fit(np.eye(4), [0, 1, 0, 1])
+    assert clf.scaling_ is None
+    assert type(clf.input_normalization_) is NoNorm
+    with pytest.raises(ValueError, match="normalization=None has no parameter 'eps'"):
+        clf.set_params(normalization__eps=1)
 
 
 class OwnMask(HybridMask):

@@ -243,21 +243,21 @@ def test_optimizers_of_several_kinds_save_load_and_pickle():
 
 
 def above(g, y):
-    """Share of right candidates above 1/2."""
+    """Share of positive candidates above 1/2."""
     return (g[:, 0] > 0.5).double().mean()
 
 
 def test_a_metric_is_the_mean_over_the_rows_of_an_epoch():
     seen = []
 
-    def goodness_of_right(g, y):
+    def goodness_of_positive(g, y):
         seen.append(y.tolist())
         assert not g.requires_grad and len(g) == len(y)
         return g[:, 0].mean()
 
-    model = classifier(metric=goodness_of_right).fit(X, y)
+    model = classifier(metric=goodness_of_positive).fit(X, y)
     assert model.history_["metric"].shape == (4, 2)
-    np.testing.assert_allclose(model.history_["metric"], model.history_["goodness_right"], 1e-6)
+    np.testing.assert_allclose(model.history_["metric"], model.history_["goodness_positive"], 1e-6)
     assert sorted(seen[0] + seen[2] + seen[4]) == y.tolist()
     plain = classifier().fit(X, y)
     assert "metric" not in plain.history_ and same(model, plain)

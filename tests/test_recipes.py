@@ -24,8 +24,8 @@ RMWKWOK = {  # what the docstrings say; parts inside are named as by get_params
     "objective__threshold": 0.1,
     "objective__sharpness": 1.0,
     "normalization": "unit",
-    "input_normalization": "none",
-    "scaling": "none",
+    "input_normalization": None,
+    "scaling": None,
     "optimizer": "adam",
     "learning_rate": "constant",
     "learning_rate_init": 1e-4,
@@ -49,7 +49,7 @@ HINTON = {
     "objective__sharpness": 1.0,
     "normalization": "rms",
     "input_normalization": "rms",
-    "scaling": "none",
+    "scaling": None,
     "optimizer": "sgd",
     "learning_rate": "cooldown",
     "learning_rate_init": 5e-4,
@@ -144,9 +144,9 @@ def test_rmwkwok_forms():
     assert labelled._plan.shows_labels and labelled.classes_.tolist() == [0, 1, 2, 3, 4]
     by_goodness = recipes.rmwkwok_dense(supervised=True, prediction="goodness", **SMALL)
     assert set(by_goodness.fit(X, y).predict(X)) <= set(range(5))
-    newer = recipes.rmwkwok_dense(n_units=500, newer=True)
-    assert newer.hidden_layer_sizes == (500,) * 4
-    assert (newer.shuffle, newer.head_learning_rate_init) == (True, 1e-3)
+    later = recipes.rmwkwok_dense(n_units=500, version="layer_based")
+    assert later.hidden_layer_sizes == (500,) * 4
+    assert (later.shuffle, later.head_learning_rate_init) == (True, 1e-3)
 
 
 def test_rmwkwoks_convolutions_say_what_they_cannot_do():
@@ -158,8 +158,14 @@ def test_rmwkwoks_convolutions_say_what_they_cannot_do():
         rmwkwok_conv(n_units=500)
 
 
-def test_rmwkwoks_newer_form_adds_the_label_to_the_first_pixels():
-    clf = recipes.rmwkwok_dense(True, newer=True, **SMALL).fit(X, y)
+@pytest.mark.parametrize("version", ["newer", None, True, ["layer_based"]])
+def test_an_unknown_version_is_refused(version):
+    with pytest.raises(ValueError, match=r"version=.* is not known; .* one of \['model_based', "):
+        recipes.rmwkwok_dense(version=version)
+
+
+def test_rmwkwoks_layer_based_form_adds_the_label_to_the_first_pixels():
+    clf = recipes.rmwkwok_dense(True, version="layer_based", **SMALL).fit(X, y)
     code = clf.net_.module_.encoder.code
     np.testing.assert_array_equal(code[:5], np.eye(5, 64))
     np.testing.assert_allclose(code[5], np.repeat([0.2, 0], [5, 59]), rtol=1e-6)
@@ -167,7 +173,7 @@ def test_rmwkwoks_newer_form_adds_the_label_to_the_first_pixels():
 
 @pytest.mark.parametrize("name", ["hinton_supervised", "loewe"])
 def test_a_step_is_that_of_the_program(name):
-    """W moves by (1 − p) h for right rows and by −p h for wrong ones, times 0.001 at first.
+    """W moves by (1 − p) h for positive rows and by −p h for negative ones, times 0.001 at first.
 
     That is the rate of Löwe's program, and a tenth of that of Hinton's, whose running average of
     gradients starts at zero.
@@ -182,13 +188,13 @@ def test_a_step_is_that_of_the_program(name):
     )
     W, U = (p.detach().numpy() for p in (before.affine.weight, before.label.weight))
     step = np.zeros_like(W)
-    for right in (True, False):
-        shown = labels if right else 1 - labels
+    for positive in (True, False):
+        shown = labels if positive else 1 - labels
         base = np.where(np.arange(64) < 2, 0, rows)
         length = np.sqrt(((base**2).sum(1, keepdims=True) + 1) / 64)
         h = np.maximum((base @ W.T + U[shown]) / length, 0)
         p = 1 / (1 + np.exp(6 - (h**2).sum(1, keepdims=True)))
-        step += ((1 - p) * h if right else -p * h).T @ (base / length) / len(rows)
+        step += ((1 - p) * h if positive else -p * h).T @ (base / length) / len(rows)
     moved = (after.affine.weight - before.affine.weight).detach().numpy()
     np.testing.assert_allclose(moved, 0.001 * step, rtol=1e-6, atol=1e-12)
 

@@ -8,7 +8,7 @@ from scipy.sparse import csr_array, csr_matrix
 from sklearn_ff import _scaling as module
 from sklearn_ff._scaling import column_statistics, largest, scaler_for
 
-KINDS = ["standard", "shared", "global", "none"]
+KINDS = ["standard", "shared", "global", None]
 
 
 def rows(n=60, d=5, seed=0):
@@ -55,9 +55,9 @@ def test_largest_matches_reference(kind):
 
 def test_none_matches_reference():
     X = rows()
-    out, kind, rms = scaled(X, np.ones(len(X)), "none")
+    out, kind, rms = scaled(X, np.ones(len(X)), None)
     np.testing.assert_array_equal(out, X)
-    assert kind == "none"
+    assert kind is None
     np.testing.assert_allclose(rms, np.sqrt((X**2).mean()), rtol=1e-12)
 
 
@@ -84,7 +84,7 @@ def test_sparse_equals_dense(scaling, container):
     sparse = scaler_for(container(X), weight, scaling)
     np.testing.assert_allclose(sparse[0].shift, dense[0].shift, rtol=1e-12)
     np.testing.assert_allclose(sparse[0].divisor, dense[0].divisor, rtol=1e-12)
-    assert sparse[1:] == pytest.approx(dense[1:]) if scaling == "none" else sparse[1] == dense[1]
+    assert sparse[1:] == pytest.approx(dense[1:]) if scaling is None else sparse[1] == dense[1]
 
 
 def test_statistics_do_not_depend_on_the_blocks(monkeypatch):
@@ -218,7 +218,7 @@ def test_squares_neither_vanish_nor_overflow(factor, scaling):
 @pytest.mark.parametrize("factor", [1e7, 1e13, 1e30])
 def test_values_too_large_to_be_squared_are_divided_by_one_power_of_two(factor):
     X = rows() * factor
-    scaler, _, rms = scaler_for(X, np.ones(60), "none")
+    scaler, _, rms = scaler_for(X, np.ones(60), None)
     unit = scaler.divisor.numpy()
     assert len(np.unique(unit)) == 1 and np.log2(unit[0]) % 1 == 0
     assert (unit[0] == 1) == (factor == 1e7)

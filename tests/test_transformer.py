@@ -44,10 +44,10 @@ def small(**params):
 
 
 @pytest.mark.parametrize("name", DATA_NEGATIVES)
-def test_every_data_negative_learns_to_tell_rows_from_wrong_ones(name):
+def test_every_data_negative_learns_to_tell_rows_from_negative_ones(name):
     params = {"hidden_layer_sizes": (60, 60), "max_iter": 200, "learning_rate_init": 1e-2}
     fitted = small(negatives=name, **params).fit(DIGITS[0])
-    ranked = fitted.history_["ranked_right"][-1]
+    ranked = fitted.history_["ranking_accuracy"][-1]
     assert ranked.mean() > 0.5 if name == "noise" else (ranked > 0.6).all(), "noise is weak"
 
 
@@ -55,9 +55,9 @@ def test_every_data_negative_learns_to_tell_rows_from_wrong_ones(name):
 def test_negative_rows_are_other_rows_of_the_same_shape(name):
     draws = Draws(torch.Generator().manual_seed(0), "cpu")
     x = draws.normal(40, 12)
-    wrong = negatives.get(name).negative_rows(x, draws)
-    assert wrong.shape == x.shape and wrong.isfinite().all()
-    assert (wrong != x).any(1).float().mean() > 0.8, "a mask may be all of one row"
+    made = negatives.get(name).negative_rows(x, draws)
+    assert made.shape == x.shape and made.isfinite().all()
+    assert (made != x).any(1).float().mean() > 0.8, "a mask may be all of one row"
 
 
 @pytest.mark.parametrize("name", ["pair_sum", "hybrid_mask", "shuffle"])
@@ -79,8 +79,8 @@ def test_B8_no_row_is_left_to_compete_with_itself(name, n_rows):
 def test_a_hybrid_is_never_one_of_its_rows(shape, n_blurs):
     draws = Draws(torch.Generator().manual_seed(0), "cpu")
     x = torch.arange(1000.0)[:, None].expand(-1, 4)
-    wrong = HybridMask(shape, n_blurs).negative_rows(x, draws)
-    assert (wrong.amin(1) != wrong.amax(1)).all(), "every hybrid has pixels of two rows"
+    made = HybridMask(shape, n_blurs).negative_rows(x, draws)
+    assert (made.amin(1) != made.amax(1)).all(), "every hybrid has pixels of two rows"
 
 
 def test_held_out_rows_are_drawn_by_their_weight():
@@ -134,7 +134,7 @@ def test_supervised_features_serve_a_linear_model_better_than_none():
     assert learned.classes_.tolist() == list(range(10))
 
 
-@pytest.mark.parametrize("output", ["triangle", "activity"])
+@pytest.mark.parametrize("output", ["triangle", "activations"])
 @pytest.mark.parametrize("layers, width", [("all", 32), ("skip_first", 12), ([0], 20), ([-1], 12)])
 def test_features_are_the_chosen_layers_at_mean_square_one(layers, width, output):
     features = small(output_layers=layers, output=output).fit_transform(IRIS[0])
@@ -202,9 +202,9 @@ def test_sparse_rows_and_dense_rows_agree():
 def test_own_rows_callables_and_held_out_classes():
     X, y = DIGITS
     own = small(negatives=OwnRows(X[::-1] * 0.5)).fit(X)
-    assert own.history_["ranked_right"][-1].mean() > 0.5
+    assert own.history_["ranking_accuracy"][-1].mean() > 0.5
     called = small(negatives=Corruption(lambda x, draws: x.flip(1))).fit(X)
-    assert called.history_["ranked_right"][-1].mean() > 0.5
+    assert called.history_["ranking_accuracy"][-1].mean() > 0.5
     unseen = small(negatives=HeldOutClasses([5, 6, 7, 8, 9]), max_iter=60).fit(X, y)
     familiar = unseen.score_samples(X)
     assert roc_auc_score(y < 5, familiar) > 0.8
@@ -267,8 +267,8 @@ REFUSED = {
         FFTransformer(goodness="neg_mean_square", objective="logistic"),
         "never above 0; give negative thresholds",
     ),
-    "wrong above zero": (
-        FFClassifier(goodness="neg_mean_square", objective=Logistic(-1.0, threshold_wrong=0.5)),
+    "negative above zero": (
+        FFClassifier(goodness="neg_mean_square", objective=Logistic(-1.0, threshold_negative=0.5)),
         "goodness above 0.5",
     ),
     "two signs": (
@@ -287,7 +287,7 @@ REFUSED = {
         "can fall without end; use penalty=0",
     ),
     "two arguments": (
-        FFClassifier(objective=lambda right, wrong: wrong - right),
+        FFClassifier(objective=lambda positive, negative: negative - positive),
         r"a callable \(scores\) -> losses, but it cannot be called with 1 argument: missing",
     ),
     "no arguments": (FFClassifier(negatives=lambda: 0), "with 3 arguments"),
@@ -304,7 +304,7 @@ REFUSED = {
     "layers": (FFTransformer(output_layers=[5]), "output_layers"),
     "label K": (FFClassifier(negatives=lambda y, K, draws: y[:, None] * 0 + K), "must be 0 to 2"),
     "own rows": (FFTransformer(negatives=OwnRows(np.ones((3, 2)))), "features"),
-    "callable": (FFTransformer(negatives=Corruption(lambda x, draws: x[:1])), "one wrong row"),
+    "callable": (FFTransformer(negatives=Corruption(lambda x, draws: x[:1])), "one negative row"),
 }
 
 
@@ -391,7 +391,7 @@ def test_one_row_is_refused_by_its_number():
 def test_a_step_of_pipelines_unions_and_grids():
     X, y = IRIS
     pipe = make_pipeline(small(), LogisticRegression(max_iter=300))
-    grid = {"fftransformer__output": ["triangle", "activity"]}
+    grid = {"fftransformer__output": ["triangle", "activations"]}
     assert GridSearchCV(pipe, grid, cv=3).fit(X, y).best_score_ > 0.7
     columns = ColumnTransformer([("ff", small(), [0, 1]), ("rest", "passthrough", [2, 3])])
     assert columns.fit_transform(X).shape == (150, 34)

@@ -7,7 +7,7 @@
     goodness    over its products alone: the first layer's once per row, the second's once per
                 class, timed by `step_limit`'s floor in parts of as many rows as prediction takes
     head        over a plain pass in torch: both layers with a ReLU, and a linear map of the 1,000
-                activities, without scaling, normalisation or checks, 500 rows at a time, which is
+                activations, without scaling, normalisation or checks, 500 rows at a time, which is
                 faster than all at once
     hybrid      over the same plain pass, on MNIST and, on made-up rows, with 1,000 classes
 

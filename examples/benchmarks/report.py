@@ -141,8 +141,8 @@ SECTIONS = [
     Section(
         "Recipes beside what was published",
         "Test error on MNIST of `sklearn_ff.recipes` at the settings of the program they follow. "
-        "`mpezeshki_never_true` differs from `mpezeshki` in that a wrong label is never the true "
-        "one; `mpezeshki_our_defaults` has its layers, and all else by default.",
+        "`mpezeshki_never_true` differs from `mpezeshki` in that a negative label is never the "
+        "true one; `mpezeshki_our_defaults` has its layers, and all else by default.",
         "recipes",
         KEYS,
         COMMON
@@ -158,7 +158,7 @@ SECTIONS = [
     Section(
         "rmwkwok's table of five digits",
         "Digits 0 to 4 told apart, in per cent right of their test rows; digits 5 to 9 are the "
-        "wrong rows. Published figures are the best of all epochs on test rows, so ours of that "
+        "negative rows. Published figures are the best of all epochs on test rows, so ours of that "
         "kind stand beside those of the last epoch; they are no estimate of what a user will see. "
         "Backpropagation learns from digits 0 to 4 alone.",
         "rmwkwok",

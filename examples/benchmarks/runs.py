@@ -136,13 +136,15 @@ RMWKWOK = {
         True,
         {"head": "94.6 (notebook 94.0)", "goodness": "68.6 (notebook 71.7)"},
     ),
-    "rmwkwok_500": rmwkwok(False, 500, {"head": "98.4"}, 5, newer=True, batch_size=512),
+    "rmwkwok_500": rmwkwok(False, 500, {"head": "98.4"}, 5, version="layer_based", batch_size=512),
     "rmwkwok_500_supervised": rmwkwok(
-        True, 500, {"goodness": "95.8"}, 5, newer=True, batch_size=512
+        True, 500, {"goodness": "95.8"}, 5, version="layer_based", batch_size=512
     ),
-    "rmwkwok_2000": rmwkwok(False, 2000, {"head": "99.1"}, 20, newer=True, batch_size=512),
+    "rmwkwok_2000": rmwkwok(
+        False, 2000, {"head": "99.1"}, 20, version="layer_based", batch_size=512
+    ),
     "rmwkwok_2000_supervised": rmwkwok(
-        True, 2000, {"goodness": "97.4"}, 20, newer=True, batch_size=512
+        True, 2000, {"goodness": "97.4"}, 20, version="layer_based", batch_size=512
     ),
 }
 IMAGES = {

@@ -2,11 +2,11 @@
 
     python examples/benchmarks/step_limit.py --output examples/benchmarks/results/step_limit.jsonl
 
-The floor counts the fewest multiply-adds of the default method (one wrong label, drawn from the
+The floor counts the fewest multiply-adds of the default method (one negative label, drawn from the
 head's belief) and times products of exactly these shapes and this precision:
 
     layer 1     W·base(x) and its weight gradient, once per row, whatever the label
-    layer l     the right, the wrong and the neutral candidate forward; two of them backward
+    layer l     the positive, the negative and the neutral candidate forward; two of them backward
     head        its logits, and its weight gradient
 
 An epoch of `fit` and the floor take turns; every ratio is of one such pair, and the median is

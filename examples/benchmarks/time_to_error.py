@@ -109,8 +109,8 @@ def full_batch(x):
 
 
 def full_step(layer, optimizer, x):
-    right, wrong = (relu(layer(unit(z))).square().mean(1) for z in (x, x.flip(0)))
-    loss = softplus(torch.cat([2 - right, wrong - 2])).mean()
+    positive, negative = (relu(layer(unit(z))).square().mean(1) for z in (x, x.flip(0)))
+    loss = softplus(torch.cat([2 - positive, negative - 2])).mean()
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()

@@ -22,7 +22,7 @@ class Activate(nn.Module):
     def __init__(self, affine, function, overwriting, dropout):
         super().__init__()
         self.function, self.overwriting, self.dropout = function, overwriting, dropout
-        self.finish = affine.activity  # a bound method: the weights stay those of `affine`
+        self.finish = affine.outputs  # a bound method: the weights stay those of `affine`
 
     def forward(self, a, draws=None):
         function = self.overwriting if self.training and self.overwriting else self.function
@@ -30,7 +30,7 @@ class Activate(nn.Module):
 
 
 def dropped(h, share, draws):
-    """Activities with a `share` of the units at zero, the same for all candidates of a row."""
+    """Activations with a `share` of the units at zero, the same for all candidates of a row."""
     if draws is None or not share:
         return h
     kept = draws.uniform(len(h), 1, h.shape[-1]) >= share
@@ -85,7 +85,7 @@ def affines(plan):
 
 def owns_label_weights(plan, index):
     """Whether layer `index` has input columns of the label's own."""
-    where = plan.overlay.label_layers if plan.shows_labels else "none"
+    where = plan.overlay.label_layers if plan.shows_labels else None
     return where == "all" or (where == "first" and index == 0)
 
 

@@ -24,11 +24,11 @@ from .rows import Batches, parts
 
 # What the candidates of one layer may take while training, in bytes; more are learned from in
 # several parts of the batch, whose gradients add up. A candidate takes LIVE_TENSORS of the layer's
-# width at the worst moment: pre-activation, activity, the normalised one below, and gradients.
+# width at the worst moment: pre-activation, activation, the normalised one below, and gradients.
 CANDIDATE_BYTES = 2**28
 LIVE_TENSORS = 5
-# What is learned from in the passes of an epoch: all candidates, or right before wrong ones.
-PASSES = {"together": (None,), "by_epoch": ("right", "wrong")}
+# What is learned from in the passes of an epoch: all candidates, or positive before negative ones.
+PASSES = {"together": (None,), "by_epoch": ("positive", "negative")}
 # What a net refers to only while it learns.
 PASSING = (
     *("interrupts_", "end_", "stage_", "stage_number_", "stage_epochs_"),
@@ -230,21 +230,21 @@ class FFNet(NeuralNet):
 
     def _draw_once_an_epoch(self, rows):
         negatives, K = self.negatives, self.module_.n_classes
-        if negatives.redraw == "epoch" or (negatives.redraw == "once" and rows.wrong is None):
-            rows.wrong = negatives.draw(rows.y, K, self.draws)
+        if negatives.redraw == "epoch" or (negatives.redraw == "once" and rows.drawn is None):
+            rows.drawn = negatives.draw(rows.y, K, self.draws)
 
     def train_step(self, batch, **fit_params):
         """The page's step, over parts of the batch if its candidates are many."""
-        x, y, weight, wrong = batch
+        x, y, weight, drawn = batch
         weight = weight / len(y)
         total = 0.0
         for part in parts(len(y), self._part_size(x)):
             update = self._update if part.stop == len(y) else lambda module: None
-            drawn = None if wrong is None else wrong[part]
+            some = None if drawn is None else drawn[part]
             lesson = step if self.stage_ else step_head
             rows = x[part], y[part], weight[part]
             draws = self.draws.by(weight[part]) if self.weighted_ else self.draws
-            record = lesson(self.module_, self.negatives, *rows, update, draws, drawn)
+            record = lesson(self.module_, self.negatives, *rows, update, draws, some)
             found = statistics(*map(torch.stack, zip(*record, strict=True)), weight[part])
             if self.metric is not None:
                 found = torch.cat([found, self._measured(record, y[part]) * len(y[part]) / len(y)])
@@ -277,9 +277,9 @@ class FFNet(NeuralNet):
     def _update(self, module):
         """Let the optimizer see this layer's group alone, then drop its gradient.
 
-        The head, which knows no wrong candidates, learns in the pass of the right ones.
+        The head, which knows no negative candidates, learns in the pass of the positive ones.
         """
-        if self.side_ == "wrong" and module is self.module_.head:
+        if self.side_ == "negative" and module is self.module_.head:
             module.zero_grad(set_to_none=True)
             return
         optimizer, every = self.optimizer_, self.optimizer_.param_groups
@@ -319,26 +319,26 @@ class FFNet(NeuralNet):
 
 @torch.no_grad()
 def statistics(loss, g, weight):
-    """Loss, g of right and of wrong candidates, share of rows ranked right: (4, layers), per row.
+    """Loss, g of positive and of negative candidates, ranking accuracy: (4, layers), per row.
 
     `loss` has shape (layers,), `g` (layers, rows, candidates).
     """
-    right, wrong = g[:, :, 0], g[:, :, 1:]
-    ranked = (right > wrong.amax(2)).to(g.dtype)
-    per_row = torch.stack([right, wrong.mean(2), ranked])
+    positive, negative = g[:, :, 0], g[:, :, 1:]
+    ranked = (positive > negative.amax(2)).to(g.dtype)
+    per_row = torch.stack([positive, negative.mean(2), ranked])
     return torch.cat([loss[None], per_row @ weight])
 
 
 @contextmanager
 def one_sided(layers, side):
-    """Objectives that act on the right or on the wrong candidates alone, or on all (None).
+    """Objectives that act on the positive or on the negative candidates alone, or on all (None).
 
-    Peer normalisation concerns right candidates, and rests meanwhile.
+    Peer normalisation concerns positive candidates, and rests meanwhile.
     """
     before = [(layer, layer.peers.rate) for layer in layers]
     for layer, rate in before:
         layer.objective.side = side
-        layer.peers.rate = 0.0 if side == "wrong" else rate
+        layer.peers.rate = 0.0 if side == "negative" else rate
     try:
         yield
     finally:

@@ -7,7 +7,7 @@ from torch import nn
 class Peers(nn.Module):
     """Peer normalisation: units busier than their peers are pushed down, idle ones up.
 
-    The running mean activity m_j of true rows is compared with its mean over the layer; the pull
+    The running mean activation m_j of true rows is compared with its mean over the layer; the pull
     `rate`·(m_j − mean m) acts on the pre-activation, so that it revives dead units (Hinton, 2022).
     Rows count by their weight. m is that of the batches before, so that a batch may come in parts:
     it takes in the whole of them at `end_batch`.
@@ -17,7 +17,7 @@ class Peers(nn.Module):
         super().__init__()
         self.rate = rate
         self.register_buffer("mean", torch.full((n_units,), 0.5))
-        self.parts = []  # of the batch so far: weighted sums of activities, sums of weights
+        self.parts = []  # of the batch so far: weighted sums of activations, sums of weights
 
     def forward(self, a, h, weight):
         if not self.rate:
@@ -27,6 +27,6 @@ class Peers(nn.Module):
 
     def end_batch(self):
         if self.parts:
-            activity, weight = map(sum, zip(*self.parts, strict=True))
-            self.mean.lerp_(activity / weight, 0.1)
+            activation, weight = map(sum, zip(*self.parts, strict=True))
+            self.mean.lerp_(activation / weight, 0.1)
             self.parts = []

@@ -20,14 +20,14 @@ class Rows:
         self.x, self.y, self.weight = x, y, weight
         self.scaler, self.dtype, self.views = scaler, dtype, views
         self.weighted = weight is not None and bool((weight != weight[0]).any())
-        self.wrong = None
+        self.drawn = None
 
     def __len__(self):
         return len(self.y)
 
     def batch(self, index=slice(None)):
-        wrong = None if self.wrong is None else picked(self.wrong, index)
-        return self.rows(index), picked(self.y, index), picked(self.weight, index), wrong
+        drawn = None if self.drawn is None else picked(self.drawn, index)
+        return self.rows(index), picked(self.y, index), picked(self.weight, index), drawn
 
     def rows(self, index):
         if self.views is not None:

@@ -11,8 +11,8 @@ class Negatives(Part):
     needs_head = False
     never_true = True
     redraw = "batch"
-    shows_strange = False  # whether wrong rows are what the user wants to be told as strange
-    varied = True  # whether an augmentation varies wrong rows as it does right ones
+    shows_strange = False  # whether negative rows are what the user wants to be told as strange
+    varied = True  # whether an augmentation varies negative rows as it does positive ones
     n_views = 1  # how many views of a row an augmentation is to give
 
     def check(self):
@@ -22,7 +22,7 @@ class Negatives(Part):
         raise NotImplementedError
 
     def n_candidates(self, n_classes):
-        """How many candidates a row has, the right one counted; bounds memory."""
+        """How many candidates a row has, the positive one counted; bounds memory."""
         return min(1 + getattr(self, "n_negatives", 1), n_classes)
 
     def candidates(self, x, draws):
@@ -47,27 +47,27 @@ class FunctionNegatives(Negatives):
         self.function = function
 
     def draw(self, y, n_classes, draws, belief=None):
-        wrong = self.function(y, n_classes, draws)
-        n_wrong = wrong.shape[1] if getattr(wrong, "ndim", 0) == 2 else 1
-        meaning = "wrong labels of shape (rows, n_wrong)"
-        checked_shape(wrong, (len(y), max(1, n_wrong)), "negatives", meaning)
-        if wrong.dtype != y.dtype:
+        drawn = self.function(y, n_classes, draws)
+        n_negatives = drawn.shape[1] if getattr(drawn, "ndim", 0) == 2 else 1
+        meaning = "negative labels of shape (rows, n_negatives)"
+        checked_shape(drawn, (len(y), max(1, n_negatives)), "negatives", meaning)
+        if drawn.dtype != y.dtype:
             raise ValueError(
-                f"the callable given as negatives returned labels of {wrong.dtype}; they must be "
+                f"the callable given as negatives returned labels of {drawn.dtype}; they must be "
                 f"of {y.dtype}, as those it was given."
             )
-        if wrong.min() < 0 or wrong.max() >= n_classes:
+        if drawn.min() < 0 or drawn.max() >= n_classes:
             raise ValueError(
-                f"the callable given as negatives returned labels from {wrong.min()} to "
-                f"{wrong.max()}; they must be 0 to {n_classes - 1}."
+                f"the callable given as negatives returned labels from {drawn.min()} to "
+                f"{drawn.max()}; they must be 0 to {n_classes - 1}."
             )
-        return wrong
+        return drawn
 
 
 negatives = Family(
     "negatives",
     Negatives,
     FunctionNegatives,
-    "(y, n_classes, draws) -> wrong labels",
-    hint="; for wrong rows, give Corruption(function), OwnRows(rows) or HeldOutClasses(classes)",
+    "(y, n_classes, draws) -> negative labels",
+    hint="; for negative rows, give Corruption(function), OwnRows(rows) or HeldOutClasses(classes)",
 )

@@ -6,7 +6,7 @@ from .._parts import check_number
 from ._base import Negatives, negatives
 
 
-def _sample_wrong(logits, y, n, draws):
+def _sample_negatives(logits, y, n, draws):
     """`n` different labels per row, in proportion to softmax(logits), never the true one.
 
     Adding standard Gumbel noise to logits and taking the largest draws from their softmax.
@@ -19,7 +19,7 @@ def _sample_wrong(logits, y, n, draws):
 
 @negatives.register("uniform")
 class Uniform(Negatives):
-    """Wrong labels with equal chances (Hinton, 2022); `n_negatives` different ones per row."""
+    """Negative labels with equal chances (Hinton, 2022); `n_negatives` different ones per row."""
 
     def __init__(self, n_negatives=1, redraw="batch"):
         self.n_negatives = n_negatives
@@ -31,12 +31,12 @@ class Uniform(Negatives):
 
     def draw(self, y, n_classes, draws, belief=None):
         level = y.new_zeros(len(y), n_classes, dtype=draws.dtype)
-        return _sample_wrong(level, y, self.n_negatives, draws)
+        return _sample_negatives(level, y, self.n_negatives, draws)
 
 
 @negatives.register("hard")
 class Hard(Negatives):
-    """Wrong labels in proportion to the head's belief in them (Hinton's code, 2022).
+    """Negative labels in proportion to the head's belief in them (Hinton's code, 2022).
 
     softmax(logits / `temperature`) with the true label masked: what the network confuses most it
     practises most.
@@ -54,12 +54,12 @@ class Hard(Negatives):
         check_number(self, "temperature", above=0)
 
     def draw(self, y, n_classes, draws, belief=None):
-        return _sample_wrong(belief / self.temperature, y, self.n_negatives, draws)
+        return _sample_negatives(belief / self.temperature, y, self.n_negatives, draws)
 
 
 @negatives.register("all")
 class All(Negatives):
-    """Every wrong label, for every row: no chance at all, at a cost of n_classes candidates."""
+    """Every negative label, for every row: no chance at all, at a cost of n_classes candidates."""
 
     def n_candidates(self, n_classes):
         return n_classes

@@ -23,7 +23,7 @@ class DataNegatives(Negatives):
 
     abstract = of_rows = True
     labelled = False  # whether candidates carry a label too, in a classifier
-    needs_company = False  # whether wrong rows are made of the other rows of a batch
+    needs_company = False  # whether negative rows are made of the other rows of a batch
 
     def negative_rows(self, x, draws):
         raise NotImplementedError
@@ -185,7 +185,7 @@ class Noise(DataNegatives):
 
 
 class Pool(DataNegatives):
-    """Wrong rows drawn from a pool that the fit supplies, in proportion to their weights."""
+    """Negative rows drawn from a pool that the fit supplies, in proportion to their weights."""
 
     abstract = shows_strange = True
     varied = False
@@ -204,8 +204,8 @@ class Pooled:
         return getattr(self.part, name)
 
     def candidates(self, x, draws):
-        wrong = self.rows[picked_by(self.cumulative, draws.uniform(len(x)))]
-        return torch.stack([x, wrong], 1)
+        negative = self.rows[picked_by(self.cumulative, draws.uniform(len(x)))]
+        return torch.stack([x, negative], 1)
 
 
 class OwnRows(Pool):
@@ -220,11 +220,11 @@ class OwnRows(Pool):
 class HeldOutClasses(Pool):
     """Rows of the given `classes`: what is to be told from all else (rmwkwok, 2023).
 
-    FFTransformer learns from the other rows, and sees these as wrong ones. FFClassifier shows them
-    with a random label of the other classes, and does not know the held-out ones; with
-    ``labelled=False`` its layers see no labels, and only the head learns them. Since right and
-    wrong rows differ by more than their labels, layers need not read the label, so that predicting
-    by goodness can be little better than chance: use prediction="head".
+    FFTransformer learns from the other rows, and sees these as negative ones. FFClassifier shows
+    them with a random label of the other classes, and does not know the held-out ones; with
+    ``labelled=False`` its layers see no labels, and only the head learns them. Since positive and
+    negative rows differ by more than their labels, layers need not read the label, so that
+    predicting by goodness can be little better than chance: use prediction="head".
     """
 
     def __init__(self, classes, labelled=True):
@@ -248,7 +248,7 @@ class HeldOutClasses(Pool):
 
 
 class Corruption(DataNegatives):
-    """A user's `function`, (x, draws) -> wrong rows, as data negatives."""
+    """A user's `function`, (x, draws) -> negative rows, as data negatives."""
 
     def __init__(self, function):
         self.function = function
@@ -258,10 +258,10 @@ class Corruption(DataNegatives):
         if not callable(self.function):
             raise ValueError(
                 f"Corruption({brief(self.function)}) cannot be called; give a function (x, draws) "
-                f"-> wrong rows."
+                f"-> negative rows."
             )
 
     def negative_rows(self, x, draws):
-        wrong = self.function(x.clone(), draws)
-        checked_like(wrong, x, x.shape, "negatives", "one wrong row per row")
-        return checked_finite(wrong, "negatives", "rows")
+        negative = self.function(x.clone(), draws)
+        checked_like(negative, x, x.shape, "negatives", "one negative row per row")
+        return checked_finite(negative, "negatives", "rows")

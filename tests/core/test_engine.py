@@ -27,10 +27,10 @@ def numpy_statistics(loss, g, weight):
     for i in range(layers):
         out[0, i] = loss[i]
         for r in range(rows):
-            right, wrong = g[i, r, 0], g[i, r, 1:]
-            out[1, i] += weight[r] * right
-            out[2, i] += weight[r] * sum(wrong) / len(wrong)
-            out[3, i] += weight[r] * all(right > value for value in wrong)
+            positive, negative = g[i, r, 0], g[i, r, 1:]
+            out[1, i] += weight[r] * positive
+            out[2, i] += weight[r] * sum(negative) / len(negative)
+            out[3, i] += weight[r] * all(positive > value for value in negative)
     return out
 
 
@@ -93,14 +93,14 @@ INDICES = [slice(None), slice(4, 11), torch.tensor([5, 0, 22, 5])]
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_rows_are_scaled_however_they_are_kept(kind, index, dtype):
     values = table()
-    x, labels, weight, wrong = rows_of(values, kind, dtype).batch(index)
+    x, labels, weight, drawn = rows_of(values, kind, dtype).batch(index)
     which = index.numpy() if isinstance(index, torch.Tensor) else index
     expected = ((values - np.arange(3)) / 4)[which]
     assert x.dtype == dtype and x.shape == expected.shape
     np.testing.assert_allclose(x, expected, rtol=1e-5 if dtype == torch.float32 else 1e-12)
     np.testing.assert_array_equal(labels, np.arange(23)[which])
     np.testing.assert_allclose(weight, np.linspace(0.5, 1.5, 23)[which], rtol=1e-6)
-    assert wrong is None
+    assert drawn is None
 
 
 def test_a_tensor_is_scaled_once_and_others_as_they_are_read():
@@ -125,11 +125,11 @@ def test_reading_leaves_the_kept_rows_as_they_are(kind):
     np.testing.assert_array_equal(kept, values)
 
 
-def test_wrong_labels_travel_with_their_rows():
+def test_negative_labels_travel_with_their_rows():
     rows = rows_of(table())
-    rows.wrong = torch.arange(23)[:, None] + 100
-    _, labels, _, wrong = rows.batch(torch.tensor([7, 3]))
-    assert wrong.tolist() == [[107], [103]] and labels.tolist() == [7, 3]
+    rows.drawn = torch.arange(23)[:, None] + 100
+    _, labels, _, drawn = rows.batch(torch.tensor([7, 3]))
+    assert drawn.tolist() == [[107], [103]] and labels.tolist() == [7, 3]
 
 
 # Batches ----------------------------------------------------------------------------------------
@@ -236,9 +236,9 @@ def test_learning_in_parts_equals_learning_at_once(monkeypatch, params, part):
     for name, value in weights(whole).items():
         torch.testing.assert_close(weights(parted)[name], value, rtol=1e-6, atol=1e-6, msg=name)
     for name, value in whole.history_.items():
-        if name == "ranked_right" and "goodness" in params:
+        if name == "ranking_accuracy" and "goodness" in params:
             continue  # a readout starts with all scores tied, and these may fall to either side
-        atol = 0.02 if name == "ranked_right" else 1e-6
+        atol = 0.02 if name == "ranking_accuracy" else 1e-6
         np.testing.assert_allclose(parted.history_[name], value, rtol=1e-6, atol=atol)
 
 
@@ -304,7 +304,7 @@ def test_updates_are_counted_per_batch():
 
 
 @pytest.mark.parametrize("redraw, n_drawn", [("batch", 12), ("epoch", 4), ("once", 1)])
-def test_wrong_labels_are_drawn_as_often_as_the_part_says(redraw, n_drawn):
+def test_negative_labels_are_drawn_as_often_as_the_part_says(redraw, n_drawn):
     class Counting(Uniform):
         sizes = []
 

@@ -20,7 +20,7 @@ SHOWN.append(("append", "readout"))
 
 
 def network(units=(6, 5, 4), negatives="all", n_classes=K, **params):
-    params.setdefault("scaling", "none")
+    params.setdefault("scaling", None)
     params.setdefault("normalization", "rms")
     est = FFClassifier(
         units, negatives=negatives, precision="float64", device="cpu", random_state=0, **params
@@ -271,13 +271,13 @@ def test_hybrid_with_everything_shortlisted_is_goodness():
     torch.testing.assert_close(label_scores(net, x, "hybrid", plan.layers, 9), g)
 
 
-def test_wrong_labels_that_are_given_are_used():
+def test_negative_labels_that_are_given_are_used():
     net, _, plan = network(negatives="uniform", objective=lambda g: g[:, 1] - g[:, 0])
     x, y, weight = batch()
-    wrong = ((y + 2) % K)[:, None]
+    drawn = ((y + 2) % K)[:, None]
     g = label_scores(net, x, "goodness", [0])
-    expected = (g.gather(1, wrong) - g.gather(1, y[:, None])).mean()
-    record = step(net, plan.negatives, x, y, weight, lambda module: None, None, wrong)
+    expected = (g.gather(1, drawn) - g.gather(1, y[:, None])).mean()
+    record = step(net, plan.negatives, x, y, weight, lambda module: None, None, drawn)
     torch.testing.assert_close(record[0][0], expected)
 
 
@@ -310,7 +310,7 @@ class MetaDraws:
 
 @pytest.mark.parametrize("negatives", ["uniform", "hard", "all", "permuted"])
 @pytest.mark.parametrize("overlay, goodness", SHOWN)
-@pytest.mark.parametrize("input_normalization", ["none", "rms"])
+@pytest.mark.parametrize("input_normalization", [None, "rms"])
 def test_a_step_runs_on_the_meta_device(negatives, overlay, goodness, input_normalization):
     net, _, plan = network(
         overlay=overlay,

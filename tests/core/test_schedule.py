@@ -1,4 +1,4 @@
-"""Schedules: what a list means, what is refused, and that the right ones learn."""
+"""Schedules: what a list means, what is refused, and that the others learn."""
 
 import numpy as np
 import pytest
@@ -184,16 +184,16 @@ class Passes(Callback):
         self.seen_.append((net.side_, owner[0] if owner else "head"))
 
 
-def test_an_epoch_of_right_candidates_comes_before_one_of_wrong_ones():
+def test_an_epoch_of_positive_candidates_comes_before_one_of_negative_ones():
     model = phased(callbacks=[Passes()], prediction="head").fit(X, y)
     seen = dict(model.net_.callbacks_)["Passes"].seen_
-    right = [("right", who) for who in ("head", 0, 1, 2)] * 3
-    assert seen == (right + [("wrong", who) for who in (0, 1, 2)] * 3) * 3
+    positive = [("positive", who) for who in ("head", 0, 1, 2)] * 3
+    assert seen == (positive + [("negative", who) for who in (0, 1, 2)] * 3) * 3
     assert model.n_iter_ == 3 and model.net_.n_updates_ == 18
 
 
 def test_the_phases_by_hand():
-    """One batch, plain gradient descent: a step on the right term, then one on the wrong."""
+    """One batch, plain gradient descent: a step on the positive term, then one on the negative."""
     params = {"optimizer": "sgd", "learning_rate": "constant", "tol": None, "batch_size": "all"}
     params |= {"negatives": "all", "learning_rate_init": 0.1, "max_iter": 1}
     model = phased(**params).fit(X, y)
@@ -203,7 +203,7 @@ def test_the_phases_by_hand():
     rows = (torch.tensor(X) - net.scaler.shift) / net.scaler.divisor
     labels = torch.tensor((y[:, None] + np.arange(3)) % 3)
     with torch.enable_grad():
-        for side in ("right", "wrong"):
+        for side in ("positive", "negative"):
             for layer, _, h in net.activations(net.encode(rows), labels):
                 layer.objective.side = side
                 layer.objective(layer.goodness(h, labels)).mean().backward()
@@ -233,9 +233,9 @@ def test_a_stage_of_the_head_alone_knows_no_phases():
     assert [group["lr"] for group in falling.net_.optimizer_.param_groups] == [0, 0, 0, 0]
 
 
-def test_peers_rest_while_wrong_candidates_teach():
+def test_peers_rest_while_negative_candidates_teach():
     layers = phased(peer_normalization=0.1).fit(X, y).net_.module_.layers
-    for side, rate in [("right", 0.1), ("wrong", 0.0), (None, 0.1)]:
+    for side, rate in [("positive", 0.1), ("negative", 0.0), (None, 0.1)]:
         with one_sided(layers, side):
             assert [layer.peers.rate for layer in layers] == [rate] * len(layers)
 
