@@ -30,7 +30,7 @@ from ._plan import (
     numbers_of,
     told_shape,
 )
-from ._scaling import largest, scaler_for
+from ._scaling import largest
 from ._weights import to_numpy, to_torch
 from .activations import activations
 from .augmentations import augmentations
@@ -152,7 +152,7 @@ class BaseFF(PerLayerParams):
         plan.device = pick_device(self.device)
         plan.low_precision = self.precision == "bfloat16"
         if old is not None:  # what the first rows have fixed
-            plan.scaler, plan.strength = old.scaler, old.strength
+            plan.scaler, plan.strength, plan.open = old.scaler, old.strength, old.open
             plan.scaling = old.scaling if self.scaling == "auto" else self.scaling
             if self.precision == "auto":
                 plan.dtype, plan.low_precision = old.dtype, old.low_precision
@@ -258,17 +258,23 @@ class BaseFF(PerLayerParams):
 
     # Parts to a network -------------------------------------------------------------------------
 
-    def _scale(self, plan, X, weight, found=None):
-        """Fit the columns' scale on the training rows, and the label's strength to it."""
-        scaler, plan.scaling, rms = found or scaler_for(X, weight, self.scaling)
-        plan.scaler = scaler.state()
+    def _scale(self, plan, X, scaler, kind, rms):
+        """Keep the columns' scale of the training rows, and fit the label's strength to it."""
+        plan.scaler, plan.scaling = scaler.state(), kind
         if self.precision == "auto" and plan.large and plan.dtype == "float32":
             plan.low_precision = plan.scaling == "shared" and multiplies_bfloat16(plan.device)
-        strength = plan.overlay.strength
-        if strength == "max":
-            strength = largest(scaler, X)
-            strength = strength if strength > 0 else rms
-        plan.strength = float(rms) if strength == "auto" else float(strength)
+        plan.strength = label_strength(plan.overlay, X, scaler, rms)
+
+    def _settle(self, plan, X, weight):
+        """Fix the scale of columns that the rows before have left open."""
+        plan.scaled_anew = plan.open is not None and plan.open.whole
+        if plan.open is None:
+            return
+        found = plan.open.settled(X, weight, plan.scaler, plan.scaling, self.scaling)
+        scaler, plan.scaling, rms, plan.open = found
+        plan.scaler = scaler.state()
+        if rms is not None:
+            plan.strength = label_strength(plan.overlay, X, scaler, rms)
 
     def _net(self, plan, network, draws, own=(), callbacks=(), stages=(), metric=None):
         """A skorch net ready to train the network."""
@@ -369,6 +375,15 @@ def _no_nested_names(name, value, inner):
         f"{name}={value!r} has no parameter {inner!r} to set; pass the part itself as an object, "
         f"{name}={example}, and then set {name}__{inner}."
     )
+
+
+def label_strength(overlay, X, scaler, rms):
+    """How large a label is shown beside the scaled rows X, whose root mean square is `rms`."""
+    strength = overlay.strength
+    if strength == "max":
+        strength = largest(scaler, X)
+        strength = strength if strength > 0 else rms
+    return float(rms) if strength == "auto" else float(strength)
 
 
 def family_part(name, value, automatic):

@@ -328,8 +328,9 @@ class FFClassifier(AccuracyScore, Learner):
         y : array-like of shape (n_samples,)
             Their labels, of any kind.
         sample_weight : array-like of shape (n_samples,) or None, default=None
-            A weight of k counts as k copies of the row; rows of weight zero are left out. Weights
-            of a mean below one are first brought to a mean of one. Class weights multiply them.
+            A weight of k counts as k copies of the row; rows of weight zero, or of less than 1e-12
+            of the largest weight, are left out. Weights of a mean below one are first brought to a
+            mean of one. Class weights multiply them.
         X_val, y_val : array-like or None, default=None
             Held-out rows and labels, scored after every epoch. A Pipeline passes `X_val` through
             its steps only with ``transform_input=["X_val"]``; see docs/schedule.md.
@@ -359,7 +360,8 @@ class FFClassifier(AccuracyScore, Learner):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows; those of the first call also fix the scale of the columns.
+            Rows; those of the first call also fix the scale of the columns, except of columns that
+            do not vary in it: their scale stays open until they do.
         y : array-like of shape (n_samples,)
             Their labels.
         classes : array-like of shape (n_classes,) or None, default=None
@@ -381,6 +383,7 @@ class FFClassifier(AccuracyScore, Learner):
             codes = self._encode(y, classes)
             by_class = self._class_weights(codes, weight)
             data = self._weigh(X, codes, weight, by_class, reset=False)
+            self._refuse_sudden_weight(data[2], old)
             plan, network, draws = self._begin(*data, old, resume=True)
             return self._train(plan, network, draws, data, old=old, resume=True, pool=pool)
 

@@ -22,6 +22,8 @@ from ._validation import (
 )
 from .negatives import HeldOutClasses, OwnRows
 
+NEGLIGIBLE = 1e-12  # weights that are less than this share of the largest count as zero
+
 
 class InputRows(BaseFF):
     """The private steps of `fit` before there is a network."""
@@ -129,6 +131,7 @@ class InputRows(BaseFF):
                 f"class_weight={self.class_weight!r} leaves no row with a weight above zero; give "
                 f"a class whose rows weigh something a weight above zero."
             )
+        some = self._count(product, codes)
         if not some.all():
             X, codes, weight = X[some], codes[some], weight[some]
         copies = weight * max(1.0, len(weight) / weight.sum())
@@ -139,8 +142,36 @@ class InputRows(BaseFF):
             self._refuse_one_class(codes)
         return X, codes, weight
 
+    def _count(self, weight, codes):
+        """Which rows weigh enough beside the others to count in double precision.
+
+        Those that do not are as if of weight zero, but no class may lose its last row in this way.
+        """
+        some = weight >= NEGLIGIBLE * weight.max()
+        lost = np.setdiff1d(codes[weight > 0], codes[some])
+        if len(lost):
+            least = weight[np.isin(codes, lost)].max()
+            raise ValueError(
+                f"The weights of rows, sample_weight times class_weight={self.class_weight!r}, go "
+                f"up to {weight.max():.4g}, beside which those of class "
+                f"{self.classes_.tolist()[lost[0]]!r}, at most {least:.4g}, do not count in double "
+                f"precision; give weights that differ by a factor of less than {1 / NEGLIGIBLE:g}."
+            )
+        return some
+
+    def _refuse_sudden_weight(self, weight, old):
+        """In partial_fit, rows beside which those of the calls before would not count."""
+        before = 0.0 if old is None else old.class_count_.sum()
+        if before < NEGLIGIBLE * weight.sum() and before:
+            raise ValueError(
+                f"The weights of this call of partial_fit sum to {weight.sum():.4g}, beside which "
+                f"those of the calls before, {before:.4g}, do not count in double precision; give "
+                f"weights of the same size in all calls."
+            )
+
     def _unlabelled(self, X, weight):
         """Rows that weigh something, all of one code."""
+        weight = np.where(weight < NEGLIGIBLE * weight.max(), 0.0, weight)
         X, _, weight = heavy(X, weight, weight)
         if X.shape[0] < 2:
             raise ValueError(

@@ -13,15 +13,15 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from ._base import FAMILIES, ONE_BATCH
 from ._calibration import fitted_scale
 from ._input import InputRows
-from ._lifeless import lifeless, remedies
+from ._lifeless import head_remedy, lifeless, remedies
 from ._optimizers import resume_optimizer
 from ._parts import LARGEST
 from ._per_layer import check_phases, is_list, metrics_of, shown
 from ._plan import warn_of_replaced
-from ._scaling import scaler_for
+from ._scaling import column_statistics, open_columns, scaler_of
 from ._scoring import Accuracy, HeldOutLoss, network_scores
 from ._validation import heavy
-from ._weights import continue_from, initialize
+from ._weights import check_unchanged, continue_from, initialize
 from .augmentations import Augmentation, Views
 from .core.build import build_network
 from .core.callbacks import Decay, DivergenceGuard, FlatLoss, Log, Validation, checked_callback
@@ -89,7 +89,8 @@ class Learner(InputRows):
         """A plan, and a network to train: new, or with the weights of the last fit."""
         if old is None or not resume:
             warn_of_replaced(self)
-        found = scaler_for(X, weight, self.scaling) if old is None else None
+        columns = column_statistics(X, weight) if old is None else None
+        found = scaler_of(columns, self.scaling) if old is None else None
         scaling = found[1] if old is None else old._plan.scaling
         plan = self._resolve(*X.shape, self._n_classes(), old and old._plan, scaling)
         plan.batch_size = self._batch_size(X.shape[0])
@@ -112,14 +113,18 @@ class Learner(InputRows):
                 "sample; give batch_size=2 or more, or use norm='group'."
             )
         if old is None:
-            self._scale(plan, X, weight, found)
+            self._scale(plan, X, *found)
+            plan.open = open_columns(*found[:2], columns)
+        else:
+            check_unchanged(plan, old._plan)
+            self._settle(plan, X, weight)
         network = build_network(plan)
         resumed = resume and old is not None and old._resumable
         draws = old.net_.draws.copy() if resumed else self._draws(plan)
         if old is None:
             initialize(network, draws.generator, self.weight_init)
         else:
-            continue_from(network, plan, old.net_, old._plan)
+            continue_from(network, old.net_)
         return plan, network, draws
 
     def _n_classes(self):
@@ -314,15 +319,12 @@ class Learner(InputRows):
     def _warn_of_lifeless(self, plan, network, X, codes):
         """Say which layers, or the head (0), respond to everything alike, and what helps."""
         dead = lifeless(network, plan, X, codes)
-        if dead == [0] and plan.groups[-1]["l2"]:
+        if dead == [0]:
+            message = f"The softmax head responds to all rows alike; {head_remedy(self, plan)}."
+        elif dead:
             message = (
-                f"The softmax head responds to all rows alike; lower head_alpha="
-                f"{self.head_alpha:g}, or head_learning_rate_init."
-            )
-        elif dead and dead != [0]:
-            message = (
-                f"Layers {dead} respond alike to every candidate, so that nothing can be told "
-                f"from their scores; {remedies(self, plan, X)}."
+                f"Layers {dead} respond alike to every row or candidate, so that nothing can "
+                f"be told from their scores; {remedies(self, plan, X)}."
             )
         else:
             return

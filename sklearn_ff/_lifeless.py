@@ -1,14 +1,17 @@
-"""Which layers have stopped to tell candidates apart, whatever the cause, and what helps."""
+"""Which layers have stopped to tell candidates or rows apart, and what helps."""
 
 import numpy as np
 import torch
 
+from ._per_layer import steepness_of
 from .core.rows import Rows
 
 ROWS, LABELS = 64, 10  # looked at, evenly spread over the rows and the classes
 NUMBERS = 2**22  # activations of one layer that are looked at, at most
 FLAT = 1e-4  # log-odds between candidates that no objective learns from any more
-FLAT_HEAD = 1e-2  # of the head's, which a penalty draws to zero as far as the rate allows
+FLAT_ROWS = 0.1  # log-odds whose differences between rows are not more than this are one answer ...
+STRONG = 1e-2  # ... where a penalty, alpha / rows, is of this size: noise is as flat without one
+FEW_ROWS = 8  # which may be answered alike by chance
 ROUNDING = 4  # relative differences of so many units in the last place are none
 
 
@@ -16,10 +19,13 @@ ROUNDING = 4  # relative differences of so many units in the last place are none
 def lifeless(network, plan, X, codes):
     """Numbers of the layers, from 1, that respond alike to every candidate; and of the head, 0.
 
+    Under a strong penalty, also those that respond alike to every row, up to a small difference.
     Scores of candidates that are equal teach nothing, and activations that are equal for all rows
     pass nothing on. A goodness that is `blank` scores alike until it is learned, so that there
     the activations alone are looked at.
     """
+    if len(codes) < 2:
+        return []  # the labels of a single row may score alike by chance
     network.eval()
     some = spread(len(codes), min(ROWS, max(4, NUMBERS // (plan.width * LABELS))))
     x = Rows(X[some], None, None, network.scaler, getattr(torch, plan.dtype)).rows(slice(None))
@@ -27,12 +33,13 @@ def lifeless(network, plan, X, codes):
     found = []
     for layer, _, h in network.activations(shown, labels):
         blank = plan.goodness.for_layer(layer.index).blank
-        told = blank or tells(layer.objective, layer.goodness(h, labels))
-        if not (told and varies(h)):
+        g = layer.goodness(h, labels)
+        told = blank or tells(layer.objective, g)
+        if not (told and varies(h)) or (penalised(plan, layer) and one_answer(layer.objective, g)):
             found.append(layer.index + 1)
-    if not found and network.head is not None:
+    if not found and network.head is not None and head_penalised(plan):
         logits = network.head(network.features(shown.positive()))
-        found = [0] * bool(np.ptp(logits.cpu().numpy(), axis=0).max() <= FLAT_HEAD)
+        found = [0] * bool(np.ptp(logits.cpu().numpy(), axis=0).max() <= FLAT_ROWS)
     return found
 
 
@@ -59,6 +66,24 @@ def tells(loss, g):
     return bool(gap > rounding) and bool(gap * loss.objective.slope(loss.facts) > FLAT)
 
 
+def penalised(plan, layer):
+    """Whether a penalty may have drawn the layer's weights to zero."""
+    group = plan.groups[layer.index]
+    return max(group["l2"] / steepness_of(plan, layer.index), group["weight_decay"]) >= STRONG
+
+
+def head_penalised(plan):
+    return max(plan.groups[-1]["l2"], plan.groups[-1]["weight_decay"]) >= STRONG
+
+
+def one_answer(loss, g):
+    """Whether scores (rows, candidates) say nearly the same of all rows, and say something."""
+    if len(g) < FEW_ROWS or not bool((g != g[:, :1]).any()):
+        return False
+    gap = (g - g.mean(1, keepdim=True)).cpu().numpy()
+    return bool(np.ptp(gap, axis=0).max() * loss.objective.slope(loss.facts) <= FLAT_ROWS)
+
+
 def varies(h):
     """Whether some unit responds differently to some of the candidates."""
     h = h.flatten(0, 1)
@@ -81,6 +106,13 @@ def remedies(estimator, plan, X):
     if not plan.peer_normalization and not any(kind.reads_images for kind in plan.kinds):
         found.append("or set peer_normalization=0.03")
     return ", ".join(found)
+
+
+def head_remedy(estimator, plan):
+    """What lets the head tell rows apart again."""
+    if plan.groups[-1]["l2"] >= STRONG:
+        return f"lower head_alpha={estimator.head_alpha:g}, or head_learning_rate_init"
+    return "lower 'weight_decay' in optimizer_params, or set another in head_optimizer_params"
 
 
 def differ(X):

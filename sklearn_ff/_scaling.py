@@ -14,6 +14,11 @@ do, and "standard" otherwise; rows in a sparse container and the same rows dense
 Rows are centred and divided in double precision, whatever the network computes in, so that a column
 that varies little around a large value keeps what it tells. A column is constant if its values are
 equal up to a rounding of the last digit of their own dtype; those of integers must be equal.
+
+The rows of the first fit, or of the first call of `partial_fit`, fix the scale. It stays open where
+they tell too little: while fewer than ten rows have come, or no column has varied, every further
+call fixes it anew from all rows so far; after that, a column that has been constant so far takes
+its scale from the first call in which it varies. Its rows before that count as one row.
 """
 
 from typing import NamedTuple
@@ -24,6 +29,8 @@ from scipy.sparse import issparse
 from torch import nn
 
 __all__ = ["Scaler", "largest", "scaler_for"]
+
+SETTLED = 10  # rows that a column which varies has shown before its scale is fixed
 
 # A row with a scaled value beyond this, far from all that was trained on, is shortened to it as a
 # whole, so that its direction stays, and squares and their sums are finite in float32.
@@ -104,7 +111,11 @@ def shorten(z, limit):
 
 def scaler_for(X, weight, scaling):
     """The scaler for the rows X, its kind, and the root mean square of the scaled rows."""
-    columns = column_statistics(X, weight)
+    return scaler_of(column_statistics(X, weight), scaling)
+
+
+def scaler_of(columns, scaling):
+    """The same from the statistics of columns."""
     if scaling == "auto":
         scaling = suitable(columns)
     if scaling == "sparse":
@@ -196,7 +207,8 @@ def share_a_unit(span):
 class Columns(NamedTuple):
     """What is known of every column, in float64.
 
-    `mean` counts from `anchor`, the lowest value; `shown` is the share of entries other than zero.
+    `mean` counts from `anchor`, the lowest value; `shown` is the share of entries other than zero,
+    `n_rows` and `weight` are what has been seen of each, in a dtype of the precision `rounding`.
     """
 
     anchor: np.ndarray
@@ -207,6 +219,13 @@ class Columns(NamedTuple):
     span: np.ndarray
     constant: np.ndarray
     shown: np.ndarray
+    n_rows: np.ndarray
+    weight: np.ndarray
+    rounding: np.ndarray
+
+    def take(self, index):
+        """Some of the columns."""
+        return Columns(*(values[..., index] for values in self))
 
 
 def column_statistics(X, weight):
@@ -225,10 +244,111 @@ def column_statistics(X, weight):
     )
     low, high = low.astype(np.float64), high.astype(np.float64)
     rounding = np.finfo(X.dtype).eps if X.dtype.kind == "f" else 0.0
-    constant = span <= rounding * np.maximum(np.abs(low), np.abs(high))
+    rounding = np.full(len(mean), rounding)
+    constant = equal(span, low, high, rounding)
     shown = sum(weight[part] @ (rows != 0) for rows, part in _blocks(X)) / total
     deviation = unit * np.sqrt(variance / total)
-    return Columns(anchor, unit * mean, deviation, low, high, span, constant, shown)
+    seen = np.full(len(mean), float(X.shape[0])), np.full(len(mean), float(total))
+    return Columns(
+        anchor, unit * mean, deviation, low, high, span, constant, shown, *seen, rounding
+    )
+
+
+def equal(span, low, high, rounding):
+    """Whether values differ by no more than a rounding of the last digit."""
+    return span <= rounding * np.maximum(np.abs(low), np.abs(high))
+
+
+def merged(before, new):
+    """Statistics of all rows; of those before, a column that was constant counts as one."""
+    n_rows = np.where(before.constant, 1.0, before.n_rows)
+    weight = before.weight * (n_rows / before.n_rows)
+    total = weight + new.weight
+    share = new.weight / total
+    offset = (new.anchor - before.anchor).sum(0)
+    lower, higher = np.minimum(offset, 0), np.maximum(offset, 0)
+    gap = (new.mean + higher) - (before.mean - lower)
+    within = np.hypot(np.sqrt(1 - share) * before.deviation, np.sqrt(share) * new.deviation)
+    span = np.maximum(before.span - lower, new.span + higher)
+    rounding = np.maximum(before.rounding, new.rounding)
+    low, high = np.minimum(before.low, new.low), np.maximum(before.high, new.high)
+    return Columns(
+        np.where(offset < 0, new.anchor, before.anchor),
+        before.mean - lower + share * gap,
+        np.hypot(within, np.sqrt(share * (1 - share)) * gap),
+        low,
+        high,
+        span,
+        equal(span, low, high, rounding),
+        (1 - share) * before.shown + share * new.shown,
+        n_rows + new.n_rows,
+        total,
+        rounding,
+    )
+
+
+class OpenColumns(NamedTuple):
+    """Columns whose scale is not fixed yet, and what is known of them.
+
+    `whole` is whether these are all, the kind of scaling included. If not, `unit` is what the
+    deviation of a column is multiplied by, or, if `shared`, what takes its place, and `rare` the
+    divisor of columns of mostly zeros, if there are such.
+    """
+
+    index: np.ndarray
+    columns: Columns
+    whole: bool
+    unit: float = 1.0
+    shared: bool = False
+    rare: float | None = None
+
+    def settled(self, X, weight, scaler, kind, scaling):
+        """The scaler with these columns as further rows show them, its kind, and what stays open.
+
+        Also the root mean square of the scaled rows where everything is new, else None.
+        """
+        columns = merged(self.columns, column_statistics(X, weight).take(self.index))
+        if self.whole:
+            scaler, kind, rms = scaler_of(columns, scaling)
+            return scaler, kind, rms, open_columns(scaler, kind, columns)
+        state = {name: np.array(value) for name, value in scaler.items()}
+        varies = ~columns.constant
+        state["anchor"][:, self.index] = columns.anchor
+        state["shift"][self.index] = columns.mean
+        divisor = columns.deviation * (not self.shared) + self.shared
+        state["divisor"][self.index[varies]] = (self.unit * divisor)[varies]
+        if self.rare is not None:
+            rare = self.index[columns.shown < 0.5]
+            state["anchor"][:, rare], state["shift"][rare] = 0.0, 0.0
+            state["divisor"][rare] = self.rare
+        rest = columns.constant | (columns.n_rows < SETTLED)
+        left = self._replace(index=self.index[rest], columns=columns.take(rest))
+        return Scaler(**state), kind, None, left if rest.any() else None
+
+
+def open_columns(scaler, kind, columns):
+    """The columns that the rows so far leave open, or None."""
+    varies = ~columns.constant
+    every = np.arange(len(varies))
+    if not varies.any() or columns.n_rows[varies].max() < SETTLED:
+        return OpenColumns(every, columns, True)
+    if kind in (None, "global"):
+        return None
+    _, _, divisor = scaler.exact
+    rare = (columns.shown < 0.5) & (kind == "sparse")
+    index = every[columns.constant & ~rare]
+    if not len(index):
+        return None
+    shared, known = kind == "shared", varies & ~rare
+    own = divisor[known] / (1.0 if shared else columns.deviation[known])
+    return OpenColumns(
+        index,
+        columns.take(index),
+        False,
+        float(own[0]) if len(own) else 1.0,
+        shared,
+        float(divisor[rare][0]) if rare.any() else None,
+    )
 
 
 def _blocks(X):

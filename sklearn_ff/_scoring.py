@@ -218,7 +218,8 @@ def log_probabilities(scaled, slips, prior):
     if slips == 0:
         return sure
     most = prior.max()
-    q = most + (most - prior) * np.expm1(scaled)
+    likely = np.exp(scaled)
+    q = most * likely + prior * (1 - likely)
     q *= slips / q.sum(1, keepdims=True)
     mixed = np.logaddexp(np.log1p(-slips) + sure, np.log(q))
     # The logarithms of equal numbers may differ in the last digit.

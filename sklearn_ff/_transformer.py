@@ -234,8 +234,9 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learner):
         y : array-like of shape (n_samples,) or None, default=None
             Labels; needed with `supervised=True` or held-out classes, and otherwise ignored.
         sample_weight : array-like of shape (n_samples,) or None, default=None
-            A weight of k counts as k copies of the row; rows of weight zero are left out. Weights
-            of a mean below one are first brought to a mean of one.
+            A weight of k counts as k copies of the row; rows of weight zero, or of less than 1e-12
+            of the largest weight, are left out. Weights of a mean below one are first brought to a
+            mean of one.
 
         Returns
         -------
@@ -253,7 +254,8 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learner):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows; those of the first call also fix the scale of the columns.
+            Rows; those of the first call also fix the scale of the columns, except of columns that
+            do not vary in it: their scale stays open until they do.
         y : array-like of shape (n_samples,) or None, default=None
             Labels, as for `fit`.
         classes : array-like of shape (n_classes,) or None, default=None
@@ -432,7 +434,7 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learner):
 
     def _keep_scale(self, X, codes, weight, old):
         """Instead of the scale of probabilities, what familiarity is measured by."""
-        before = None if old is None else old._moments
+        before = None if old is None or self._plan.scaled_anew else old._moments
         network = self.net_.module_
         self._moments = fitted_moments(network, self._plan, X, weight, before)
 

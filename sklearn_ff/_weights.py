@@ -9,6 +9,7 @@ from .layers import drawn_normal, drawn_uniform
 
 # Parts that fix what the weights mean; a warm start must find them unchanged.
 ARCHITECTURE = ("activation", "overlay", "goodness", "normalization", "input_normalization")
+SCALE = ("scaler.shift", "scaler.divisor")
 
 
 def initialize(network, generator, weight_init="normal"):
@@ -43,8 +44,8 @@ def _convert(state, kind, function):
     return state
 
 
-def continue_from(network, plan, old_net, old_plan):
-    """Give a new network the old one's weights, if they mean the same."""
+def check_unchanged(plan, old_plan):
+    """Raise ValueError where the weights of the last fit would mean something else."""
     changed = [
         name
         for name in ARCHITECTURE
@@ -67,7 +68,12 @@ def continue_from(network, plan, old_net, old_plan):
             f"The architecture has changed since the last fit ({', '.join(changed)}), and its "
             f"weights cannot be kept; set warm_start=False, or make a new estimator."
         )
-    network.load_state_dict(old_net.module_.state_dict())
+
+
+def continue_from(network, old_net):
+    """Give a new network the old one's weights; columns may be scaled anew."""
+    kept = {name: value for name, value in network.state_dict().items() if name in SCALE}
+    network.load_state_dict(old_net.module_.state_dict() | kept)
 
 
 def describe(part):

@@ -150,6 +150,39 @@ def test_a_head_that_its_penalty_has_killed_says_so():
         model.fit(X, y)
 
 
+@pytest.mark.parametrize("alpha", [1e4, 1e6])
+@pytest.mark.parametrize(
+    "params, names",
+    [
+        ({}, "alpha"),
+        ({"hidden_layer_sizes": (32, 32)}, "alpha"),
+        ({"objective": "softmax", "negatives": "all"}, "alpha"),
+        ({"goodness": "readout"}, "alpha"),
+        ({"negatives": "pair_sum", "prediction": "head"}, "head_alpha"),
+        ({"prediction": "head"}, "head_alpha"),
+        ({"prediction": "hybrid"}, "head_alpha"),
+    ],
+)
+def test_one_answer_for_all_rows_is_told(params, names, alpha):
+    rows, labels = load_breast_cancer(return_X_y=True)
+    alpha *= 300 if names == "head_alpha" else 1
+    model = FFClassifier(32, max_iter=20, random_state=0).set_params(**{names: alpha}, **params)
+    with pytest.warns(
+        ConvergenceWarning, match=f"alike.*lower {names}={alpha:g}".replace("+", ".")
+    ):
+        model.fit(rows, labels)
+
+
+@pytest.mark.parametrize("goodness", ["mean_square", "readout"])
+@pytest.mark.parametrize("names", ["alpha", "head_alpha"])
+def test_noise_is_not_taken_for_the_work_of_a_penalty(names, goodness):
+    rng = np.random.default_rng(0)
+    noise, rare = rng.normal(size=(2000, 3)), (rng.random(2000) < 0.03).astype(int)
+    prediction = "goodness" if names == "alpha" else "head"
+    model = FFClassifier(8, goodness=goodness, prediction=prediction, random_state=0)
+    model.set_params(**{names: 1e-2}).fit(noise, rare)  # without a warning
+
+
 @pytest.mark.parametrize(
     "params, remedy",
     [

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sklearn_ff import FFClassifier
+from sklearn_ff import FFClassifier, FFTransformer
 from sklearn_ff.negatives import All, Hard
 
 rng = np.random.default_rng(0)
@@ -128,3 +128,70 @@ def test_weights_that_leave_no_row_are_refused():
         classifier(class_weight={0: 0, 1: 0}).fit(X, y)
     with pytest.raises(ValueError, match="two classes with a weight above zero"):
         classifier(class_weight={0: 0}).fit(X, y)
+
+
+def heavy_row(value):
+    return np.where(np.arange(200) == np.flatnonzero(y)[0], value, 1.0)
+
+
+HUGE = [1e16, 1e30, 1e60, 1e99]
+
+
+@pytest.mark.parametrize("value", HUGE)
+@pytest.mark.parametrize("method", ["fit", "partial_fit", "fit_transform"])
+def test_a_weight_beside_which_a_class_does_not_count_is_refused(value, method):
+    model, known = classifier(), {}
+    if method == "partial_fit":
+        known = {"classes": [0, 1]}
+    elif method == "fit_transform":
+        model, method = FFTransformer(16, supervised=True, random_state=0), "fit"
+    message = rf"weights of rows.* up to {value:g}, .* class 0, at most 1, do not count"
+    with pytest.raises(ValueError, match=message.replace("+", ".")):
+        getattr(model, method)(X, y, sample_weight=heavy_row(value), **known)
+
+
+@pytest.mark.parametrize("value", HUGE)
+def test_a_class_weight_beside_which_another_class_does_not_count_is_refused(value):
+    with pytest.raises(ValueError, match=r"class_weight=\{0: .*class 1, at most 1, do not count"):
+        classifier(class_weight={0: value}).fit(X, y)
+    model = classifier(class_weight={0: value}).partial_fit(X[y == 0], y[y == 0], [0, 1])
+    with pytest.raises(ValueError, match="class 1, at most"):
+        model.partial_fit(X, y)
+
+
+def test_a_call_beside_which_those_before_do_not_count_is_refused():
+    model = classifier().partial_fit(X, y, [0, 1])
+    before = model.predict_proba(X)
+    with pytest.raises(ValueError, match=r"of this call of partial_fit sum to 2e\+32.*before, 200"):
+        model.partial_fit(X, y, sample_weight=np.full(200, 1e30))
+    np.testing.assert_array_equal(model.predict_proba(X), before)
+
+
+@pytest.mark.parametrize("least", [1e-13, 1e-40, 1e-99])
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_rows_that_do_not_count_are_as_if_left_out(least, method):
+    some = np.arange(200) % 3 > 0
+    known = {"classes": [0, 1]} if method == "partial_fit" else {}
+    weighted = getattr(classifier(), method)(X, y, sample_weight=np.where(some, 1, least), **known)
+    left = getattr(classifier(), method)(X[some], y[some], **known)
+    np.testing.assert_array_equal(weighted.predict_proba(X), left.predict_proba(X))
+
+
+def test_balanced_weights_make_a_class_of_tiny_weights_count():
+    tiny = np.where(y == 1, 1e-30, 1.0)
+    model = classifier(class_weight="balanced", **EXACT).fit(X, y, sample_weight=tiny)
+    expected = classifier(class_weight="balanced", **EXACT).fit(X, y)
+    np.testing.assert_allclose(model.predict_proba(X), expected.predict_proba(X), atol=1e-6)
+
+
+@pytest.mark.parametrize("scale", [1e-90, 1e-30, 1e30, 1e90])
+def test_a_class_of_weight_zero_beside_large_weights(scale):
+    weight = np.where(np.arange(200) < 20, 0, scale)
+    labels = np.where(np.arange(200) < 20, 2, y)
+    p = classifier().fit(X, labels, sample_weight=weight).predict_proba(X)
+    assert np.isfinite(p).all() and p.shape == (200, 3)
+
+
+def test_a_familiar_row_weighs_all():
+    with pytest.raises(ValueError, match="1 sample with a weight above zero"):
+        FFTransformer(8).fit(X, sample_weight=heavy_row(1e30))

@@ -154,7 +154,7 @@ def test_B9_a_layer_that_never_wakes_is_named():
     def dead(a):
         return a * 0
 
-    with pytest.warns(UserWarning, match=r"Layers \[1\] respond alike to every candidate"):
+    with pytest.warns(UserWarning, match=r"Layers \[1\] respond alike to every row or candidate"):
         fitted = classifier(activation=dead).fit(X, y)
     np.testing.assert_allclose(fitted.predict_proba(X), 1 / 3)
 
