@@ -3,7 +3,6 @@
 import numpy as np
 import torch
 
-from ._per_layer import steepness_of
 from .core.rows import Rows
 
 ROWS, LABELS = 64, 10  # looked at, evenly spread over the rows and the classes
@@ -68,8 +67,10 @@ def tells(loss, g):
 
 def penalised(plan, layer):
     """Whether a penalty may have drawn the layer's weights to zero."""
-    group = plan.groups[layer.index]
-    return max(group["l2"] / steepness_of(plan, layer.index), group["weight_decay"]) >= STRONG
+    group, loss = plan.groups[layer.index], layer.objective
+    share = plan.goodness.for_layer(layer.index).unit_share(plan.units[layer.index], plan.n_classes)
+    steepness = loss.objective.slope(loss.facts) * share  # as the penalty is multiplied by
+    return max(group["l2"] / steepness, group["weight_decay"]) >= STRONG
 
 
 def head_penalised(plan):
