@@ -35,6 +35,7 @@ from ._weights import to_numpy, to_torch
 from .activations import activations
 from .augmentations import augmentations
 from .core.build import affines, build_network
+from .core.callbacks import check_picklable, cloned
 from .core.engine import FFNet
 from .core.interrupts import deferred_interrupt
 from .exceptions import DivergenceError, InterruptedFitWarning
@@ -334,8 +335,27 @@ class BaseFF(PerLayerParams):
 
     # The fitted state ---------------------------------------------------------------------------
 
+    def __sklearn_clone__(self):
+        """As scikit-learn's, but callbacks that cannot be copied are used as they are."""
+        if not isinstance(self.callbacks, (list, tuple)):
+            return super().__sklearn_clone__()
+        bare = object.__new__(type(self))
+        vars(bare).update(vars(self), callbacks=None)
+        new = super(BaseFF, bare).__sklearn_clone__()
+        new.callbacks = cloned(self.callbacks)
+        return new
+
+    def __copy__(self):
+        new = object.__new__(type(self))
+        new.__setstate__(self._state())
+        return new
+
     def __getstate__(self):
         """Owned numpy arrays instead of torch objects, so that pickles cross devices."""
+        check_picklable(self.callbacks)
+        return self._state()
+
+    def _state(self):
         state = super().__getstate__().copy()
         if "net_" in state:
             net = state.pop("net_")

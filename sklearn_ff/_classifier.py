@@ -128,7 +128,8 @@ class FFClassifier(AccuracyScore, Learner):
         the same sum of sample weights. Held-out rows are weighed alike.
     callbacks : list of skorch callbacks or None, default=None
         Told of every epoch and batch, as they are given. One that sets learning rates, such
-        as LRScheduler, needs ``learning_rate="constant"``. Held-out rows have a "valid_loss".
+        as LRScheduler, needs ``learning_rate="constant"``. Held-out rows have a "valid_loss". A
+        clone copies them; one that cannot be copied, as it holds a lock or a trial, is shared.
     device : str or torch.device, default="auto"
         A torch device; "auto" is CUDA if there is one, and the CPU otherwise.
     precision : {"auto", "float32", "float64", "bfloat16"}, default="auto"

@@ -1,21 +1,27 @@
 """The few callbacks of our own; everything else is skorch's."""
 
+import copy
 import math
+import os
 import sys
 from traceback import walk_tb
 
 import numpy as np
 import torch
+from joblib.externals.loky.backend.reduction import dumps
 from skorch.callbacks import (
     BatchScoring,
     Callback,
     EpochScoring,
     InputShapeSetter,
+    LoadInitState,
     PassthroughScoring,
     PrintLog,
+    TrainEndCheckpoint,
 )
 from torch.optim.lr_scheduler import LambdaLR
 
+from .._params import copied
 from ..exceptions import DivergenceError
 
 
@@ -65,6 +71,73 @@ def names_taken(entries):
     return {name for name, _ in pairs} | {
         kind_of(entry).__name__ for entry in entries if not isinstance(entry, (tuple, list))
     }
+
+
+def cloned(callbacks):
+    """Clones of callbacks; of what cannot be copied, as a lock or a trial, the instance itself."""
+    return type(callbacks)(succeeds(copied, entry) or entry for entry in callbacks)
+
+
+def succeeds(copier, entry):
+    """A copy, or None where a class of the user's has none."""
+    try:
+        return copier(entry)
+    except Exception:
+        return None
+
+
+def check_picklable(callbacks):
+    """Raise TypeError, naming it, if some callback can neither be copied nor pickled."""
+    for entry in callbacks or ():
+        try:
+            if (
+                succeeds(copy.deepcopy, entry) is None
+            ):  # cloudpickle, as joblib uses it, may be able to
+                dumps(entry)
+        except Exception as error:
+            raise TypeError(
+                f"callbacks holds {kind_of(instance_of(entry)).__name__}, which cannot be pickled "
+                f"or copied ({error}); give it a __getstate__ that leaves out what has no pickle, "
+                f"or set_params(callbacks=None) before."
+            ) from error
+
+
+def instance_of(entry):
+    """The callback of an entry, which may be a pair (name, callback)."""
+    return entry[1] if isinstance(entry, (tuple, list)) else entry
+
+
+def check_load(callback, net):
+    """Refuse one that loads what a checkpoint has saved at the end, if that never saves anything.
+
+    A checkpoint that no fit has begun with has not made its file names yet.
+    """
+    saved = callback.checkpoint if loads(callback) else None
+    if not isinstance(saved, TrainEndCheckpoint):
+        return
+    if not hasattr(saved, "checkpoint_"):
+        saved.initialize()
+    path = saved.checkpoint_.f_history_  # which names the others, and is looked for first
+    others = [getattr(other, "checkpoint_", None) for _, other in net.callbacks_]
+    written = any(getattr(other, "f_history_", None) == path for other in others)
+    if not written and isinstance(path, str) and not os.path.exists(path):
+        raise ValueError(
+            f"LoadInitState loads what a TrainEndCheckpoint has saved, but there is no file "
+            f"{str(path)!r}, and none will be, since the checkpoint is not in callbacks; put both "
+            f"there, or fit with the checkpoint first."
+        )
+
+
+def loads(callback):
+    return isinstance(callback, LoadInitState)
+
+
+def unlike(error):
+    """The error of LoadInitState where the weights saved do not fit the network."""
+    return ValueError(
+        f"LoadInitState loads weights of another network than these parameters make; give the "
+        f"parameters of the fit that has saved them. {error}"
+    )
 
 
 def check_pattern(callback, net):

@@ -12,9 +12,12 @@ from .callbacks import (
     Interrupted,
     StopStage,
     StopTraining,
+    check_load,
     check_pattern,
+    loads,
     missing_key,
     names_taken,
+    unlike,
     unrecorded,
 )
 from .forward_forward import step
@@ -107,6 +110,8 @@ class FFNet(NeuralNet):
         self.interrupts_, self.end_ = current(), None
         self.weighted_ = rows.weighted
         try:
+            for _, callback in self.callbacks_:
+                check_load(callback, self)
             self.notify("on_train_begin", X=rows, y=None)
             for _, callback in self.callbacks_:
                 check_pattern(callback, self)
@@ -179,6 +184,8 @@ class FFNet(NeuralNet):
                 self.interrupts_.check()  # Ctrl-C, and no wish of the callback's
                 end = StopTraining()
             except Exception as error:
+                if isinstance(error, RuntimeError) and loads(hook.__self__):
+                    raise unlike(error) from error
                 key = missing_key(error)
                 if key is None:
                     raise
