@@ -20,7 +20,7 @@ from ._per_layer import check_phases, is_list, metrics_of, shown
 from ._plan import warn_of_replaced
 from ._scaling import column_statistics, open_columns, scaler_of
 from ._scoring import Accuracy, HeldOutLoss, network_scores
-from ._validation import heavy
+from ._validation import heavy, largest_number
 from ._weights import check_unchanged, continue_from, initialize
 from .augmentations import Augmentation, Views
 from .core.build import build_network
@@ -41,6 +41,7 @@ KEPT = (
     *("overlay", "negatives", "goodness", "objective", "input_normalization"),
     *("batch_size", "max_iter", "learning_rate_init", "scaling"),
 )
+LARGE = 10.0  # of values that are not scaled: beyond, this may be why a fit diverges
 HISTORY = ("loss", "goodness_positive", "goodness_negative", "ranking_accuracy")
 LISTS = (list, tuple)
 
@@ -222,7 +223,7 @@ class Learner(InputRows):
         """The package's own, told before the user's; `n_batches` are those of a pass."""
         probe = partial(network_scores, plan=plan, X=X[:PROBED_ROWS])
         patience = -(-GUARDED_UPDATES // (n_batches * len(PASSES[self.phases])))
-        own = {"guard": DivergenceGuard(probe, patience)}
+        own = {"guard": DivergenceGuard(probe, patience, partial(advice, plan, X))}
         if self.learning_rate != "constant" and not resume:
             own["decay"] = Decay(self.learning_rate, n_batches)
         if held_out is not None:
@@ -329,6 +330,17 @@ class Learner(InputRows):
         else:
             return
         warnings.warn(message, ConvergenceWarning, stacklevel=4)
+
+
+def advice(plan, X):
+    """What to do about rows that diverge because they are large; empty where they are not."""
+    size = largest_number(X)
+    if plan.scaling is not None or size <= LARGE:
+        return ""
+    return (
+        f"Values of X go up to {size:.4g}, and scaling=None leaves them so; scale the columns, as "
+        f"scaling='auto' does, or lower "
+    )
 
 
 def continued(before, name, new):

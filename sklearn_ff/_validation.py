@@ -67,6 +67,12 @@ def own_dtype(X):
     return np.float64 if wide or getattr(dtype, "kind", "f") in "USVMm" else "numeric"
 
 
+def largest_number(X):
+    """The largest absolute value of dense or sparse rows."""
+    values = X if isinstance(X, np.ndarray) else X.data
+    return float(max(values.max(), -float(values.min()))) if values.size else 0.0
+
+
 def refuse_beyond_float32(X):
     values = X if isinstance(X, np.ndarray) else X.data
     most = np.finfo(np.float32).max

@@ -20,6 +20,7 @@ import math
 
 import numpy as np
 import torch
+from scipy.sparse import issparse
 
 from ._params import brief
 from ._parts import Family, Part, check_flag, check_number, is_number
@@ -253,6 +254,8 @@ def as_code(matrix, overlay):
     """A user's matrix in double precision; ValueError where it holds no real numbers."""
     if isinstance(matrix, torch.Tensor) and is_real(matrix):
         return matrix.detach().to_dense().to("cpu", torch.float64, copy=True)
+    if issparse(matrix):
+        matrix = matrix.toarray()
     kind = f"a {type(matrix).__name__} on the device 'meta', without numbers"
     if not isinstance(matrix, torch.Tensor) or not matrix.is_meta:
         try:

@@ -234,12 +234,13 @@ class DivergenceGuard(Callback):
     `LIMIT` is far above the loss of any network that still learns, and above its scores. The losses
     of an epoch are those before its last update, so `probe(network)` scores some rows after it:
     after every `patience` epochs, for an epoch may be a single update, and at the end of a stage.
+    `advice()` is what else to do than to lower the rate, as the beginning of a sentence, or empty.
     """
 
     LIMIT = 1e10
 
-    def __init__(self, probe, patience=1):
-        self.probe, self.patience = probe, patience
+    def __init__(self, probe, patience=1, advice=str):
+        self.probe, self.patience, self.advice = probe, patience, advice
 
     def on_train_begin(self, net, **kwargs):
         self.last_ = Snapshot(net.module_)
@@ -290,9 +291,9 @@ class DivergenceGuard(Callback):
             before = f"the last finite training loss was {self.loss_:.4g}"
         penalised = " or alpha" if any(g.get("l2") for g in net.optimizer_.param_groups) else ""
         return (
-            f"Training diverged: {fault} in epoch {len(net.history)}; {before}. Lower "
-            f"learning_rate_init{penalised} or scale the data. The last weights known to be finite "
-            f"are kept."
+            f"Training diverged: {fault} in epoch {len(net.history)}; {before}. "
+            f"{self.advice() or 'Lower '}learning_rate_init{penalised}. The last weights known to "
+            f"be finite are kept."
         )
 
     def on_train_end(self, net, **kwargs):
