@@ -30,7 +30,7 @@ from ._plan import (
     numbers_of,
     told_shape,
 )
-from ._scaling import largest
+from ._scaling import column_statistics, largest, open_columns, scaler_of
 from ._weights import to_numpy, to_torch
 from .activations import activations
 from .augmentations import augmentations
@@ -259,9 +259,11 @@ class BaseFF(PerLayerParams):
 
     # Parts to a network -------------------------------------------------------------------------
 
-    def _scale(self, plan, X, scaler, kind, rms):
-        """Keep the columns' scale of the training rows, and fit the label's strength to it."""
-        plan.scaler, plan.scaling = scaler.state(), kind
+    def _scale(self, plan, X, weight, columns=None):
+        """Fit the columns' scale on the training rows, and the label's strength to it."""
+        columns = column_statistics(X, weight) if columns is None else columns
+        scaler, plan.scaling, rms = scaler_of(columns, self.scaling)
+        plan.scaler, plan.open = scaler.state(), open_columns(scaler, plan.scaling, columns)
         if self.precision == "auto" and plan.large and plan.dtype == "float32":
             plan.low_precision = plan.scaling == "shared" and multiplies_bfloat16(plan.device)
         plan.strength = label_strength(plan.overlay, X, scaler, rms)

@@ -18,7 +18,7 @@ from ._optimizers import resume_optimizer
 from ._parts import LARGEST
 from ._per_layer import check_phases, is_list, metrics_of, shown
 from ._plan import warn_of_replaced
-from ._scaling import column_statistics, open_columns, scaler_of
+from ._scaling import column_statistics, scaler_of
 from ._scoring import Accuracy, HeldOutLoss, network_scores
 from ._validation import heavy, largest_number
 from ._weights import check_unchanged, continue_from, initialize
@@ -91,9 +91,8 @@ class Learner(InputRows):
         if old is None or not resume:
             warn_of_replaced(self)
         columns = column_statistics(X, weight) if old is None else None
-        found = scaler_of(columns, self.scaling) if old is None else None
-        scaling = found[1] if old is None else old._plan.scaling
-        plan = self._resolve(*X.shape, self._n_classes(), old and old._plan, scaling)
+        kind = scaler_of(columns, self.scaling)[1] if old is None else old._plan.scaling
+        plan = self._resolve(*X.shape, self._n_classes(), old and old._plan, kind)
         plan.batch_size = self._batch_size(X.shape[0])
         plan.taught = 0 if old is None else old.net_.module_.depth  # layers that exist already
         n_batches = n_parts(X.shape[0], plan.batch_size) * len(PASSES[self.phases])
@@ -114,8 +113,7 @@ class Learner(InputRows):
                 "sample; give batch_size=2 or more, or use norm='group'."
             )
         if old is None:
-            self._scale(plan, X, *found)
-            plan.open = open_columns(*found[:2], columns)
+            self._scale(plan, X, weight, columns)
         else:
             check_unchanged(plan, old._plan)
             self._settle(plan, X, weight)
