@@ -1,12 +1,11 @@
 """The scale and the rate of slips that turn scores into log-probabilities.
 
-A network learns small tables by heart, so that the labels of its training rows say little of how
-sure it may be of others. What they lack is taken from neighbours: the target of a row is a mean of
-its own label and that of the nearest other row, as the network sees rows: by the direction of the
-activations under the neutral label. Rows of a class that lie among those of another class thereby
-lower the scale. A few of them that the network is sure of would lower it for all rows; so slips
-have a rate of their own. Smoothing labels is Platt's idea (1999), and taking what a row lacks from
-its vicinity that of vicinal risk (Chapelle et al., 2000).
+A network memorises small tables, so the labels of its training rows say little about its accuracy
+on other rows. The target of a row is therefore a mean of its own label and that of the nearest
+other row, where distances are those between the directions of the activations under the neutral
+label. Rows of a class that lie among those of another class lower the scale. A few such rows that
+the network is sure of would lower it for all rows, so slips have a separate rate. Smoothed labels
+are due to Platt (1999), targets from the vicinity of a row to Chapelle et al. (2000).
 """
 
 import numpy as np
@@ -17,23 +16,26 @@ from scipy.special import expit
 
 from ._scoring import Twin, by_parts, class_shares, log_probabilities, network_scores
 
-CALIBRATION_ROWS = 1_000  # scored
-CALIBRATION_SCORES = 2**20  # with many classes, fewer rows serve
-NEIGHBOURS = 5_000  # rows among which the nearest is looked for, or so many ...
-NEIGHBOURS_PER_CLASS = 10  # ... of each class on average, if these are more ...
-MOST_NEIGHBOURS = 20_000  # ... but no more than these
+CALIBRATION_ROWS = 1_000  # rows that are scored
+CALIBRATION_SCORES = 2**20  # with many classes, fewer rows are scored
+NEIGHBOURS = 5_000  # rows among which the nearest is searched, at least
+NEIGHBOURS_PER_CLASS = 10  # on average over the classes, at least
+MOST_NEIGHBOURS = 20_000  # at most
 SHARE = 0.6  # of the neighbour's label in a target
-SKETCH = 512  # numbers that stand for the activations of a wide network
+SKETCH = 512  # numbers that replace the activations of a wide network
 TIE = 1e-5  # squared distances that differ by less are equal
-# Scores of size 1 may become log-odds of so much. What asks for more has not been learned: rounding
-# in double precision, amplified by the layers, is then no longer small beside it.
+# Largest log-odds of scores of size 1. Beyond it the scores differ by no more than the rounding
+# errors of double precision, amplified by the layers.
 STEEPEST = 1e5
 # Logarithms of the scale, for scores of size 1, and logits of the rate of slips.
 SCALES, SLIPS, FIRST_SLIPS = (-6, 6), (-14, 0), -3
 
 
 def fitted_scale(network, plan, X, codes, weight, counts):
-    """The likeliest scale and rate of slips for rows of classes `codes`; `counts` were learned."""
+    """Most likely scale and rate of slips for rows of classes `codes`.
+
+    `counts` is the weight of the rows of each class that the network has learned from.
+    """
     first, place = distinct(X)
     K = plan.n_classes
     labels = csr_array((weight, (place, codes)), shape=(len(first), K))
@@ -45,7 +47,7 @@ def fitted_scale(network, plan, X, codes, weight, counts):
     own = labels[asked].toarray()
     weight = own.sum(1)
     target = (1 - SHARE) * shares(own) + SHARE * neighbours_labels(seen, asked, labels)
-    # As if K further rows had been seen there: no likelihood asks for certainty then.
+    # K more rows by the frequency of the classes, so that the likelihood has a finite maximum.
     n_seen, prior = counts.sum(), class_shares(counts)
     target = (n_seen * target + K * prior) / (n_seen + K)
     rows = X[first[others[asked]]]
@@ -55,9 +57,9 @@ def fitted_scale(network, plan, X, codes, weight, counts):
 
 
 def distinct(X):
-    """Indices of the first of equal rows, and the number of its like for every row.
+    """Indices of the first of equal rows, and for every row the number of its group of equal rows.
 
-    Equal rows are one place, so that a weight of k counts as k copies.
+    Equal rows form one group, so a weight of k counts as k copies.
     """
     if issparse(X):
         ends = zip(X.indptr[:-1], X.indptr[1:], strict=True)
@@ -72,14 +74,14 @@ def distinct(X):
 
 
 def spaced(n, most):
-    """Indices of `most` of n rows, evenly spaced; of all if they are fewer."""
+    """Indices of `most` of n rows, evenly spaced, or of all n rows if n is smaller."""
     size = min(n, most)
     return np.arange(size) * n // size
 
 
 def directions(network, plan, X):
-    """What the network makes of rows without a label, at length 1: (rows, numbers)."""
-    width = sum(plan.units[i] for i in plan.layers if i < network.depth)  # an interrupted fit's
+    """Activations under the neutral label, or a sketch of them, at length 1: (rows, numbers)."""
+    width = sum(plan.units[i] for i in plan.layers if i < network.depth)  # fewer after an interrupt
     sketch = Sketch(width) if width > SKETCH else lambda h: h
 
     def read(x):
@@ -103,7 +105,7 @@ class Sketch:
 
 
 def neighbours_labels(seen, asked, labels):
-    """Shares of the classes in the nearest other place; the mean of places as near as that."""
+    """Shares of the classes in the nearest other group of rows, averaged over groups at a tie."""
     if len(seen) == 1:
         return shares(labels.toarray())
     found = []
@@ -120,7 +122,7 @@ def shares(weights):
 
 
 def likeliest(scores, target, weight, prior):
-    """Scale and rate of slips that maximise Σ w target · log_probabilities, within bounds."""
+    """Scale and rate of slips, within bounds, that maximise Σ w target · log_probabilities."""
     size = np.abs(scores).max()
     scores = scores - scores.max(1, keepdims=True)
     gap = -scores.min(1).mean()

@@ -1,4 +1,4 @@
-"""What the classes weigh: by a dict, or so that all weigh the same."""
+"""Weights of classes: from a dict, or such that all classes have the same sum of weights."""
 
 import math
 from numbers import Real
@@ -9,8 +9,8 @@ import numpy as np
 def class_weights(choice, classes, codes, weight):
     """A weight for each of the `classes`; `codes` and `weight` are those of the training rows.
 
-    A weight of k counts as k copies, so that balanced classes have equal sums of weights. A class
-    without weight, of which there is nothing to balance, keeps 1.
+    A weight of k counts as k copies, so balanced classes have equal sums of weights. A class whose
+    rows have no weight keeps 1.
     """
     weights = np.ones(len(classes))
     if choice is None:
@@ -24,7 +24,7 @@ def class_weights(choice, classes, codes, weight):
 
 
 def _by_label(choice, labels, weights):
-    """Those that the dict names; as in scikit-learn, it may name labels that do not occur."""
+    """Weights from the dict; as in scikit-learn, it may name labels that do not occur."""
     unknown = [label for label in choice if label not in labels]
     if unknown and not all(label in choice for label in labels):
         raise ValueError(

@@ -1,4 +1,4 @@
-"""Where the random numbers of a fit come from."""
+"""The source of the random numbers of a fit."""
 
 import torch
 
@@ -6,7 +6,7 @@ __all__ = ["Draws"]
 
 
 class Draws:
-    """The one source of random numbers of a fit: uniform on [0, 1), from a local generator.
+    """Random numbers of a fit, from a local generator.
 
     `weight` holds the weights of the rows of a batch, or None where all weigh the same.
     """
@@ -16,11 +16,11 @@ class Draws:
         self.weight = weight
 
     def by(self, weight):
-        """This source, for a batch whose rows weigh differently."""
+        """The same source, for a batch whose rows have these weights."""
         return Draws(self.generator, self.device, self.dtype, weight)
 
     def copy(self):
-        """A source that goes on as this one would, without moving it."""
+        """A source with the same state, which does not advance this one."""
         generator = torch.Generator(self.device).set_state(self.generator.get_state())
         return Draws(generator, self.device, self.dtype)
 

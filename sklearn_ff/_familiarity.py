@@ -1,10 +1,10 @@
-"""Familiarity: how far a row's activations lie from those of the rows that were learned from.
+"""Familiarity: the distance of a row's activations from those of the training rows.
 
-Of every layer: the squared Mahalanobis distance of its pre-activations and activations, (a, h),
-from their mean over the training rows (Lee et al., 2018). Where rows are normalised on the way,
-both are taken at the length that they would have without it, so that the length of a row counts as
-well as its direction. The covariance is regularised as if `PRIOR_ROWS` more rows of average
-variance in every direction had been seen, so that fewer rows than units are enough.
+For every layer it is the squared Mahalanobis distance of pre-activations and activations, (a, h),
+from their mean over the training rows (Lee et al., 2018). Where rows are normalised, both have the
+length that they would have without normalisation, so the length of a row counts as well as its
+direction. The covariance is regularised by `PRIOR_ROWS` more rows of average variance in every
+direction, so fewer rows than units are enough.
 """
 
 import numpy as np
@@ -13,11 +13,13 @@ from scipy.linalg import cho_factor, solve_triangular
 
 from ._scoring import parts_of
 
-MOST_UNITS = 512  # of one layer; of more, so many at equal steps
-# Fewer serve most tables better, and those with many outliers among the familiar rows worse.
+MOST_UNITS = 512  # of one layer; of a wider layer, 512 units at equal steps
+# A smaller number is better on most tables, and worse on those with outliers in training rows.
 PRIOR_ROWS = 200
-LEAST_RIDGE = 1e-4  # of the average variance: above what a covariance in single precision rounds
-ROUNDING = 1e-10  # of the mean square: above what activations in single precision round
+LEAST_RIDGE = (
+    1e-4  # of the average variance: above the rounding error of a covariance in single precision
+)
+ROUNDING = 1e-10  # of the mean square: above the rounding error of activations in single precision
 
 
 def fitted_moments(network, plan, X, weight, old=None):
@@ -33,7 +35,7 @@ def fitted_moments(network, plan, X, weight, old=None):
 
 
 def familiarity(network, plan, X, moments):
-    """Minus the squared distances, summed over the output layers that have been taught."""
+    """Minus the squared distances, summed over the output layers that are trained."""
     counted = [i for i in plan.layers if i < network.depth] or [network.depth - 1]
     roots = {index: _root(*_unpacked(moments[index])) for index in counted}
     found = np.zeros(X.shape[0])
@@ -52,7 +54,7 @@ def _layers(network, plan, X):
 
 
 def _at_length(network, x):
-    """(index, (a, h)) layer by layer, under the neutral label, as if no row were normalised."""
+    """Yield (index, (a, h)) of each layer under the neutral label, with unnormalised lengths."""
     shown, encoder = network.encode(x), network.encoder
     neutral = torch.full((len(shown), 1), network.n_classes, device=shown.device)
     labels = neutral if encoder.shows_labels else None
@@ -89,7 +91,7 @@ def _merged(first, second):
 
 
 def _packed(moments):
-    """The symmetric covariance by its upper triangle, in single precision."""
+    """Moments as plain values, the covariance as its upper triangle in single precision."""
     total, mean, covariance = moments
     triangle = covariance[np.triu_indices(len(mean))].astype(np.float32)
     return {"weight": float(total), "mean": mean, "covariance": triangle}

@@ -1,4 +1,4 @@
-"""Labels as they are given: one dimension, one kind of value, none missing."""
+"""Checks of given labels: one dimension, one kind of value, no missing value."""
 
 import re
 import warnings
@@ -22,10 +22,12 @@ KINDS = {
 
 
 def as_numpy(value, name):
-    """A tensor of torch, or an array with a namespace of its own, as a numpy or sparse array."""
+    """A torch tensor, or an array of the array API, as a numpy or sparse array."""
     if isinstance(value, torch.Tensor):
         if value.is_meta:
-            raise ValueError(f"{name} is a tensor without numbers (device='meta'); pass real ones.")
+            raise ValueError(
+                f"{name} is a tensor without values (device='meta'); pass a tensor that has values."
+            )
         value = value.detach().cpu()
         if value.layout != torch.strided:
             rows = value.to_sparse_csr()
@@ -41,7 +43,7 @@ def checked_labels(values, name):
     """Labels as an array of one dimension, of numbers or strings, or of dates or durations."""
     check_sequence(values, name)
     if isinstance(values, (list, tuple)):
-        _check_objects(values, name)  # numpy would make strings of all, were there one
+        _check_objects(values, name)  # numpy would convert all to strings if one is a string
     with about(name, lines=1):
         labels = _array(as_numpy(values, name), name)
     if labels.ndim == 2 and labels.shape[1] == 1:
@@ -59,7 +61,7 @@ def checked_labels(values, name):
 
 
 def checked_classes(classes, name="classes"):
-    """The labels that a user names in advance, sorted, each once."""
+    """Labels that a user names in advance, sorted and without duplicates."""
     labels = checked_labels(classes, name)
     if labels.dtype.kind == "f" and (labels != np.floor(labels)).any():
         raise ValueError(
@@ -70,7 +72,7 @@ def checked_classes(classes, name="classes"):
 
 
 def check_like(labels, classes, name, other="the classes"):
-    """Refuse strings among numbers and the like, which numpy would compare as strings."""
+    """Refuse labels of another kind than the classes, which numpy would compare as strings."""
     kind, expected = KINDS[labels.dtype.kind], KINDS[np.asarray(classes).dtype.kind]
     if len(labels) and kind != expected:
         raise ValueError(
@@ -84,16 +86,16 @@ def refuse_unseen(labels, classes, name="y"):
     unseen = np.setdiff1d(labels, classes)
     if len(unseen):
         raise ValueError(
-            f"{name} contains labels that were not there at first: {unseen}; the classes are "
+            f"{name} contains labels that the first fit did not have: {unseen}; the classes are "
             f"{classes}."
         )
 
 
 @contextmanager
 def about(name, lines=None):
-    """Errors of others, who speak of X or of nothing, say which argument they are about.
+    """Errors raised inside name the argument `name`, where they name X or no argument.
 
-    Of their text the first `lines` are shown, as the others may be the values.
+    Only the first `lines` of their text are shown, since the others may hold the values.
     """
     try:
         yield
@@ -107,7 +109,7 @@ def about(name, lines=None):
 
 
 def check_sequence(values, name, what="labels"):
-    """Refuse what has no order, or no end: sets, views of dicts, iterators, single values."""
+    """Refuse sets, views of dicts, iterators and single values, which are no sequences."""
     if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
         _refuse_missing(values, name)
     array = (
@@ -125,9 +127,9 @@ def check_sequence(values, name, what="labels"):
 
 
 def _array(values, name):
-    """Whatever array-like as an array, pandas' and polars' included."""
+    """An array-like as an array, pandas' and polars' included."""
     if getattr(getattr(values, "dtype", None), "kind", "") in ("O", "T"):
-        values = np.asarray(values, dtype=object)  # of pandas' strings, NA and all
+        values = np.asarray(values, dtype=object)  # pandas' strings, NA included
     with config_context(array_api_dispatch=False):
         labels = check_array(
             values,
@@ -170,7 +172,7 @@ def _check_kind(labels, name):
 
 
 def _check_objects(values, name):
-    """Refuse missing values, bytes, and strings among others."""
+    """Refuse missing values, bytes, and strings mixed with other types."""
     types = {type(value) for value in values}
     if types == {str}:
         return
@@ -191,7 +193,7 @@ def _check_objects(values, name):
 
 
 def _check_rows(values, name):
-    """Refuse rows of different lengths, and what a column of one label per row may not hold."""
+    """Refuse rows of different lengths, and invalid labels in a column of one label per row."""
     lengths = {len(value) if np.iterable(value) else None for value in values}
     if len(lengths) > 1:
         raise ValueError(f"{name} holds several labels in some places; give one label per row.")
@@ -204,7 +206,7 @@ def _types(values):
 
 
 def _is_missing(value):
-    """None, NaN, and pandas' NA and NaT, without knowing pandas."""
+    """Whether it is None, NaN, or pandas' NA or NaT; pandas is not imported."""
     if value is None or type(value).__name__ in ("NAType", "NaTType"):
         return True
     return isinstance(value, Real) and value != value
@@ -216,7 +218,7 @@ def _refuse_missing(value, name):
     else:
         shown = "NaN" if isinstance(value, Real) else repr(value)
     raise ValueError(
-        f"Input {name} contains {shown}, but no value may be missing; leave such out, or give a "
+        f"Input {name} contains {shown}, but no value may be missing; remove such rows, or give a "
         f"value in its place."
     )
 

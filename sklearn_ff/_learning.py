@@ -102,12 +102,12 @@ class Learner(InputRows):
         updates = None if careful else self._longest_stage(plan) * n_batches
         plan.learning_rate_init = self._rate(updates)
         plan.groups = self._parameter_groups(plan, float(max(weight.sum(), len(weight))))
-        if plan.negatives.of_rows and plan.negatives.needs_company and plan.batch_size < 2:
+        if plan.negatives.of_rows and plan.negatives.mixes_rows and plan.batch_size < 2:
             raise ValueError(
                 f"negatives={self.negatives!r} let a row compete with another one, but a batch "
                 f"holds 1 sample; give at least two rows, and batch_size=2 or more."
             )
-        if plan.batch_size < 2 and any(kind.needs_company for kind in plan.kinds):
+        if plan.batch_size < 2 and any(kind.whole_batches for kind in plan.kinds):
             raise ValueError(
                 "norm='batch' compares a row with the others of its batch, but a batch holds 1 "
                 "sample; give batch_size=2 or more, or use norm='group'."

@@ -1,27 +1,27 @@
-"""Which layers have stopped to tell candidates or rows apart, and what helps."""
+"""Layers that respond alike to all candidates or rows after training, and remedies."""
 
 import numpy as np
 import torch
 
 from .core.rows import Rows
 
-ROWS, LABELS = 64, 10  # looked at, evenly spread over the rows and the classes
-NUMBERS = 2**22  # activations of one layer that are looked at, at most
-FLAT = 1e-4  # log-odds between candidates that no objective learns from any more
-FLAT_ROWS = 0.1  # log-odds whose differences between rows are not more than this are one answer ...
+ROWS, LABELS = 64, 10  # that are examined, evenly spread over the rows and the classes
+NUMBERS = 2**22  # activations of one layer that are examined, at most
+FLAT = 1e-4  # log-odds between candidates, too small to learn from
+FLAT_ROWS = 0.1  # log-odds that differ less than this between rows are one answer ...
 STRONG = 1e-2  # ... where a penalty, alpha / rows, is of this size: noise is as flat without one
-FEW_ROWS = 8  # which may be answered alike by chance
-ROUNDING = 4  # relative differences of so many units in the last place are none
+FEW_ROWS = 8  # rows that may have equal scores by chance
+ROUNDING = 4  # units in the last place up to which values are equal
 
 
 @torch.no_grad()
 def lifeless(network, plan, X, codes):
-    """Numbers of the layers, from 1, that respond alike to every candidate; and of the head, 0.
+    """Numbers of the layers, from 1, that respond alike to every candidate; 0 is the head.
 
-    Under a strong penalty, also those that respond alike to every row, up to a small difference.
-    Scores of candidates that are equal teach nothing, and activations that are equal for all rows
-    pass nothing on. A goodness that is `blank` scores alike until it is learned, so that there
-    the activations alone are looked at.
+    Under a strong penalty, also layers that respond alike to every row, up to a small difference.
+    If all candidates have equal scores, a layer learns nothing; if all rows have equal activations,
+    the next layer receives no information. A `blank` goodness is zero until it is learned, so only
+    the activations are examined there.
     """
     if len(codes) < 2:
         return []  # the labels of a single row may score alike by chance
@@ -45,7 +45,7 @@ def lifeless(network, plan, X, codes):
 def candidates(network, plan, x, y):
     """Candidates: some of the labels, or, where rows compete, each row and its mean with another.
 
-    That is no negative row of the negatives, which need not be asked: a living layer tells any two.
+    The mean replaces a negative row, since a layer that works distinguishes any two rows.
     """
     if not plan.negatives.of_rows:
         labels = torch.as_tensor(spread(network.n_classes, LABELS), device=x.device)
@@ -54,12 +54,12 @@ def candidates(network, plan, x, y):
 
 
 def spread(n, most):
-    """At most so many of n indices, evenly spread."""
+    """At most `most` of n indices, evenly spread."""
     return np.unique(np.linspace(0, n - 1, most).round().astype(int))
 
 
 def tells(loss, g):
-    """Whether scores of some row differ by more than their rounding, and enough to learn from."""
+    """Whether scores of some row differ by more than rounding errors, and enough to learn from."""
     gap = (g.amax(1) - g.amin(1)).amax()
     rounding = ROUNDING * torch.finfo(g.dtype).eps * g.abs().amax()
     return bool(gap > rounding) and bool(gap * loss.objective.slope(loss.facts) > FLAT)
@@ -93,7 +93,7 @@ def varies(h):
 
 
 def remedies(estimator, plan, X):
-    """What brings layers back to life, the likeliest cause first."""
+    """Remedies for such layers, the most likely cause first."""
     if not differ(X):
         return "give rows that differ"
     found = []

@@ -1,4 +1,4 @@
-"""What the machine has: devices, low precision, memory, threads."""
+"""Facts and limits of the machine: devices, low precision, memory, threads."""
 
 import os
 import re
@@ -15,7 +15,7 @@ from .exceptions import FFMemoryError, FFWarning
 
 try:
     import resource
-except ImportError:  # there is none on Windows
+except ImportError:  # on Windows
     resource = None
 
 
@@ -33,7 +33,7 @@ def pick_device(device):
     try:
         there = torch.device(device).type != "meta" and torch_has(device)
         if there:
-            torch.empty(0, device=device)  # the number of a device may be one too many
+            torch.empty(0, device=device)  # fails where the index of the device is too large
     except (RuntimeError, AssertionError):
         there = False
     if not there:
@@ -44,7 +44,7 @@ def pick_device(device):
 
 
 def multiplies_bfloat16(device):
-    """Whether the device has instructions of its own for bfloat16 products."""
+    """Whether the device has native instructions for bfloat16 products."""
     if torch.device(device).type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     able = getattr(torch.cpu, "get_capabilities", dict)()
@@ -52,7 +52,7 @@ def multiplies_bfloat16(device):
 
 
 def check_memory(weights, dtype):
-    """Raise before allocating where weights and optimizer state exceed the machine's memory."""
+    """Raise FFMemoryError, before allocating, where weights and optimizer state exceed memory."""
     needed = 4 * weights * np.dtype(dtype).itemsize  # weights, gradient, two moments
     available = memory_limit()
     if needed > available:
@@ -63,7 +63,7 @@ def check_memory(weights, dtype):
         )
 
 
-# Where the kernel tells the limit of a container, of version 2 and 1; without one it is no number.
+# Files with the memory limit of a container (cgroup 2 and 1); without a limit they hold no number.
 CONTROL_GROUP = (
     Path("/sys/fs/cgroup/memory.max"),
     Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
@@ -71,7 +71,7 @@ CONTROL_GROUP = (
 
 
 def memory_limit():
-    """Bytes that this process may use: what the machine has, and what it is granted of it."""
+    """Bytes that this process may use: the machine's memory, or a limit below it."""
     limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
     for path in CONTROL_GROUP:
         try:
@@ -83,13 +83,13 @@ def memory_limit():
     return min(limits)
 
 
-REFUSED = "allocate memory|not enough memory|out of memory|bad_alloc"  # torch's words, no class
+REFUSED = "allocate memory|not enough memory|out of memory|bad_alloc"  # torch has no class for it
 ASKED = r"allocate ([\d.]+ ?(?:bytes|[KMGTP]iB))"
 
 
 @contextmanager
 def memory_errors():
-    """Where an allocation is refused, by numpy or by torch, FFMemoryError says what helps."""
+    """Turn a failed allocation of numpy or torch into an FFMemoryError that names a remedy."""
     try:
         yield
     except FFMemoryError:
@@ -100,17 +100,17 @@ def memory_errors():
             raise
         asked = re.search(ASKED, said, re.IGNORECASE)
         raise FFMemoryError(
-            f"Memory ran out: {asked[1] + ' more' if asked else 'what was asked for'} could not be "
-            f"had of the {memory_limit() / 2**30:.1f} GiB that this process may use at most; use a "
-            f"smaller batch_size, smaller layers, or fewer rows a call."
+            f"Memory ran out: {asked[1] + ' more' if asked else 'a request'} could not be "
+            f"allocated of the {memory_limit() / 2**30:.1f} GiB that this process may use at most; "
+            f"use a smaller batch_size, smaller layers, or fewer rows per call."
         ) from error
 
 
 class Fork:
     """Whether this process is a fork of one that had imported the package.
 
-    The threads that torch has started in a process are missing in its forks, which wait for them
-    for ever as soon as they use more than one.
+    The threads that torch has started in a process are missing in its forks, which would wait for
+    them forever if they used more than one.
     """
 
     forked = False
@@ -127,7 +127,7 @@ if hasattr(os, "register_at_fork"):
 
 @contextmanager
 def torch_threads(n_threads):
-    """So many threads for torch inside, and settings of its own; as before outside."""
+    """Use `n_threads` threads of torch, and the settings of `own_settings`, inside the block."""
     if n_threads is not None and not (is_number(n_threads, whole=True) and n_threads > 0):
         raise ValueError(f"n_threads={n_threads!r} must be a positive whole number, or None.")
     before = torch.get_num_threads()
@@ -153,11 +153,12 @@ def torch_threads(n_threads):
 
 @contextmanager
 def own_settings():
-    """Gradients, devices, casts and array dispatch are those of a fit, whatever the caller has set.
+    """Gradients, devices, casts and array dispatch as a fit needs them, for any caller's settings.
 
-    Memory that runs out inside is told as FFMemoryError.
+    Memory that runs out inside raises FFMemoryError.
 
-    A default device costs time in every call of torch, so that it is overruled only if need be.
+    A default device costs time in every call of torch, so it is set only where the caller's is
+    another one than the CPU.
     """
     with ExitStack() as stack:
         stack.enter_context(memory_errors())

@@ -1,4 +1,4 @@
-"""Any torch optimizer by name or class, if it takes dense gradients of any shape, in one call."""
+"""Optimizers of torch by name or class: those that take dense gradients of any shape."""
 
 import copy
 import inspect
@@ -10,16 +10,16 @@ __all__ = ["PerGroup", "optimizer_class", "per_group", "resume_optimizer"]
 
 
 def per_group(pairs):
-    """As `optimizer_class`, of one pair (optimizer, params), or of one for every group."""
+    """As `optimizer_class`, for one pair (optimizer, params), or for one pair per group."""
     if len(pairs) == 1:
         return optimizer_class(*pairs[0])
     return PerGroup, {"optimizers": [optimizer_class(*pair) for pair in pairs]}
 
 
 class PerGroup(torch.optim.Optimizer):
-    """An optimizer whose parameter groups each have one of their own.
+    """An optimizer with another optimizer inside for every parameter group.
 
-    State and groups are shared with those, so that rates, saving and loading are as of any other.
+    State and groups are shared with those, so rates, saving and loading work as with any optimizer.
     """
 
     def __init__(self, groups, optimizers):
@@ -35,7 +35,7 @@ class PerGroup(torch.optim.Optimizer):
             optimizer.state, optimizer.param_groups = self.state, [group]
 
     def step(self, closure=None):
-        """Let the groups that `param_groups` holds at the moment be stepped by their own."""
+        """Step the groups that `param_groups` holds now, each by its optimizer."""
         for optimizer in self.optimizers:
             if any(group is optimizer.param_groups[0] for group in self.param_groups):
                 optimizer.step()
@@ -44,7 +44,7 @@ class PerGroup(torch.optim.Optimizer):
         return {**super().__getstate__(), "optimizers": self.optimizers}
 
     def __setstate__(self, state):
-        """What loading a state dict ends with, too."""
+        """Called by `load_state_dict` too."""
         super().__setstate__(state)
         self._share()
 
@@ -65,7 +65,7 @@ def optimizer_class(optimizer, params=None):
 
 
 def resume_optimizer(optimizer, old):
-    """Give an optimizer the moments of an old one; rates and weight decay stay as set now."""
+    """Copy the moments of an old optimizer; rates and weight decay stay as they are set now."""
     groups = [{k: v for k, v in g.items() if k != "params"} for g in optimizer.param_groups]
     optimizer.load_state_dict(copy.deepcopy(old.state_dict()))
     for group, now in zip(optimizer.param_groups, groups, strict=True):

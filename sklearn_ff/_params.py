@@ -1,4 +1,4 @@
-"""Parameters as scikit-learn means them, beside objects whose `get_params` is of another kind."""
+"""Parameters as of scikit-learn, where values may have another kind of `get_params`."""
 
 import copy
 import functools
@@ -10,16 +10,16 @@ from sklearn.base import BaseEstimator, clone
 
 __all__ = ["EstimatorParams", "Params", "brief", "has_params"]
 
-FEW = 30  # entries that an array or a list may have to be shown
+FEW = 30  # entries up to which arrays and lists are shown
 
 
 class Params:
-    """Parameters as of BaseEstimator, but one with a `get_params` of another kind is a plain value.
+    """Parameters as of BaseEstimator, but a value with another kind of `get_params` is plain.
 
-    Several transforms of torchvision have one, which draws what a transform does to an image.
+    Several transforms of torchvision have such a method, which draws random numbers.
 
-    This is no BaseEstimator, since scikit-learn prints the parameters of those in full, whatever
-    their own representation leaves out: rows of data are not to be seen in any.
+    The class is not derived from BaseEstimator, because scikit-learn prints the parameters of its
+    estimators in full, and rows of data must not appear in a representation.
     """
 
     data = ()  # names of parameters that hold data
@@ -27,7 +27,7 @@ class Params:
     _get_param_names = classmethod(BaseEstimator._get_param_names.__func__)
 
     def __repr__(self, N_CHAR_MAX=700):
-        """The parameters that were changed, without the values of data."""
+        """The class with the parameters that differ from their defaults, without values of data."""
         init = inspect.signature(type(self).__init__).parameters
         values = BaseEstimator.get_params(self, deep=False).items()
         shown = {name: brief(value, name in self.data) for name, value in values}
@@ -67,7 +67,7 @@ class Params:
         return BaseEstimator.set_params(self, **params)
 
     def __sklearn_clone__(self):
-        """As scikit-learn's, but plain values are copied, whatever methods they have."""
+        """As scikit-learn's, but plain values are copied."""
         params = BaseEstimator.get_params(self, deep=False)
         plain = {name: copied(value) for name, value in params.items() if holds_plain(value)}
         bare = object.__new__(type(self))
@@ -79,17 +79,17 @@ class Params:
 
 
 class EstimatorParams(Params, BaseEstimator):
-    """The same of an estimator, which scikit-learn prints."""
+    """The same for an estimator, which scikit-learn prints."""
 
     __repr__ = BaseEstimator.__repr__
 
     def _get_params_html(self, deep=True, doc_link=""):
-        """As scikit-learn's; what is inside of parts stands in their representation."""
+        """As scikit-learn's, without the parameters of parts, which their representations show."""
         return super()._get_params_html(deep=False, doc_link=doc_link)
 
 
 def brief(value, data=False):
-    """The repr of a value, or only the shape of what holds, or may hold, data."""
+    """The repr of a value, or the shape only if it holds, or may hold, data."""
     if isinstance(value, functools.partial):
         return f"partial({brief(value.func)}, ...)"
     if isinstance(value, (list, tuple)) and not (data or is_table(value)):
@@ -102,12 +102,12 @@ def brief(value, data=False):
 
 
 def is_table(value):
-    """Whether a list is of rows, or longer than one for a few layers or columns."""
+    """Whether a list holds rows, or is too long for layers or columns."""
     return len(value) > FEW or any(len(shape_of(row)) > 0 for row in value)
 
 
 def shape_of(value):
-    """Lengths along the dimensions of an array, or of a list of numbers or lists."""
+    """The shape of an array, or of a list of numbers or lists."""
     if hasattr(value, "shape"):
         return value.shape
     if not isinstance(value, (list, tuple)):
@@ -116,17 +116,17 @@ def shape_of(value):
 
 
 def has_params(value):
-    """Whether its `get_params` is that of scikit-learn, by its argument `deep`."""
+    """Whether its `get_params` is scikit-learn's, which has the argument `deep`."""
     if isinstance(value, type) or not hasattr(value, "get_params"):
         return False
     try:
         return "deep" in inspect.signature(value.get_params).parameters
-    except (TypeError, ValueError):  # of built-in functions nothing is known
+    except (TypeError, ValueError):  # built-in functions may have no signature
         return False
 
 
 def holds_plain(value):
-    """Whether scikit-learn's `clone` would meet a `get_params` of another kind in it."""
+    """Whether it holds an object with another `get_params`, which `clone` does not support."""
     if type(value) in (list, tuple, set, frozenset):
         return any(map(holds_plain, value))
     if type(value) is dict:
@@ -136,7 +136,7 @@ def holds_plain(value):
 
 
 def copied(value):
-    """A clone of `value`, plain values in it copied."""
+    """A clone of `value` in which plain values are copied."""
     if not holds_plain(value):
         return clone(value, safe=False)
     if type(value) is dict:

@@ -1,4 +1,4 @@
-"""The base of a swappable part, and the one look-up from a name, object or callable to a part."""
+"""The base of a part, checks of its parameters, and the look-up of parts in families."""
 
 import inspect
 import math
@@ -27,24 +27,25 @@ __all__ = [
 class Part(Params):
     """A small description of one choice of the method.
 
-    A part holds constructor parameters only, keeps no state, and takes its randomness from the
-    `Draws` it is handed. Its facts are class attributes, from which tests and errors are derived.
+    A part holds constructor parameters only and keeps no state. Its random numbers come from the
+    `Draws` that it is given. Its facts are class attributes; tests and errors are derived from
+    them.
     """
 
     def check(self):
-        """Raise ValueError where a parameter has no meaning; called at the beginning of a fit."""
+        """Raise ValueError where a parameter is not valid; called at the beginning of a fit."""
 
     def changed(self, **params):
-        """A part of the same kind with some parameters changed."""
+        """A part of the same class with some parameters changed."""
         return type(self)(**{**self.get_params(deep=False), **params})
 
     def for_layer(self, index):
-        """What layer `index` uses: this part, unless there is one for every layer."""
+        """The part that layer `index` uses: this one, unless every layer has its own."""
         return self
 
 
 class PerLayer(Part):
-    """Parts of one family, one for every layer."""
+    """A part of one family for every layer."""
 
     def __init__(self, parts):
         self.parts = parts
@@ -57,7 +58,7 @@ class PerLayer(Part):
         return self.parts[index]
 
 
-# Numbers that a part computes with: products and squares of others leave single precision.
+# Bounds of a part's numbers: products and squares of others do not fit in single precision.
 LARGEST, SMALLEST = 1e10, 1e-30
 
 
@@ -91,7 +92,7 @@ def check_flag(part, name):
 
 
 def is_number(value, whole=False):
-    """Whether this is a finite number; True and False are none."""
+    """Whether this is a finite number; True and False are not."""
     kind = numbers.Integral if whole else numbers.Real
     return isinstance(value, kind) and not isinstance(value, bool) and abs(value) < math.inf
 
@@ -102,17 +103,17 @@ def _misfit(part, name, needed):
 
 
 def is_word(value):
-    """Whether it may stand for a choice; an array or a part is not asked whether it equals one."""
+    """Whether it can be a name in a registry; arrays and parts cannot be compared with names."""
     return value is None or isinstance(value, str)
 
 
 def is_name(value, name):
-    """Whether `value` is this name; an array or a part is not asked whether it equals one."""
+    """Whether `value` is this name; arrays and parts cannot be compared with names."""
     return isinstance(value, str) and value == name
 
 
 def checked_shape(result, shape, parameter, meaning):
-    """What a user's callable returned, if it is a tensor of the shape that its contract states."""
+    """The result of a user's callable; ValueError unless it is a tensor of the given shape."""
     if not isinstance(result, torch.Tensor):
         raise ValueError(
             f"the callable given as {parameter} must return {meaning}, as a torch tensor, but it "
@@ -127,37 +128,37 @@ def checked_shape(result, shape, parameter, meaning):
 
 
 def checked_like(result, like, shape, parameter, meaning):
-    """As `checked_shape`; and of the kind of `like`, with a gradient if that has one."""
+    """As `checked_shape`, with the dtype and layout of `like`, and a gradient if it has one."""
     checked_shape(result, shape, parameter, meaning)
     if result.dtype != like.dtype or result.layout != like.layout:
         raise ValueError(
             f"the callable given as {parameter} returned {result.dtype}, {result.layout}; it must "
-            f"return {like.dtype}, {like.layout}, as it was given."
+            f"return {like.dtype}, {like.layout}, as its argument has."
         )
     if like.requires_grad and not result.requires_grad:
         raise ValueError(
-            f"the callable given as {parameter} returned a tensor without a gradient, from which "
+            f"the callable given as {parameter} returned a tensor without a gradient, so that "
             f"nothing can be learned; write it with torch operations, without detach()."
         )
     return result
 
 
 def call_intact(function, argument, parameter):
-    """function(argument); ValueError if this overwrote what others have yet to read."""
-    if argument.is_inference():  # such tensors do not count their changes
+    """function(argument); ValueError if the call has changed its argument."""
+    if argument.is_inference():  # inference tensors do not count their changes
         return function(argument)
     before = argument._version
     result = function(argument)
     if argument._version != before:
         raise ValueError(
-            f"the callable given as {parameter} overwrites its argument, which others have yet to "
-            f"read; write it without operations in place, such as h.square() for h.square_()."
+            f"the callable given as {parameter} overwrites its argument, which is needed later; "
+            f"write it without operations in place, such as h.square() for h.square_()."
         )
     return result
 
 
 def checked_finite(result, parameter, what):
-    """What a user's callable returned, if all of it is finite."""
+    """The result of a user's callable; ValueError unless it is finite."""
     if not torch.isfinite(result).all():
         raise ValueError(
             f"the callable given as {parameter} returned {what} with NaN or infinity; let it "
@@ -167,17 +168,17 @@ def checked_finite(result, parameter, what):
 
 
 def rebuilt(part):
-    """A part of the same parameters, and so are the parts in it."""
+    """A copy of a part, with copies of the parts in it."""
     params = part.get_params(deep=False).items()
     return part.changed(**{k: rebuilt(v) for k, v in params if isinstance(v, Part)})
 
 
 def check_arguments(function, parameter, signature, hint=""):
-    """Raise ValueError where a callable does not take what it will be given."""
+    """Raise ValueError where a callable does not accept the arguments of the signature."""
     n = signature[: signature.index(")")].count(",") + 1
     try:
         taken = inspect.signature(function)
-    except (TypeError, ValueError):  # of built-in functions nothing is known
+    except (TypeError, ValueError):  # built-in functions may have no signature
         return
     try:
         taken.bind(*range(n))
@@ -189,11 +190,11 @@ def check_arguments(function, parameter, signature, hint=""):
 
 
 class Family:
-    """The registered parts of one kind: `parameter` names it, `base` is its contract.
+    """The registered parts for one parameter; `base` is the class of their contract.
 
-    A part that is registered under None is what None means, where the family has one. `wrap`, if
-    given, turns a user's callable (of the stated `signature`) into a part, and `per_layer` a list
-    of parts, one for every layer. Refusals of callables end with the `hint`.
+    A part may be registered under None, and is then the meaning of None. `wrap`, if given, makes a
+    part of a user's callable with the `signature`, and `per_layer` makes one of a list with a part
+    for every layer. Refusals of callables end with the `hint`.
     """
 
     def __init__(self, parameter, base, wrap=None, signature=None, per_layer=None, hint=""):
@@ -202,7 +203,7 @@ class Family:
         self.hint = hint
 
     def register(self, name):
-        """Class decorator that makes a part known by `name`, a string or None."""
+        """Class decorator that registers a part under `name`, a string or None."""
 
         def add(cls):
             self.registry[name] = cls
@@ -216,13 +217,13 @@ class Family:
 
     @property
     def constraint(self):
-        """What scikit-learn's validation of parameters lets through to `get`."""
+        """The constraint for scikit-learn's validation of parameters; `get` checks the rest."""
         return [str, callable, self.base, "array-like", *[None] * (None in self.registry)]
 
     def get(self, value, parameter=None, automatic=False):
-        """The part that `value` means: a registered name, a part, a callable, or a list of them.
+        """The part for `value`: a registered name, a part, a callable, or a list of them.
 
-        A refusal names the `parameter` that it was given as, and "auto" where that is `automatic`.
+        A refusal names the `parameter`, if given, and lists "auto" if the value is `automatic`.
         """
         name = parameter or self.parameter
         if self.per_layer is not None and isinstance(value, (list, tuple)):
@@ -233,7 +234,7 @@ class Family:
         if is_word(value) and value in self.registry:
             return self.registry[value]()
         if isinstance(value, self.base) and not self._is_base(value):
-            return rebuilt(value)  # so that what was fitted stays as it is if the user's changes
+            return rebuilt(value)  # so that later changes of the user's part have no effect
         usable = callable(value) and not inspect.isclass(value) and not self._is_base(value)
         if self.wrap is not None and usable:
             check_arguments(value, name, self.signature, self.hint)
@@ -258,7 +259,7 @@ class Family:
                 f"{name}={value.__name__}(...)."
             )
         if self._is_base(value):
-            return f"{name}={brief(value)} is only the base of such parts; pass one of {names}."
+            return f"{name}={brief(value)} is the base class of such parts; pass one of {names}."
         article = "an" if self.base.__name__[0] in "AEIOU" else "a"
         allowed = f"one of {names} or {article} {self.base.__name__} object"
         if self.wrap is not None:

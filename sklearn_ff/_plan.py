@@ -63,7 +63,7 @@ def _check_code(plan):
 
 def _check_default(plan):
     """Warn of an overlay other than the default where no label is shown."""
-    if plan.overlay.unasked:
+    if plan.overlay.is_default:
         return
     if plan.goodness.scores_classes:
         why, other = f"goodness {plan.goodness!r} scores all classes at once", "goodness"

@@ -1,23 +1,23 @@
-"""Columns brought to one scale, from statistics of the training rows alone.
+"""Scaling of columns by statistics of the training rows.
 
-"standard" centres every column and divides it by its own standard deviation; "shared" centres every
-column and divides all by one number, the root mean square of what is then left; "global"
-centres and divides all columns by one mean and one deviation, as if they were one; None changes
-nothing, except that values beyond 2^40, whose squares float32 could not sum, are divided by one
-power of two for all columns; "sparse" leaves zeros as they are: columns of mostly zero entries are
-divided by one number, the root mean square of what is not zero, so that rare words are not blown
-up, and the others are scaled as by "standard". "auto" is "sparse" if at least nine tenths of all
+"standard" centres every column and divides it by its standard deviation; "shared" centres every
+column and divides all by one number, the root mean square of the centred columns; "global" centres
+and divides all columns by one mean and one deviation, as if they were a single column; None changes
+nothing, except that all columns are divided by one power of two if values exceed 2^40, whose
+squares float32 could not sum; "sparse" keeps zeros: columns of mostly zero entries are divided by
+one number, the root mean square of their other entries, so that rare words are not amplified, and
+the other columns are scaled as by "standard". "auto" is "sparse" if at least nine tenths of all
 entries are zero and no column of mostly zeros holds nine tenths of their sum of squares, "shared"
 if at least half of the columns that vary span at least half of the widest column's range, as pixels
-do, and "standard" otherwise; rows in a sparse container and the same rows dense are scaled alike.
+do, and "standard" otherwise. Sparse rows and the same rows dense are scaled alike.
 
-Rows are centred and divided in double precision, whatever the network computes in, so that a column
-that varies little around a large value keeps what it tells. A column is constant if its values are
-equal up to a rounding of the last digit of their own dtype; those of integers must be equal.
+Rows are centred and divided in double precision, so that a column that varies little around a large
+value keeps its information. A column is constant if its values are equal up to a rounding of the
+last digit of their dtype; integers must be equal.
 
-The rows of the first fit, or of the first call of `partial_fit`, fix the scale. It stays open where
-they tell too little: while fewer than ten rows have come, or no column has varied, every further
-call fixes it anew from all rows so far; after that, a column that has been constant so far takes
+The rows of the first fit, or of the first call of `partial_fit`, fix the scale. It stays open while
+these rows are not enough: while fewer than ten rows have come, or no column has varied, every
+further call fixes it anew from all rows so far; after that, a column that has been constant takes
 its scale from the first call in which it varies. Its rows before that count as one row.
 """
 
@@ -30,13 +30,13 @@ from torch import nn
 
 __all__ = ["Scaler", "largest", "scaler_for"]
 
-SETTLED = 10  # rows that a column which varies has shown before its scale is fixed
+SETTLED = 10  # rows of a column that varies, after which its scale is fixed
 
-# A row with a scaled value beyond this, far from all that was trained on, is shortened to it as a
-# whole, so that its direction stays, and squares and their sums are finite in float32.
+# A row with a scaled value beyond this limit, far from all training rows, is shortened as a whole,
+# which keeps its direction, so that squares and their sums are finite in float32.
 LIMIT = 1e6
-# The same where columns are not scaled: what float32 can square, sum and weigh. If training rows
-# go beyond it, all are divided by one power of two.
+# The limit without scaling: float32 can square, sum and weigh such values. If training rows exceed
+# it, all rows are divided by one power of two.
 UNSCALED_LIMIT = 2.0**40
 BLOCK_BYTES = 2**25
 
@@ -44,9 +44,9 @@ BLOCK_BYTES = 2**25
 class Scaler(nn.Module):
     """(x − anchor − shift) / divisor, rows with a value beyond ±limit shortened to it.
 
-    `anchor`, (2, columns), is a value of each column in two parts: together they hold what one
-    float64 cannot, a large integer. `scaled` computes in float64, from numbers kept as they are;
-    `forward` in the dtype of the network, whose buffers `shift` and `divisor` are rounded to it.
+    `anchor`, (2, columns), is a value of each column in two parts, whose sum is exact also for
+    large integers, which one float64 cannot hold. `scaled` computes in float64 from exact values;
+    `forward` in the dtype of the network, with `shift` and `divisor` rounded to it.
     """
 
     def __init__(self, shift, divisor, anchor=None, limit=LIMIT):
@@ -57,18 +57,18 @@ class Scaler(nn.Module):
         self.register_buffer("divisor", torch.tensor(divisor))
 
     def state(self):
-        """What makes an equal scaler: numpy arrays and plain values."""
+        """Arguments of an equal scaler: numpy arrays and plain values."""
         anchor, shift, divisor = self.exact
         return {"shift": shift, "divisor": divisor, "anchor": anchor, "limit": self.limit}
 
     def forward(self, x):
-        """Tensors that are already in the dtype of the network, such as varied images."""
+        """Scale tensors in the dtype of the network, such as varied images."""
         most = torch.finfo(x.dtype).max
         z = x.sub(self.shift).div_(self.divisor).clamp_(-most, most)
         return z.mul_((self.limit / z.abs().amax(-1, keepdim=True)).clamp_(max=1))
 
     def scaled(self, rows):
-        """Numpy or sparse rows of any numeric dtype, dense and in float64."""
+        """Scale numpy or sparse rows of any numeric dtype; the result is dense and in float64."""
         anchor, shift, divisor = self.exact
         z = deviations(rows.toarray() if issparse(rows) else rows, anchor)
         z -= shift
@@ -80,7 +80,7 @@ class Scaler(nn.Module):
 
 
 def deviations(rows, anchor):
-    """x − anchor in float64, exact where the two are close, whatever the dtype of the rows."""
+    """x − anchor in float64, exact where the two are close, for rows of any dtype."""
     high, low = anchor
     if rows.dtype.kind in "iu" and rows.dtype.itemsize == 8:
         z = (rows >> 32) * 2.0**32
@@ -103,19 +103,19 @@ def anchored(values):
 
 
 def shorten(z, limit):
-    """Bring rows with a value beyond ±limit back to it as a whole, in place."""
+    """Shorten rows with a value beyond ±limit, in place."""
     most = np.finfo(z.dtype).max
     np.clip(z, -most, most, out=z)
     z *= np.minimum(1, limit / np.maximum(np.abs(z).max(1, keepdims=True), limit))
 
 
 def scaler_for(X, weight, scaling):
-    """The scaler for the rows X, its kind, and the root mean square of the scaled rows."""
+    """The scaler for the rows X, the kind of scaling, and the root mean square of scaled rows."""
     return scaler_of(column_statistics(X, weight), scaling)
 
 
 def scaler_of(columns, scaling):
-    """The same from the statistics of columns."""
+    """As `scaler_for`, from the statistics of columns."""
     if scaling == "auto":
         scaling = suitable(columns)
     if scaling == "sparse":
@@ -138,7 +138,7 @@ def _unscaled(columns):
 
 
 def _global(columns):
-    """One mean and one deviation, from the lowest value of all on."""
+    """One mean and one deviation for all columns, with the lowest value as anchor."""
     lowest = int(np.argmin(columns.low))
     anchor = np.repeat(columns.anchor[:, lowest, None], len(columns.mean), axis=1)
     offset = (columns.anchor - anchor).sum(0) + columns.mean
@@ -149,18 +149,18 @@ def _global(columns):
 
 
 def _by_column(columns, scaling):
-    """Every column by its own mean, and by its own deviation or one for all."""
+    """Centre every column, and divide it by its deviation or by a common one."""
     deviation = np.where(columns.constant, 0.0, columns.deviation)
     common = root_mean_square(deviation) or 1.0
     divisor = deviation if scaling == "standard" else np.full_like(deviation, common)
-    # A constant one takes the common unit, so that values never seen weigh the same in any unit.
+    # Constant columns have the common divisor, so that other values later have a comparable size.
     least = common if scaling == "shared" else 1.0
     divisor = np.where(columns.constant, np.maximum(least, np.abs(columns.low)), divisor)
     return Scaler(columns.mean, divisor, columns.anchor)
 
 
 def _sparse(columns):
-    """One number for columns of mostly zeros, which stay zero; own mean and deviation of others."""
+    """One divisor for columns of mostly zeros, without centring; "standard" for other columns."""
     rare, square = columns.shown < 0.5, _mean_squares(columns)
     unit = np.sqrt(square[rare].sum() / (columns.shown[rare].sum() or 1.0)) or 1.0
     dense = _by_column(columns, "standard").exact
@@ -176,7 +176,7 @@ def _mean_squares(columns):
 
 
 def root_mean_square(values):
-    """√ mean v², also of numbers whose squares would be zero."""
+    """√ mean v², also for numbers whose squares underflow."""
     largest = np.abs(values).max()
     return float(largest * np.sqrt(np.mean((values / largest) ** 2))) if largest > 0 else 0.0
 
@@ -187,28 +187,28 @@ def largest(scaler, X):
 
 
 def suitable(columns):
-    """What "auto" comes to."""
+    """The kind of scaling that "auto" means."""
     if mostly_zero(columns):
         return "sparse"
     return "shared" if share_a_unit(columns.span[~columns.constant]) else "standard"
 
 
 def mostly_zero(columns):
-    """Whether entries are rarely other than zero, in columns of which none outweighs the others."""
+    """Whether most entries are zero, in columns none of which dominates the sum of squares."""
     squares = _mean_squares(columns)[columns.shown < 0.5]
     return columns.shown.mean() <= 0.1 and 0 < squares.max() < 0.9 * squares.sum()
 
 
 def share_a_unit(span):
-    """Whether most columns that vary span a like range."""
+    """Whether most columns that vary span a similar range."""
     return span.size > 0 and np.mean(span >= span.max() / 2) >= 0.5
 
 
 class Columns(NamedTuple):
-    """What is known of every column, in float64.
+    """Statistics of every column, in float64.
 
-    `mean` counts from `anchor`, the lowest value; `shown` is the share of entries other than zero,
-    `n_rows` and `weight` are what has been seen of each, in a dtype of the precision `rounding`.
+    `mean` is relative to `anchor`, the lowest value; `shown` is the share of nonzero entries,
+    `n_rows` and `weight` count the rows of each column, in a dtype of the precision `rounding`.
     """
 
     anchor: np.ndarray
@@ -235,7 +235,7 @@ def column_statistics(X, weight):
     high = np.max([rows.max(0) for rows, _ in _blocks(X)], axis=0)
     anchor = anchored(low)
     span = deviations(high, anchor)
-    unit = np.where(span > 0, span, 1.0)  # so that no square is lost or too large
+    unit = np.where(span > 0, span, 1.0)  # so that squares neither underflow nor overflow
     mean = sum(weight[part] @ (deviations(rows, anchor) / unit) for rows, part in _blocks(X))
     mean /= total
     variance = sum(
@@ -352,9 +352,9 @@ def open_columns(scaler, kind, columns):
 
 
 def _blocks(X):
-    """Dense blocks of rows, and where they lie, so that no second copy of X is ever whole."""
+    """Dense blocks of rows with their slices, so that X is never copied as a whole."""
     size = max(1, BLOCK_BYTES // (8 * max(1, X.shape[1])))
     for start in range(0, X.shape[0], size):
         part = slice(start, start + size)
         rows = X[part].toarray() if issparse(X) else X[part]
-        yield np.ascontiguousarray(rows), part  # sums depend on how rows lie
+        yield np.ascontiguousarray(rows), part  # sums depend on the memory layout

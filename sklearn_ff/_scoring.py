@@ -87,7 +87,7 @@ class HeldOutLoss:
     def __call__(self, net):
         plan, n, dtype = self.plan, len(self.codes), getattr(torch, self.plan.dtype)
         network, negatives = net.module_.eval(), net.negatives
-        if n < 2 and negatives.of_rows and negatives.needs_company:
+        if n < 2 and negatives.of_rows and negatives.mixes_rows:
             return np.nan
         rows = Rows(self.X, None, None, network.scaler, dtype)
         draws = Draws(torch.Generator(plan.device).manual_seed(0), plan.device, dtype)

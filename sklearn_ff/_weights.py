@@ -1,4 +1,4 @@
-"""Weights of a network: how they start, when the last fit's may stay, and as numpy arrays."""
+"""Weights of a network: first values, values of the last fit, and conversion to numpy arrays."""
 
 import numpy as np
 import torch
@@ -7,13 +7,13 @@ from joblib.hashing import NumpyHasher
 from ._parts import Part
 from .layers import drawn_normal, drawn_uniform
 
-# Parts that fix what the weights mean; a warm start must find them unchanged.
+# Parts that fix the meaning of the weights; a warm start needs them unchanged.
 ARCHITECTURE = ("activation", "overlay", "goodness", "normalization", "input_normalization")
 SCALE = ("scaler.shift", "scaler.divisor")
 
 
 def initialize(network, generator, weight_init="normal"):
-    """Draw W and U, and b with uniform ones; other biases and readouts start at zero."""
+    """Draw W and U, and with "uniform" also b; other biases and readouts start at zero."""
     draw = {"normal": drawn_normal, "uniform": drawn_uniform}[weight_init]
     for layer in network.layers:
         layer.affine.reset(generator, draw)
@@ -26,7 +26,7 @@ def initialize(network, generator, weight_init="normal"):
 
 
 def to_numpy(state):
-    """A nested state with every tensor an owned numpy array."""
+    """A nested state in which every tensor is replaced by an owned numpy array."""
     return _convert(state, torch.Tensor, lambda t: t.detach().cpu().numpy().copy())
 
 
@@ -45,7 +45,7 @@ def _convert(state, kind, function):
 
 
 def check_unchanged(plan, old_plan):
-    """Raise ValueError where the weights of the last fit would mean something else."""
+    """Raise ValueError where the meaning of the last fit's weights has changed."""
     changed = [
         name
         for name in ARCHITECTURE
@@ -77,13 +77,13 @@ def continue_from(network, old_net):
 
 
 def describe(part):
-    """Type and parameters of a part, comparable."""
+    """Type and parameters of a part as comparable values."""
     params = part.get_params(deep=False).items()
     return type(part).__qualname__, {k: by_value(v) for k, v in params}
 
 
 class ByValue(NumpyHasher):
-    """joblib's hash, of tensors too, which it would tell apart by where they lie."""
+    """joblib's hash, with tensors hashed by value instead of by address."""
 
     def save(self, obj):
         if isinstance(obj, torch.Tensor):
@@ -93,12 +93,12 @@ class ByValue(NumpyHasher):
 
 
 def by_value(value):
-    """What a repr may abbreviate or not show is compared too; what has no pickle, by its repr."""
+    """A value to compare by: a hash, which covers all data, or a repr where nothing else works."""
     if isinstance(value, Part):
         return describe(value)
     if isinstance(value, (list, tuple)):
         return [by_value(entry) for entry in value]
     try:
         return ByValue("md5").hash(value.item() if isinstance(value, np.generic) else value)
-    except Exception:  # whatever a class of the user's raises when it is pickled
+    except Exception:  # a user's class may raise anything when it is pickled
         return repr(value)

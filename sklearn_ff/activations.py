@@ -17,10 +17,11 @@ __all__ = ["Activation", "activations", "overwriting"]
 
 
 class Activation(Part):
-    """A function of the pre-activation, and the same, if given, overwriting it: `in_place`.
+    """Base of an activation: a function of the pre-activation.
 
-    `faded` overwrites too, and leaves the gradient as it comes: for a goodness whose gradient is
-    zero wherever the activation is.
+    `in_place`, if given, is the same function, which overwrites its argument. `faded` overwrites it
+    too and passes the gradient unchanged, for a goodness whose gradient is zero wherever the
+    activation is.
     """
 
     in_place = faded = None
@@ -29,12 +30,12 @@ class Activation(Part):
         return self.function(a)
 
     def build(self):
-        """What a layer calls; may hold weights of its own."""
+        """The callable of a layer; it may have weights."""
         return copy.deepcopy(self.function)
 
 
 class TorchActivation(Activation):
-    """A function of torch's."""
+    """A function of torch."""
 
     def __init__(self, function, in_place=None, faded=None):
         self.function = function
@@ -43,7 +44,7 @@ class TorchActivation(Activation):
 
 
 class OwnFunction(nn.Module):
-    """A user's callable, held to what a layer relies on; a module's weights are found in it."""
+    """A user's callable with checks of its result; the weights of a module are registered."""
 
     def __init__(self, function):
         super().__init__()
@@ -68,9 +69,9 @@ activations = Family("activation", Activation, FunctionActivation, "(tensor) -> 
 
 
 class FadedRelu(torch.autograd.Function):
-    """max(0, a) in place. With g = Σ h², ∂g/∂a = 2h already: a tensor less in the backward pass.
+    """max(0, a) in place, whose backward pass needs no mask: with g = Σ h², ∂g/∂a = 2h.
 
-    In the peak of a step that is one of four tensors of a layer's candidates.
+    This saves one of four tensors of a layer's candidates at the peak of a step.
     """
 
     @staticmethod
@@ -100,7 +101,7 @@ for _name in ("leaky_relu", "gelu", "tanh"):
 
 def overwriting(activation, goodness, affine):
     """The activation that overwrites pre-activations in training; None if there is none."""
-    pooled = len(affine.shape) > 1  # then a goodness does not see the activations themselves
-    declared = "fades" in vars(type(goodness))  # what a subclass computes is its own affair
+    pooled = len(affine.shape) > 1  # the goodness then reads pooled values
+    declared = "fades" in vars(type(goodness))  # a subclass must declare it again
     faded = declared and goodness.fades and not pooled
     return activation.faded if faded else activation.in_place

@@ -1,9 +1,9 @@
-"""How training images are varied, anew in every batch; what is predicted is never varied.
+"""Random variations of training images, drawn anew in every batch; prediction uses none.
 
 The contract. An augmentation is called as (images, draws) -> images: raw images of shape (rows,
 channels, height, width), in the units of X, and a source of random numbers; it returns images of
 the same shape. A callable on one image, such as a transform of torchvision.transforms.v2, serves
-too: it is applied to every image by itself.
+too: it is applied to each image separately.
 """
 
 import threading
@@ -33,8 +33,8 @@ class Augmentation(Part):
 class PerImage(Augmentation):
     """A user's `transform` of one image, (channels, height, width) -> the same shape.
 
-    torchvision's transforms draw from torch's global generator. It is seeded from the fit's own for
-    the time of a batch, and restored; a lock keeps other threads' transforms out meanwhile.
+    torchvision's transforms draw from torch's global generator. For the time of a batch it is
+    seeded from the fit's generator, then restored; a lock excludes transforms of other threads.
     """
 
     _lock = threading.Lock()
@@ -53,7 +53,7 @@ class PerImage(Augmentation):
 
 
 def seed_of(draws):
-    """A whole number for another generator."""
+    """A seed for another generator."""
     return int(draws.uniform(1).item() * 2**24)
 
 
@@ -62,11 +62,11 @@ augmentations = Family("augmentation", Augmentation, PerImage, "(image) -> image
 
 @augmentations.register("shifts")
 class Shifts(Augmentation):
-    """Images moved by up to `max_pixels` along both axes, by chance (Hinton, 2022).
+    """Images moved by up to `max_pixels` along both axes, with equal chances (Hinton, 2022).
 
-    An axis of fewer pixels moves by one less than it has, and one of a single pixel not at all, so
-    that something stays in sight. What moves in from outside has the value `fill`. A batch is moved
-    at once; image by image, torchvision's RandomCrop takes about a hundred times as long.
+    An axis with fewer pixels moves by at most one less than it has, so part of the image stays in
+    sight. Pixels from outside have the value `fill`. A batch is moved at once; torchvision's
+    RandomCrop, image by image, takes about a hundred times as long.
     """
 
     def __init__(self, max_pixels=2, fill=0.0):
@@ -88,12 +88,12 @@ class Shifts(Augmentation):
         padded = F.pad(images, (across, across, down, down), value=float(self.fill))
         most = torch.tensor([[2 * down], [2 * across]], device=images.device)
         top, left = torch.minimum((draws.uniform(2, n) * (most + 1)).long(), most)
-        windows = padded.unfold(2, height, 1).unfold(3, width, 1)  # a view, of all shifts
+        windows = padded.unfold(2, height, 1).unfold(3, width, 1)  # a view of all shifts
         return windows[torch.arange(n, device=top.device), :, top, left]
 
 
 class Views:
-    """Raw rows -> what is learned from: one varied view of each, or `n`, (rows, n, features)."""
+    """Raw rows -> varied rows: one view of each row, or `n` views, (rows, n, features)."""
 
     def __init__(self, augmentation, image_shape, draws, n=1):
         self.augmentation, self.image_shape, self.draws, self.n = (

@@ -100,7 +100,7 @@ def _rows(images):
 
 
 def _from_openml(name):
-    # The parser "pandas" is much the faster one, but pandas is not required here.
+    # The parser "pandas" is much faster, but pandas is not required.
     parser = "pandas" if find_spec("pandas") else "liac-arff"
     options = dict(version=1, return_X_y=True, as_frame=False, parser=parser, n_retries=1)
     try:

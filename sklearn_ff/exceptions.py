@@ -15,11 +15,11 @@ class FFError(Exception):
 
 
 class DivergenceError(FFError, ValueError):
-    """Training left the finite numbers; the last finite weights are kept on the estimator."""
+    """Losses or weights are not finite; the estimator keeps the last finite weights."""
 
 
 class FFMemoryError(FFError, MemoryError):
-    """The network or the rows do not fit into the memory that the process may use."""
+    """The network or the rows do not fit in the memory that the process may use."""
 
 
 class FFWarning(UserWarning):
@@ -27,7 +27,7 @@ class FFWarning(UserWarning):
 
 
 class InterruptedFitWarning(FFWarning):
-    """Training was interrupted by the keyboard; the estimator keeps what it has learned."""
+    """Ctrl-C has interrupted training; the estimator keeps what it has learned."""
 
 
 class NoEffectWarning(FFWarning):

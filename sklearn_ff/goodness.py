@@ -1,4 +1,4 @@
-"""What a layer scores, from its activations.
+"""Goodness: the scores of a layer as a function of its activations.
 
 The contract. `score(h)` takes activations h of shape (..., units):
 
@@ -8,11 +8,11 @@ The contract. `score(h)` takes activations h of shape (..., units):
   candidates are the classes, and the layer is run once, with no label shown.
 
 A goodness that learns is a description: `build(n_units, n_classes)` returns a torch module, whose
-parameters the layer then owns; if it has `reset(generator)`, that draws its first weights. A
-callable `(h) -> scores` serves as a goodness of the first kind. A class that says `fades = True`
-promises that ∂g/∂h_j is zero wherever h_j is, and has its activations computed more cheaply; one
-that says `quiet = True`, that g is never above zero and highest where a layer is silent; one that
-says `endless = True`, that g can fall without end; `blank = True`, that it is zero until learned.
+parameters become those of the layer; its method `reset(generator)`, if any, draws the first
+weights. A callable `(h) -> scores` is accepted as a goodness of the first kind. Facts of a class:
+`fades`: ∂g/∂h_j is zero wherever h_j is, so that activations can overwrite pre-activations;
+`quiet`: g is at most zero, and highest where activations are zero; `endless`: g has no lower bound;
+`blank`: g is zero until something is learned.
 """
 
 import math
@@ -51,40 +51,40 @@ class Goodness(Part):
 
     scores_classes = False
     fades = False  # whether ∂g/∂h_j is zero wherever h_j is
-    quiet = False  # whether it is what leaves a layer quiet that scores high
-    endless = False  # whether scores can fall without end
+    quiet = False  # whether g is highest where activations are zero
+    endless = False  # whether scores have no lower bound
     blank = False  # whether scores are zero for all rows until something is learned
-    sharpness = 10.0  # of the objective: log-odds per unit of g, as held-out rows of MNIST ask for
+    sharpness = 10.0  # log-odds per unit of g, chosen on held-out rows of MNIST
 
     def build(self, n_units, n_classes):
-        """What the layer calls on its activations; may hold parameters of its own."""
+        """The callable h -> scores of a layer; it may be a module with parameters."""
         return self.score
 
     def build_for(self, shape, n_classes):
-        """As `build`, for activations that read as (units,) or (channels, height, width)."""
+        """As `build`, for activations of shape (units,) or (channels, height, width)."""
         return self.build(math.prod(shape), n_classes)
 
     def score(self, h):
         raise NotImplementedError
 
     def unit_share(self, n_units, n_classes):
-        """How much one unit counts in a score: a penalty of weights is measured by it."""
+        """Weight of one unit in a score; the penalty of the weights is multiplied by it."""
         return 1 / n_units
 
 
 class SquaredLength(torch.autograd.Function):
-    """s Σ_j h_j², with its gradient 2s h in one pass over h where autograd takes four."""
+    """factor · Σ_j h_j², with its gradient in one pass over h where autograd takes four."""
 
     @staticmethod
-    def forward(ctx, h, s):
+    def forward(ctx, h, factor):
         ctx.save_for_backward(h)
-        ctx.s = s
-        return torch.linalg.vector_norm(h, dim=-1).square_().mul_(s)  # in one pass over h
+        ctx.factor = factor
+        return torch.linalg.vector_norm(h, dim=-1).square_().mul_(factor)  # one pass over h
 
     @staticmethod
     @once_differentiable
     def backward(ctx, gradient):
-        return ctx.saved_tensors[0] * (2 * ctx.s * gradient).unsqueeze(-1), None
+        return ctx.saved_tensors[0] * (2 * ctx.factor * gradient).unsqueeze(-1), None
 
 
 class FunctionGoodness(Goodness):
@@ -99,7 +99,7 @@ class FunctionGoodness(Goodness):
 
 
 class GoodnessPerLayer(PerLayer):
-    """A goodness for every layer, all of one kind."""
+    """A goodness for every layer; all score classes or none does, all are quiet or none is."""
 
     @property
     def scores_classes(self):
@@ -113,14 +113,14 @@ class GoodnessPerLayer(PerLayer):
         super().check()
         if self.quiet and not all(part.quiet for part in self.parts):
             raise ValueError(
-                f"goodness={self.parts!r} is high for quiet layers in some, and for active ones in "
-                f"others, and their sum would say little; use one kind in all layers."
+                f"goodness={self.parts!r} rewards small activations in some layers and large ones "
+                f"in others, so their sum has no meaning; use one kind in all layers."
             )
         if self.scores_classes and not all(part.scores_classes for part in self.parts):
             raise ValueError(
-                f"goodness={self.parts!r} scores classes in some layers and a label shown in "
-                f"others, and where a label is shown a score per class could be read off it; use "
-                f"one kind in all layers."
+                f"goodness={self.parts!r} scores all classes in some layers and the shown label in "
+                f"others, but a layer that is shown the label could copy it to its class scores; "
+                f"use one kind in all layers."
             )
 
 
@@ -129,7 +129,7 @@ goodness = Family("goodness", Goodness, FunctionGoodness, "(h) -> scores", Goodn
 
 @goodness.register("mean_square")
 class MeanSquare(Goodness):
-    """g = mean_j h_j²: free of the layer's width (the goodness of most later work)."""
+    """g = mean_j h_j², independent of the layer's width (the goodness of most later work)."""
 
     fades = True
 
@@ -139,10 +139,10 @@ class MeanSquare(Goodness):
 
 @goodness.register("neg_mean_square")
 class NegMeanSquare(Goodness):
-    """g = −mean_j h_j²: positive candidates leave the layer quiet (as Hinton, 2022, considers).
+    """g = −mean_j h_j²: positive candidates have small activations (considered by Hinton, 2022).
 
-    Whatever was never learned from tends to stir some unit, so that it suits familiarity: a large
-    activation for strange rows need not be learned, as it must be with a goodness that grows.
+    It suits familiarity: rows unlike the training rows usually excite some unit, so their low
+    goodness need not be learned.
     """
 
     fades = quiet = endless = True
@@ -174,7 +174,7 @@ class MeanActivation(Goodness):
 
 @goodness.register("top_k")
 class TopK(Goodness):
-    """g = mean of the `k` largest h_j²; `k` is capped at the layer's width."""
+    """g = mean of the `k` largest h_j²; `k` is at most the layer's width."""
 
     fades = True
 
@@ -194,11 +194,11 @@ class TopK(Goodness):
 
 @goodness.register("class_groups")
 class ClassGroups(Goodness):
-    """g_c = mean of h_j² over the units j of class c, each class having a group of its own.
+    """g_c = mean of h_j² over the units j of class c; each class has its own group of units.
 
     `of="square"` is the goodness of Papachristodoulou et al. (2024), `of="activation"`, the mean of
-    h_j itself, that of Sun et al. (2025). Groups differ by one unit at most. In a layer of images
-    the channels are grouped if there is one per class at least, and else the units.
+    h_j, that of Sun et al. (2025). Group sizes differ by one unit at most. In a layer of images the
+    groups are of channels if there is at least one channel per class, and of units otherwise.
     """
 
     scores_classes = True
@@ -217,8 +217,8 @@ class ClassGroups(Goodness):
     def build(self, n_units, n_classes):
         if n_units < n_classes:
             raise ValueError(
-                f"goodness='class_groups' needs one unit per class, but a layer of {n_units} units "
-                f"has {n_classes} classes to tell apart; use wider layers."
+                f"goodness='class_groups' needs one unit per class, but a layer has "
+                f"{n_units} units for {n_classes} classes; use wider layers."
             )
         return GroupMeans(n_units, n_classes, squared=self.of == "square")
 
@@ -251,10 +251,10 @@ class GroupMeans(nn.Module):
 class Readout(Goodness):
     """g_c = v_c · h + b_c: a linear classifier inside the layer (Gong et al., 2025).
 
-    `normalized` reads h at mean square 1; `learned=False` keeps V as drawn, so that only the layer
-    learns. The softmax head is a readout too: of the normalised activations of several layers. In a
-    layer of images, `patch` reads the mean of h² over squares of so many pixels instead of h, which
-    is each patch's goodness in each channel (ASGE, 2025).
+    `normalized` reads h at mean square 1; `learned=False` keeps the first V, so only the layer
+    learns. The softmax head is a readout of the normalised activations of several layers. In a
+    layer of images, `patch` reads the mean of h² over squares of this many pixels instead of h,
+    which is the goodness of each patch in each channel (ASGE, 2025).
     """
 
     scores_classes = endless = True
@@ -287,8 +287,8 @@ class Readout(Goodness):
             return super().build_for(shape, n_classes)
         if len(shape) != 3 or min(shape[1:]) < self.patch:
             raise ValueError(
-                f"{self!r} reads patches of {self.patch} x {self.patch} pixels, but a layer passes "
-                f"on {' x '.join(map(str, shape))} numbers; use a smaller patch, or none."
+                f"{self!r} reads patches of {self.patch} x {self.patch} pixels, but a layer has "
+                f"outputs of shape {' x '.join(map(str, shape))}; use a smaller patch, or None."
             )
         n_read = shape[0] * math.prod(n // self.patch for n in shape[1:])
         return Patches(shape, self.patch, self.build(n_read, n_classes))
@@ -313,7 +313,7 @@ class Patches(nn.Module):
 
 
 class LinearReadout(nn.Module):
-    """V h + b, starting at zero. Activations of fewer units meet the first columns of V only."""
+    """V h + b, both zero at first. Fewer activations use the first columns of V only."""
 
     def __init__(self, n_units, n_classes, normalized=False):
         super().__init__()
@@ -327,7 +327,7 @@ class LinearReadout(nn.Module):
 
 
 class FixedReadout(nn.Module):
-    """V h with V drawn normal, of variance 1 / n_units, and never taught."""
+    """V h with a fixed V, drawn normal with variance 1 / n_units."""
 
     def __init__(self, n_units, n_classes, normalized):
         super().__init__()
@@ -344,9 +344,9 @@ class FixedReadout(nn.Module):
 
 @goodness.register("prototypes")
 class Prototypes(Goodness):
-    """g_c = τ cos(h, p_c): closeness to a learned direction per class (Sarode et al., 2026).
+    """g_c = κ cos(h, p_c): cosine to a learned direction per class (Sarode et al., 2026).
 
-    `scale` τ makes up for cosines being small numbers.
+    `scale` κ brings cosines to the size of log-odds.
     """
 
     scores_classes = True
@@ -363,7 +363,7 @@ class Prototypes(Goodness):
 
 
 class Cosines(nn.Module):
-    """τ h·p_c / |h||p_c|."""
+    """κ h·p_c / |h||p_c|."""
 
     def __init__(self, n_units, n_classes, scale):
         super().__init__()

@@ -1,18 +1,18 @@
 """Kinds of layers: dense, convolutional, locally connected.
 
 The contract. A kind is a description. `build(shape, n_label_inputs, low_precision, raw)` takes the
-shape of the layer's input, (features,) or (channels, height, width), and how many inputs of its own
-the label has, and returns an affine map: a torch module that works on flat rows, with
+shape of the layer's input, (features,) or (channels, height, width), and the number of inputs that
+serve the label alone, and returns an affine map: a torch module that works on flat rows, with
 
 * `bias`, `n_biases` numbers, and `expand(b)`: one number per bias, or per unit, to one per unit;
 * `forward(z)`: W z + b, pre-activations, `n_units` of them; `product(z)`: W z alone;
-* `outputs(a, function)`: what is passed on, `n_outputs` numbers that read as `shape`;
-* `whole_batches`: whether a batch must not be learned from in parts;
+* `outputs(a, function)`: the activations that the layer passes on, `n_outputs` numbers of `shape`;
+* `whole_batches`: whether the layer must see a batch as a whole, not in parts;
 * `n_products`: multiply-adds per row; `fan_in`: the inputs of a unit, the label's among them;
-* `reset(generator, draw)`: the first weights, by `draw(weight, fan_in, generator)`.
+* `reset(generator, draw)`: draws the first weights by `draw(weight, fan_in, generator)`.
 
-Flat images lie channel by channel in `raw` rows, as users have them, and pixel by pixel between
-layers, all channels of a pixel together: processors pool and normalise them several times faster.
+Flat images are stored channel by channel in `raw` rows, as in X, and pixel by pixel between layers,
+all channels of a pixel together: processors pool and normalise these several times faster.
 """
 
 import math
@@ -35,7 +35,7 @@ def drawn_normal(weight, fan_in, generator):
 
 
 def drawn_uniform(weight, fan_in, generator):
-    """Uniform within 1 / √fan_in of zero, a third of that variance, as torch's layers start."""
+    """Uniform within 1 / √fan_in of zero, which has variance 1 / (3 fan_in), as torch's layers."""
     nn.init.uniform_(weight, -(fan_in**-0.5), fan_in**-0.5, generator=generator)
 
 
@@ -43,7 +43,7 @@ class LayerKind(Part):
     """Base of a kind of layer; see the module's docstring for the contract."""
 
     reads_images = False
-    needs_company = False  # whether a row is seen beside the others of its batch
+    whole_batches = False  # whether a row's activations depend on the rest of the batch
 
     def build(self, shape, n_label_inputs=0, low_precision=False, raw=False):
         raise NotImplementedError
@@ -54,7 +54,7 @@ layer_kinds = Family("layers", LayerKind)
 
 @layer_kinds.register("dense")
 class Dense(LayerKind):
-    """`n_units` units that see everything."""
+    """`n_units` units, each connected to all inputs."""
 
     def __init__(self, n_units=256):
         self.n_units = n_units
@@ -68,12 +68,12 @@ class Dense(LayerKind):
 
 
 class ImageLayer(LayerKind):
-    """What layers that see images in patches share: geometry, normalisation and pooling."""
+    """Base of layers that read images in patches: geometry, normalisation and pooling."""
 
     abstract = reads_images = True
 
     @property
-    def needs_company(self):
+    def whole_batches(self):
         return self.norm == "batch"
 
     def check(self):
@@ -87,23 +87,23 @@ class ImageLayer(LayerKind):
         same = isinstance(self.padding, str) and self.padding == "same"
         if same and self.kernel_size % 2 == 0:
             raise ValueError(
-                f"{self!r}: padding='same' keeps an image's size with a kernel of odd size only; "
+                f"{self!r}: padding='same' needs a kernel of odd size to keep an image's size; "
                 f"give an odd kernel_size, or padding as a number of pixels."
             )
         if not same:
             check_number(self, "padding", at_least=0, whole=True)
             if self.padding >= self.kernel_size:
                 raise ValueError(
-                    f"{self!r}: with a padding as wide as the kernel some places see nothing of "
+                    f"{self!r}: with padding of at least kernel_size some units see no pixel of "
                     f"the image; give padding below kernel_size."
                 )
 
     def build(self, shape, n_label_inputs=0, low_precision=False, raw=False):
         if len(shape) != 3:
             raise ValueError(
-                f"{type(self).__name__} reads images, but what comes before it is "
-                f"{' x '.join(map(str, shape))} numbers in no order; set image_shape=(channels, "
-                f"height, width), and put dense layers last."
+                f"{type(self).__name__} reads images, but its input is "
+                f"{' x '.join(map(str, shape))} numbers without an order; set "
+                f"image_shape=(channels, height, width), and put dense layers last."
             )
         return self.affine(self, shape, n_label_inputs, low_precision, raw)
 
@@ -129,7 +129,7 @@ class ImageLayer(LayerKind):
 class Affine(nn.Module):
     """W z + b.
 
-    Low precision is for training alone: what a row scores must not depend on its company.
+    Low precision is used in training alone.
     """
 
     def __init__(self, n_inputs, n_units, fan_in, low_precision=False):
@@ -163,12 +163,12 @@ class Affine(nn.Module):
 
 
 class Maps(nn.Module):
-    """What affine maps of images share: flat rows in and out, normalisation, pooling."""
+    """Base of affine maps of images: flat rows in and out, normalisation, pooling."""
 
     def __init__(self, kind, shape, n_label_inputs, low_precision=False, raw=False):
         super().__init__()
         self.kind, self.shape_in, self.raw = kind, shape, raw
-        self.low_precision, self.whole_batches = low_precision, kind.needs_company
+        self.low_precision, self.whole_batches = low_precision, kind.whole_batches
         self.maps, self.shape = kind.maps(shape)
         self.n_units, self.n_outputs = math.prod(self.maps), math.prod(self.shape)
         self.fan_in = shape[0] * kind.kernel_size**2 + n_label_inputs
@@ -222,7 +222,7 @@ class Convolution(Maps):
         self.n_products = self.weight.numel() * math.prod(self.maps[1:])
 
     def expand(self, b):
-        """A number per channel stands at every place of its map."""
+        """Repeat a number per channel at every place of its map."""
         if b.shape[-1] == self.n_units:
             return b
         return b.repeat(*[1] * (b.dim() - 1), self.n_units // self.n_biases)
@@ -237,7 +237,7 @@ class Convolution(Maps):
 
 
 class LocalPatches(Maps):
-    """A kernel of its own for every channel and place."""
+    """A separate kernel for every channel and place."""
 
     def __init__(self, kind, shape, n_label_inputs, low_precision=False, raw=False):
         super().__init__(kind, shape, n_label_inputs, low_precision, raw)
@@ -265,12 +265,12 @@ class LocalPatches(Maps):
 
 
 class PositiveBatchNorm(nn.Module):
-    """(a − μ_c)/σ_c · γ_c + β_c per channel c; μ, σ are of the batch's positive candidates.
+    """(a − mean)/deviation · weight + bias per channel (Ioffe and Szegedy, 2015).
 
-    Negative candidates are seen as the positive ones are, else a layer could tell them by their
-    statistics. Where nothing is learned (prediction, the head, layers taught before) the running
-    averages serve, so that what a row is worth does not depend on its company (Ioffe and Szegedy,
-    2015). In the statistics every row counts alike, whatever its weight.
+    Mean and deviation are those of the batch's positive candidates, for negative ones too: with
+    statistics of their own, a layer could recognise negative candidates by these. Where nothing is
+    learned (prediction, the head, finished layers) running averages are used, so a row's scores do
+    not depend on the rest of the batch. All rows count alike in the statistics.
     """
 
     def __init__(self, n_channels, momentum=0.1, eps=1e-5):
@@ -309,12 +309,12 @@ class PositiveBatchNorm(nn.Module):
 
 
 def n_groups(n_channels):
-    """Groups of 16 channels or more: in a group of one, a label shown to all places is lost."""
+    """Number of groups, of 16 channels or more: a group of one would remove a constant label."""
     return next(n for n in range(max(1, n_channels // 16), 0, -1) if n_channels % n == 0)
 
 
 class Grouped(nn.GroupNorm):
-    """Group normalisation of every candidate by itself (Wu and He, 2018)."""
+    """Group normalisation of each candidate separately (Wu and He, 2018)."""
 
     def forward(self, a, maps):
         return flat(super().forward(images(a, maps)), a)
@@ -322,11 +322,11 @@ class Grouped(nn.GroupNorm):
 
 @layer_kinds.register("conv2d")
 class Conv2d(ImageLayer):
-    """A convolution of `n_channels` kernels over an image, then its normalisation and pooling.
+    """A convolution with `n_channels` kernels, then normalisation and pooling.
 
     `padding="same"` keeps an image's size (kernels of odd size, stride 1). `norm` is None,
     "batch" (statistics of the positive candidates) or "group"; `pool` is None, "max" or "mean"
-    over squares of `pool_size`, after the activation. The bias is one per channel.
+    over squares of `pool_size`, after the activation. Each channel has one bias.
     """
 
     affine = Convolution
@@ -353,13 +353,13 @@ class Conv2d(ImageLayer):
 
 @layer_kinds.register("locally_connected2d")
 class LocallyConnected2d(Conv2d):
-    """Local receptive fields without shared weights (Hinton, 2022); parameters as of Conv2d."""
+    """Local receptive fields without shared weights (Hinton, 2022), with Conv2d's parameters."""
 
     affine = LocalPatches
 
 
 def checked_layers(layers, sizes):
-    """The kinds of the layers: those given, or dense ones of `sizes` units."""
+    """The given kinds of layers, or dense layers of `sizes` units."""
     if layers is None:
         return [Dense(n) for n in sizes]
     kinds = [Dense(int(k)) if is_number(k, whole=True) else layer_kinds.get(k) for k in layers]
@@ -371,7 +371,7 @@ def checked_layers(layers, sizes):
 
 
 def built(kinds, shape, n_label_inputs, low_precision):
-    """The affine maps of all layers, each on what the one before passes on."""
+    """The affine maps of all layers, each built for the outputs of the layer before."""
     found = []
     for kind, n_own in zip(kinds, n_label_inputs, strict=True):
         found.append(kind.build(shape, n_own, low_precision, raw=not found))

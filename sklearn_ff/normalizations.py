@@ -1,7 +1,7 @@
-"""What is done to activations before the next layer sees them.
+"""Normalisation of activations before the next layer.
 
-The contract. A normalisation scales rows to a common length, so that only their direction is passed
-on: N(z) = center(z)·factor(mean square of center(z), width).
+The contract. A normalisation scales rows to a common length, so the next layer receives only their
+direction: N(z) = center(z)·factor(mean square of center(z), width). None means no normalisation.
 """
 
 import torch
@@ -29,7 +29,7 @@ class Normalization(Part):
         return z * self.factor(mean_square, z.shape[-1])
 
 
-# Far below the mean square of any living layer, and keeps a dead one at zero.
+# Far below the mean square of any layer with active units; a layer without stays at zero.
 _EPS = 1e-10
 
 normalizations = Family("normalization", Normalization)
@@ -53,7 +53,7 @@ class UnitNorm(Normalization):
 
 @normalizations.register("layer_norm")
 class LayerNorm(RMSNorm):
-    """Mean 0 and mean square 1 over the row's units, without learned scale (Ba et al., 2016)."""
+    """Mean 0 and mean square 1 over the units of a row, without learned scale (Ba et al., 2016)."""
 
     centers = True
 
@@ -63,7 +63,7 @@ class LayerNorm(RMSNorm):
 
 @normalizations.register(None)
 class NoNorm(Normalization):
-    """Rows as they are: the next layer can then read the goodness off their length."""
+    """No change. The next layer can then read the goodness of this one from a row's length."""
 
     identity = True
 

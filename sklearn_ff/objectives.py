@@ -1,11 +1,11 @@
-"""How the scores of the candidates become a loss.
+"""Objectives: the loss of a layer as a function of the scores of the candidates.
 
 The contract. `loss(scores, layer)` takes scores g of shape (rows, candidates), the positive
 candidate in column 0, and returns one loss per row; the step weighs and averages them. `layer`, a
-`LayerFacts`, says which layer asks. One that `splits` is a sum of a loss of the positive candidate,
-`positive(scores, layer)`, and of one of the negative ones, `negative(scores, layer)`. `sharpness` s
-is the factor that turns a difference of scores into log-odds; "auto" is what suits the layer's
-goodness. A callable `(scores) -> losses` serves too.
+`LayerFacts`, describes the layer. An objective that `splits` is the sum of a loss of the positive
+candidate, `positive(scores, layer)`, and a loss of the negative ones, `negative(scores, layer)`.
+`sharpness` β is the factor that turns a difference of scores into log-odds; "auto" is the value
+that the layer's goodness declares. A callable `(scores) -> losses` is accepted too.
 
 In the formulas g⁺ is the score of the positive candidate, g⁻ that of a negative one, Δ = g⁺ − g⁻,
 and terms with g⁻ are averaged over the negative candidates.
@@ -34,10 +34,10 @@ __all__ = [
 
 @dataclass(frozen=True)
 class LayerFacts:
-    """What an objective may know of a layer.
+    """Facts of a layer that an objective may use.
 
-    `index` counts from 0, `n_units` are those that the goodness reads, `sharpness` is the log-odds
-    per unit of goodness.
+    `index` counts from 0, `n_units` is the number of units that the goodness reads, `sharpness` is
+    the log-odds per unit of goodness.
     """
 
     index: int
@@ -57,26 +57,26 @@ class Objective(Part):
             check_number(self, "sharpness", above=0)
 
     def factor(self, layer):
-        """s."""
+        """β."""
         return layer.sharpness if self.sharpness == "auto" else self.sharpness
 
     def slope(self, layer):
-        """How steeply a loss may fall with a score: a penalty of weights is measured by it."""
+        """Largest slope of the loss in a score; the penalty of the weights is multiplied by it."""
         return self.factor(layer)
 
     def _thresholds(self, layer):
-        """Scores that candidates are to be above or below, if any."""
+        """Thresholds of the positive and of the negative candidates, if any."""
         return ()
 
     def _pulls_down(self):
-        """Whether the loss falls as long as the score of a negative candidate does."""
+        """Whether the loss falls without bound as the score of a negative candidate falls."""
         return False
 
     def loss(self, scores, layer):
         raise NotImplementedError
 
     def side(self, name):
-        """What this objective makes of "positive" or of "negative" candidates alone."""
+        """The term of the "positive" or of the "negative" candidates alone."""
         return OneSided(self, name)
 
 
@@ -121,7 +121,7 @@ def _gap(scores):
 
 @objectives.register("logistic")
 class Logistic(Objective):
-    """softplus(−s(g⁺ − θ)) + softplus(s(g⁻ − θ)) (Hinton, 2022).
+    """softplus(−β(g⁺ − θ)) + softplus(β(g⁻ − θ)) (Hinton, 2022).
 
     `threshold` θ is a number, "width" (the layer's number of units, for a sum of squares), or a
     list with one of these per layer; `threshold_negative`, if given, replaces it for g⁻.
@@ -176,7 +176,7 @@ def _threshold(value, layer):
 
 @objectives.register("symba")
 class SymBa(Objective):
-    """softplus(−sΔ): no threshold, both candidates pull alike (Lee and Song, 2023)."""
+    """softplus(−βΔ), without a threshold (Lee and Song, 2023)."""
 
     def __init__(self, sharpness="auto"):
         self.sharpness = sharpness
@@ -187,7 +187,7 @@ class SymBa(Objective):
 
 @objectives.register("swish")
 class Swish(Objective):
-    """x σ(x) with x = −sΔ: like SymBa, but hopeless rows stop pulling harder."""
+    """x σ(x) with x = −βΔ. Unlike SymBa it has a minimum, so rows with a large Δ do not pull."""
 
     def __init__(self, sharpness="auto"):
         self.sharpness = sharpness
@@ -198,7 +198,7 @@ class Swish(Objective):
 
 @objectives.register("margin")
 class Margin(Objective):
-    """max(0, m − Δ) + λ g⁻: rows whose Δ is at least `margin` do not pull (Wu et al., 2024)."""
+    """max(0, m − Δ) + λ g⁻ with `margin` m and `penalty` λ (Wu et al., 2024)."""
 
     def __init__(self, margin=1.0, penalty=0.0):
         self.margin = margin
@@ -221,7 +221,7 @@ class Margin(Objective):
 
 @objectives.register("softmax")
 class Softmax(Objective):
-    """−log softmax(s g)⁺: the positive candidate against all others at once."""
+    """−log softmax(β g)⁺: the positive candidate against all others at once."""
 
     def __init__(self, sharpness="auto"):
         self.sharpness = sharpness

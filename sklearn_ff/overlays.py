@@ -1,19 +1,19 @@
-"""How a label is shown to the network.
+"""Overlays: how a label is shown to the network.
 
 The contract. Every overlay is affine in the label: row x shown with label c is
 
     encode(x, c) = base(x) + code[c],
 
 so W·encode(x, c) = W·base(x) + W·code[c], and the large product W·base(x) is computed once per row
-for all labels. `base(x, n_classes)` returns rows of the same shape as x. The code comes in one of
-two forms, both scaled by the `strength` s:
+for all labels. `base(x, n_classes)` returns rows of the same shape as x. The code has one of two
+forms, both scaled by the `strength` s:
 
 * `label_layers = None`: `code(n_features, n_classes)` returns one row per class in the space of
   the features, which the first layer sees through its own weights;
-* `label_layers = "first"` or "all": the label has input columns of its own, one per class, in the
-  first or in every layer. Their weights U are stored apart, and W·code[c] is s·U[c].
+* `label_layers = "first"` or "all": the label has additional input columns, one per class, in the
+  first or in every layer. Their weights U are stored separately, and W·code[c] is s·U[c].
 
-The neutral label is the mean code. A callable `(n_features, n_classes) -> code` serves too.
+The neutral label is the mean code. A callable `(n_features, n_classes) -> code` is accepted too.
 """
 
 import math
@@ -42,9 +42,9 @@ class Overlay(Part):
 
     label_layers = None
     overwrites = False
-    local = False  # whether only receptive fields that cover certain columns see the label
-    unasked = False  # whether it is what stands there when nobody asks for one
-    plane = False  # whether the label has a weight of its own for every unit of a map
+    local = False  # whether only some columns carry the label
+    is_default = False  # whether it equals the default of the estimators
+    plane = False  # whether the label has a separate weight for every unit of a map
     strength = 1.0
 
     def check(self):
@@ -61,7 +61,7 @@ class Overlay(Part):
         """Raise ValueError where this overlay cannot show so many classes in so many features."""
 
     def for_images(self, image_shape):
-        """This part, told how the rows are to be read."""
+        """A copy of this part that reads rows as images of this shape."""
         return self
 
 
@@ -76,9 +76,9 @@ overlays = Family(
 
 @overlays.register("append")
 class Append(Overlay):
-    """One column per class beside the features; no feature is lost.
+    """One additional column per class; no feature is lost.
 
-    The label's columns have weights of their own, so nothing is padded: the first layer computes
+    The additional columns have separate weights U, so rows are not padded: the first layer computes
     W x + s U[c], which is the product with the concatenated row.
     """
 
@@ -89,17 +89,17 @@ class Append(Overlay):
         self.strength = strength
 
     @property
-    def unasked(self):
+    def is_default(self):
         return type(self) is Append and self.strength == "auto"
 
 
 @overlays.register("channel")
 class Channel(Overlay):
-    """One more plane per class over an image, so that every receptive field sees the label.
+    """One additional plane per class over an image, so that every receptive field sees the label.
 
-    By default every unit of the first layer has a weight of its own for every class, which is a
-    plane that is learned. With `learned=False` the plane of the class shown is of one value,
-    `strength`, and the layer sees it through one weight per class and channel, which are few.
+    By default every unit of the first layer has a weight for every class, which amounts to learned
+    planes. With `learned=False` the plane of the shown class has the constant value `strength`, and
+    the layer reads it through one weight per class and channel.
     """
 
     label_layers = "first"
@@ -131,8 +131,8 @@ class EveryLayer(Overlay):
 class Replace(Overlay):
     """One-hot label written over features (Hinton, 2022): "first", "last", or a list of indices.
 
-    The overwritten features are lost, which is harmless only where they carry nothing, as on the
-    border of MNIST. Their weights serve the label alone, and are stored as the label's.
+    The overwritten features are lost, which is harmless only where they carry no information, as on
+    the border of MNIST. Their weights serve the label alone, and are stored with the label.
     """
 
     label_layers = "first"
@@ -182,7 +182,8 @@ class Add(Overlay):
     """A code added to the features: the user's `matrix`, shape (n_classes, n_features).
 
     `matrix` may be a callable (n_features, n_classes) -> matrix. By default class c adds the cosine
-    wave √2 cos(π (c + 1) (j + ½) / n_features) over the features j, so that classes are orthogonal.
+    wave √2 cos(π (c + 1) (j + ½) / n_features) over the features j; waves of classes are
+    orthogonal.
     """
 
     data = ("matrix",)
@@ -208,10 +209,10 @@ class Add(Overlay):
 
 @overlays.register("spatial")
 class Spatial(Overlay):
-    """A wave over the whole image, its direction told by the class (Scodellaro et al., 2023).
+    """A wave over the whole image, whose direction is the class (Scodellaro et al., 2023).
 
-    Class c adds √2 cos(2π r·d_c / `wavelength`) at place r of every channel, the directions d_c
-    spread over half a turn: whatever patch of the image a unit sees, it sees the label.
+    Class c adds √2 cos(2π r·e_c / `wavelength`) at place r of every channel, with unit vectors e_c
+    spread over half a turn, so every receptive field sees the label.
     """
 
     needs_image = True
@@ -231,8 +232,8 @@ class Spatial(Overlay):
     def check_room(self, n_features, n_classes):
         if self.image_shape is None:
             raise ValueError(
-                "overlay='spatial' lays a wave over images, but nothing says how to read rows as "
-                "images; set image_shape=(channels, height, width)."
+                "overlay='spatial' adds a wave to images, but the shape of the images is not "
+                "known; set image_shape=(channels, height, width)."
             )
 
     def code(self, n_features, n_classes):
@@ -246,7 +247,7 @@ class Spatial(Overlay):
 
 
 def is_real(tensor):
-    """Whether it holds real numbers, and not a shape alone."""
+    """Whether it holds real numbers; a tensor on the device meta has only a shape."""
     return not (tensor.is_meta or tensor.is_complex())
 
 
@@ -256,12 +257,12 @@ def as_code(matrix, overlay):
         return matrix.detach().to_dense().to("cpu", torch.float64, copy=True)
     if issparse(matrix):
         matrix = matrix.toarray()
-    kind = f"a {type(matrix).__name__} on the device 'meta', without numbers"
+    kind = f"a {type(matrix).__name__} on the device 'meta', without values"
     if not isinstance(matrix, torch.Tensor) or not matrix.is_meta:
         try:
             values = np.asarray(matrix)
         except (TypeError, ValueError, RuntimeError):
-            kind = f"a {type(matrix).__name__} of entries that are no numbers, or rows not alike"
+            kind = f"a {type(matrix).__name__} that numpy cannot make an array of numbers"
         else:
             if values.dtype.kind in "biuf":
                 return torch.from_numpy(values.astype(np.float64))

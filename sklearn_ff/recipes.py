@@ -1,9 +1,9 @@
 """Published set-ups by name: functions that return an estimator ready to be fitted.
 
-A recipe takes any parameter of its estimator and lets it override what the recipe says. Labels are
-written at the strength of a white pixel; those after rmwkwok, which take rows as they are, want
-pixels between 0 and 1. Faults of the programs that lie outside the method are not repeated; the
-docstrings name them.
+A recipe takes any parameter of its estimator, which overrides that of the recipe. Labels have the
+strength of a white pixel; the recipes after rmwkwok, which do not scale rows, need pixels between 0
+and 1. Faults of the programs that lie outside the method are not repeated; the docstrings name
+them.
 """
 
 import torch
@@ -22,14 +22,14 @@ VERSIONS = ["model_based", "layer_based"]  # of rmwkwok's program, in the order 
 
 
 def _ready(settings, overrides):
-    """The estimator; settings that would have no effect beside an override are left out."""
+    """The estimator, without settings that have no effect beside an override."""
     unused = _replaced_by(overrides)
     kept = {name: value for name, value in settings.items() if name not in unused}
     return FFClassifier(**{**kept, **overrides})
 
 
 def _replaced_by(overrides):
-    """Names of the settings in whose place an override stands."""
+    """Names of the settings that an override replaces."""
     unused = set()
     if not isinstance(overrides.get("schedule", "greedy"), str):
         unused.add("max_iter")
@@ -41,17 +41,17 @@ def _replaced_by(overrides):
 
 
 def _shows_labels(overrides):
-    """Whether layers are shown labels, as far as overrides tell."""
+    """Whether layers are shown labels with these overrides."""
     try:
         scores = goodness.get(overrides.get("goodness", "mean_square")).scores_classes
         rows = negatives.get(overrides.get("negatives", "hard"))
-    except ValueError:  # fit says what is not known
+    except ValueError:  # fit raises the error
         return True
     return not scores and (rows.labelled or not rows.of_rows)
 
 
 def _after_hinton():
-    """What Hinton's program and Löwe's have in common."""
+    """Common settings of the programs of Hinton and Löwe."""
     return dict(
         hidden_layer_sizes=(1000, 1000, 1000),
         overlay=Replace(strength="max"),
@@ -72,24 +72,24 @@ def _after_hinton():
 def mpezeshki(**overrides):
     """The most copied demonstration: two greedy layers, full batches, permuted labels.
 
-    Settings: layers of 500 and 500 units that start as torch's own, rows brought to length 1
-    before every layer, the label written over the first pixels at the strength of the largest
-    pixel; negative labels are the true ones, permuted once, so that one in ten is the true one;
+    Settings: two layers of 500 units with first weights as of torch's layers, rows normalised to
+    length 1 before every layer, the label written over the first pixels at the strength of the
+    largest pixel; negative labels are the true ones, permuted once, so that one in ten is true;
     logistic loss with threshold 2 on the mean of squares; Adam at a constant rate of 0.03, 1,000
     steps of all rows for one layer and then for the next; prediction by the goodness of all layers.
 
     Published: 6.84 % test error and 6.75 % training error on MNIST, from 50,000 of the 60,000
     training images.
 
-    What differs: the program takes the largest pixel of whatever batch it is given, we that of the
-    training rows, so that a prediction does not depend on its company. The first layer starts
-    within 1 / √794 instead of 1 / √784, for the label's inputs count beside all pixels. Of far
-    fewer steps nothing comes: for the first hundred or so all labels look alike.
+    What differs: the program takes the largest pixel of each batch, the recipe that of the training
+    rows, so a prediction does not depend on the rest of the batch. The first weights of the first
+    layer are within 1 / √794 instead of 1 / √784, since the inputs of the label count too. Far
+    fewer steps are not enough: during about the first hundred, the scores of all labels are equal.
 
     Parameters
     ----------
     **overrides : dict
-        Parameters of :class:`FFClassifier` that are to differ.
+        Parameters of :class:`FFClassifier` that replace those of the recipe.
 
     Returns
     -------
@@ -132,35 +132,35 @@ def mpezeshki(**overrides):
 
 
 def rmwkwok_dense(supervised=False, *, n_units=100, version="model_based", **overrides):
-    """Four dense layers that tell some classes from others, and a softmax head.
+    """Four dense layers that separate some classes from others, and a softmax head.
 
-    Digits 0 to 4 are to be told apart, digits 5 to 9 are the negative rows; ``fit`` is given both,
-    and knows the former only. For other classes override ``negatives``. Settings: four layers of
-    100 units, rows brought to length 1 between them; the label, if layers are shown one, written
-    over the first pixels; logistic loss with threshold 0.1 on the sum of squares; Adam at a
+    The classifier learns digits 0 to 4; digits 5 to 9 are the negative rows. ``fit`` takes both,
+    and `classes_` are the former. For other classes override ``negatives``. Settings: four layers
+    of 100 units, rows normalised to length 1 between them; the label, if layers are shown one,
+    written over the first pixels; logistic loss with threshold 0.1 on the sum of squares; Adam at a
     constant rate of 1e-4 for every layer and the head, which reads the normalised activations of
     layers 2 to 4; 200 epochs, each a pass of batches of 128 over positive rows and then one over
-    negative ones, never shuffled.
+    negative ones, not shuffled.
 
-    Published, the best of 200 epochs on test digits 0 to 4, in per cent right: without labels 96.2
-    by the head and 22.7 by goodness; supervised 96.1 and 76.7 in the program's picture, 96.4 and
-    78.1 in its notebook; its backpropagation 99.2. Of the version "layer_based": without labels
-    96.6 by the head with 100 units, 98.4 with 500, and 99.1 with 2,000 and batches of 512;
+    Published, the best accuracy of 200 epochs on test digits 0 to 4, in per cent: without labels
+    96.2 by the head and 22.7 by goodness; supervised 96.1 and 76.7 in the program's figure, 96.4
+    and 78.1 in its notebook; its backpropagation 99.2. For the version "layer_based": without
+    labels 96.6 by the head with 100 units, 98.4 with 500, and 99.1 with 2,000 and batches of 512;
     supervised, by goodness, 76.4, 92.6 and 97.4.
 
-    What differs: negative rows are drawn, not gone through, and their labels are drawn anew every
-    time. The head learns under the neutral label under which it predicts, while the program's
-    learns from images that carry the true one. Weights start normal with variance 1 / inputs and
-    the head's at zero, where the program's start uniform by Glorot's rule. Layers that saw no
-    labels cannot predict by goodness, so that without supervision only the head does. With it,
-    positive and negative rows differ as images already, so that layers need not read the label, and
-    goodness is a poor judge of it.
+    What differs: negative rows are drawn at random, not in a pass over all, and their labels are
+    drawn anew every time. The head learns under the neutral label, as it predicts; the program's
+    head learns from images with the true label. First weights are normal with variance 1 / inputs,
+    and zero in the head; the program's are uniform by Glorot's rule. Layers that are not shown
+    labels cannot predict by goodness, so without supervision only the head predicts. With
+    supervision, positive and negative rows differ as images, so layers need not read the label, and
+    goodness predicts it poorly.
 
     Parameters
     ----------
     supervised : bool, default=False
-        Whether layers are shown labels, random ones on negative rows. The head predicts in any
-        case; override ``prediction="goodness"`` for the other rule, which needs this.
+        Whether layers are shown labels, with random ones on negative rows. The head predicts in
+        both cases; ``prediction="goodness"`` needs supervision.
     n_units : int, default=100
         Units of each of the four layers; 500 and 2,000 belong to ``version="layer_based"``.
     version : {"model_based", "layer_based"}, default="model_based"
@@ -170,7 +170,7 @@ def rmwkwok_dense(supervised=False, *, n_units=100, version="model_based", **ove
         their values. Some of its runs train the head further:
         ``schedule=[("all", 200), ("head", 50)]``.
     **overrides : dict
-        Parameters of :class:`FFClassifier` that are to differ.
+        Parameters of :class:`FFClassifier` that replace those of the recipe.
 
     Returns
     -------
@@ -196,7 +196,7 @@ def rmwkwok_dense(supervised=False, *, n_units=100, version="model_based", **ove
 
 
 def _rmwkwok(supervised, version="model_based"):
-    """What the dense and the convolutional form have in common."""
+    """Common settings of the dense and the convolutional form."""
     if not (isinstance(version, str) and version in VERSIONS):
         raise ValueError(f"version={version!r} is not known; version must be one of {VERSIONS}.")
     later = version == "layer_based"
@@ -224,35 +224,35 @@ def _rmwkwok(supervised, version="model_based"):
 
 
 def first_columns(n_features, n_classes):
-    """One-hot labels in the first columns, for the overlay that adds."""
+    """One-hot labels in the first columns, for the overlay `Add`."""
     return torch.eye(n_classes, n_features, dtype=torch.float64)
 
 
 def rmwkwok_conv(supervised=False, *, image_shape=(1, 28, 28), n_channels=100, **overrides):
-    """As :func:`rmwkwok_dense`, but of convolutions; the first one covers the whole image.
+    """As :func:`rmwkwok_dense`, with convolutions, the first of which covers the whole image.
 
-    Settings: a convolution of 100 channels as large as the image, which leaves one pixel, then
-    three of 1 x 1; all else as in the dense form, to which this network is equal. A label written
-    over the first pixels is seen by every unit.
+    Settings: a convolution of 100 channels with a kernel as large as the image, whose output is one
+    pixel, then three of 1 x 1; all else as in the dense form, to which this network is equivalent.
+    Every unit reads a label that is written over the first pixels.
 
-    Published, the best of 200 epochs on test digits 0 to 4, in per cent right: without labels 95.1
-    by the head and 41.5 by goodness; supervised 94.6 and 68.6 in the program's picture, 94.0 and
-    71.7 in its notebook; its backpropagation 99.2.
+    Published, the best accuracy of 200 epochs on test digits 0 to 4, in per cent: without labels
+    95.1 by the head and 41.5 by goodness; supervised 94.6 and 68.6 in the program's figure, 94.0
+    and 71.7 in its notebook; its backpropagation 99.2.
 
-    What differs: as for :func:`rmwkwok_dense`. The 41.5 is not learned: goodness is there after one
-    epoch, and falls to 29.8. The program's convolutions start from other weights than its dense
-    layers, ours from the same.
+    What differs: as for :func:`rmwkwok_dense`. The 41.5 is not learned: it is 41.1 after one epoch,
+    and falls to 29.8. The first weights of the program's convolutions differ from those of its
+    dense layers; here they are the same.
 
     Parameters
     ----------
     supervised : bool, default=False
-        Whether layers are shown labels, random ones on negative rows.
+        Whether layers are shown labels, with random ones on negative rows.
     image_shape : tuple of int, default=(1, 28, 28)
         Channels, height and width of the images, which are square.
     n_channels : int, default=100
         Channels of each of the four layers.
     **overrides : dict
-        Parameters of :class:`FFClassifier` that are to differ.
+        Parameters of :class:`FFClassifier` that replace those of the recipe.
 
     Returns
     -------
@@ -282,40 +282,40 @@ def rmwkwok_conv(supervised=False, *, image_shape=(1, 28, 28), n_channels=100, *
 
 
 def _as_large_as(image_shape, n_channels):
-    """A convolution that covers the image, and three of one pixel."""
+    """A convolution that covers the image, and three with kernels of one pixel."""
     if not is_image_shape(image_shape) or image_shape[1] != image_shape[2]:
         raise ValueError(
             f"image_shape={image_shape!r} is not (channels, height, width) of a square image, "
-            f"which one kernel could cover; give layers of your own."
+            f"which one kernel can cover; give your own layers."
         )
     whole = Conv2d(n_channels, kernel_size=int(image_shape[1]), padding=0)
     return [whole, *(Conv2d(n_channels, kernel_size=1, padding=0) for _ in range(3))]
 
 
 def hinton_supervised(**overrides):
-    """Hinton's own program: hard negatives, peer normalisation, a rate that cools down.
+    """Hinton's program: hard negatives, peer normalisation, a rate that cools down.
 
     Settings: three layers of 1,000 units; the label written over the first pixels at the strength
-    of the largest, then rows brought to mean square 1 before every layer; negative labels in
+    of the largest, then rows normalised to mean square 1 before every layer; negative labels in
     proportion to the head's belief; logistic loss with the layer's width as threshold, on the sum
-    of squares; peer normalisation at 0.03; batches of 100 for 100 epochs, by running averages of
-    gradients (decay 0.9), at a rate of 0.01 that stays for half of the epochs and then falls
-    linearly to zero; head at 0.1; weight decay 0.001, head 0.003. Head and goodness leave out the
-    first layer.
+    of squares; peer normalisation at 0.03; batches of 100 for 100 epochs, running averages of
+    gradients (decay 0.9), a rate of 0.01 that stays for half of the epochs and then falls linearly
+    to zero; head at 0.1; weight decay 0.001, head 0.003. Head and goodness leave out the first
+    layer.
 
     Published: 1.44 % test error on MNIST by goodness (this recipe's prediction), 1.47 % by the head
-    (override ``prediction="head"``; both learn alike).
+    (override ``prediction="head"``; training is the same).
 
-    What differs: the program averages gradients where momentum adds them up, so that its rates are
-    ten times ours; it follows half the gradient of the loss, so that the layers' rate is halved
-    again, to 0.0005, and decay and the pull towards peers are twice its numbers. Weight decay takes
-    part in the sum of gradients, and acts on biases too; the head has a bias.
+    What differs: the program averages gradients where momentum adds them up, so its rates are ten
+    times those here; it follows half the gradient of the loss, so the layers' rate is halved again,
+    to 0.0005, and weight decay and peer normalisation are twice its numbers. Weight decay is part
+    of the sum of gradients, and acts on biases too; the head has a bias.
 
     Parameters
     ----------
     **overrides : dict
-        Parameters of :class:`FFClassifier` that are to differ; another `optimizer` wants
-        other `optimizer_params` and `head_optimizer_params` too.
+        Parameters of :class:`FFClassifier` that replace those of the recipe; another
+        `optimizer` needs other `optimizer_params` and `head_optimizer_params`.
 
     Returns
     -------
@@ -353,21 +353,21 @@ def loewe(**overrides):
 
     Settings: as :func:`hinton_supervised`, but negative labels are drawn with equal chances; plain
     gradient descent with momentum 0.9 at rate 0.001, head at 0.01, and weight decay 0.0003, head
-    0.003; peer normalisation is a penalty on the variance of the units' mean activations, of weight
-    0.03. The head predicts.
+    0.003; peer normalisation is a penalty on the variance of the units' mean activations with
+    weight 0.03. The head predicts.
 
     Published: 1.45 % test error on MNIST, from 50,000 training images.
 
-    What differs: the program's loss is the mean over positive and negative rows, where ours is the
-    sum, so that its rate is 0.0005 here and its decay 0.0006. By its definition the pull towards
-    peers is 0.03 · 0.1 · 2 / 1000 of ours for layers of 1,000 units, and twice that at our rate.
-    Its first layer starts with variance 1 / 1000, ours with 1 / 794, and its head has no bias.
+    What differs: the program's loss is the mean over positive and negative rows, ours the sum, so
+    its rate is 0.0005 here and its decay 0.0006. By its definition peer normalisation is 0.03 · 0.1
+    · 2 / 1000 of ours for layers of 1,000 units, and twice that at our rate. The first weights of
+    its first layer have variance 1 / 1000, ours 1 / 794, and its head has no bias.
 
     Parameters
     ----------
     **overrides : dict
-        Parameters of :class:`FFClassifier` that are to differ; another `optimizer` wants
-        other `optimizer_params` and `head_optimizer_params` too.
+        Parameters of :class:`FFClassifier` that replace those of the recipe; another
+        `optimizer` needs other `optimizer_params` and `head_optimizer_params`.
 
     Returns
     -------

@@ -351,9 +351,9 @@ def test_the_shape_of_images_may_be_an_array():
 @pytest.mark.parametrize(
     "params, message",
     [
-        ({"layers": [LayerKind()]}, "LayerKind() is only the base of such parts"),
-        ({"layers": [ImageLayer()]}, "ImageLayer() is only the base of such parts"),
-        ({"layers": [20], "augmentation": Augmentation()}, "only the base of such parts"),
+        ({"layers": [LayerKind()]}, "LayerKind() is the base class of such parts"),
+        ({"layers": [ImageLayer()]}, "ImageLayer() is the base class of such parts"),
+        ({"layers": [20], "augmentation": Augmentation()}, "the base class of such parts"),
         ({"layers": [Conv2d(4)], "overlay": Channel(learned="no")}, "True or False"),
         ({"layers": [Conv2d(4)], "image_shape": None}, "set image_shape"),
         ({"layers": [20, Conv2d(4)]}, "put dense layers last"),
@@ -368,7 +368,7 @@ def test_the_shape_of_images_may_be_an_array():
         ({"layers": [Conv2d(4, kernel_size=2)]}, "an odd kernel_size"),
         ({"layers": [Conv2d(4, padding=3)]}, "padding below kernel_size"),
         ({"layers": [Conv2d(4)], "peer_normalization": 0.03}, "those of dense layers"),
-        ({"layers": [20], "goodness": Readout(patch=2)}, "a smaller patch, or none"),
+        ({"layers": [20], "goodness": Readout(patch=2)}, "a smaller patch, or None"),
         ({"layers": [Conv2d(4)], "goodness": Readout(normalized="no")}, "True or False"),
     ],
 )

@@ -127,7 +127,7 @@ def test_options_of_an_optimizer_are_its_own(params, sentence):
 
 
 def test_kinds_of_goodness_do_not_mix():
-    with pytest.raises(ValueError, match=r"scores classes in some layers .* use one kind"):
+    with pytest.raises(ValueError, match=r"scores all classes in some layers .* use one kind"):
         classifier(goodness=["mean_square", "readout"]).fit(X, y)
     one_pass = classifier(goodness=["readout", "prototypes"]).fit(X, y)
     assert one_pass.negatives_.n_candidates(3) == 3

@@ -151,7 +151,7 @@ def test_rmwkwok_forms():
 
 def test_rmwkwoks_convolutions_say_what_they_cannot_do():
     for shape in ((1, 8, 10), (8, 8), 64):
-        with pytest.raises(ValueError, match=r"of a square image.* layers of your own"):
+        with pytest.raises(ValueError, match=r"of a square image.* give your own layers"):
             rmwkwok_conv(image_shape=shape)
     assert rmwkwok_conv(image_shape=(1, 8, 10), layers=[20]).layers == [20]
     with pytest.raises(TypeError, match="n_units"):

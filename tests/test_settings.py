@@ -214,7 +214,7 @@ def test_sparse_tensors_are_taken_as_sparse_rows(layout):
 def test_a_tensor_without_numbers_is_refused_by_name(name):
     given = {"X": X, "y": Y, "sample_weight": WEIGHT}
     given[name] = torch.empty(given[name].shape, device="meta")
-    with pytest.raises(ValueError, match=f"{name} is a tensor without numbers"):
+    with pytest.raises(ValueError, match=f"{name} is a tensor without values"):
         classifier().fit(**given)
 
 

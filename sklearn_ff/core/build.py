@@ -1,4 +1,4 @@
-"""A plan becomes a network: parts, sizes and strengths as the callables of the page's layers."""
+"""Build the network of a plan: parts, sizes and strengths become the callables of its layers."""
 
 import torch
 from torch import nn
@@ -14,15 +14,15 @@ from .peers import Peers
 
 
 class Activate(nn.Module):
-    """a, draws -> h: normalisation of maps, activation, pooling; then dropout, if `draws` is given.
+    """a, draws -> h: normalisation of maps, activation and pooling; then dropout, given `draws`.
 
-    `overwriting`, if given, is the activation that may overwrite pre-activations while training.
+    `overwriting`, if given, is the activation in training, which overwrites pre-activations.
     """
 
     def __init__(self, affine, function, overwriting, dropout):
         super().__init__()
         self.function, self.overwriting, self.dropout = function, overwriting, dropout
-        self.finish = affine.outputs  # a bound method: the weights stay those of `affine`
+        self.finish = affine.outputs  # a bound method, so that the weights belong to `affine` alone
 
     def forward(self, a, draws=None):
         function = self.overwriting if self.training and self.overwriting else self.function
@@ -30,7 +30,7 @@ class Activate(nn.Module):
 
 
 def dropped(h, share, draws):
-    """Activations with a `share` of the units at zero, the same for all candidates of a row."""
+    """Activations with a `share` of the units set to zero, equally for all candidates of a row."""
     if draws is None or not share:
         return h
     kept = draws.uniform(len(h), 1, h.shape[-1]) >= share
@@ -38,7 +38,7 @@ def dropped(h, share, draws):
 
 
 class Scores(nn.Module):
-    """h, labels -> g: of each shown label, or of each class, picked by label."""
+    """h, labels -> g: scores of the shown labels, or scores of all classes, gathered by label."""
 
     def __init__(self, part, shape, n_classes):
         super().__init__()
@@ -50,9 +50,9 @@ class Scores(nn.Module):
 
 
 class Loss:
-    """g -> one loss per row: an objective that knows which layer asks.
+    """g -> one loss per row: an objective with the facts of its layer.
 
-    `side` limits it to the positive or to the negative candidates.
+    `side` limits the loss to the "positive" or to the "negative" candidates.
     """
 
     def __init__(self, objective, facts):
@@ -64,7 +64,7 @@ class Loss:
 
 
 def build_network(plan):
-    """The network that a plan describes, its weights not yet drawn."""
+    """The network of a plan, before its weights are drawn."""
     layers = [build_layer(plan, i, affine) for i, affine in enumerate(affines(plan))]
     width = sum(plan.units[index] for index in plan.layers)
     head = Head(width, plan.n_classes) if plan.head else None
@@ -78,13 +78,13 @@ def build_network(plan):
 
 
 def affines(plan):
-    """W z + b of a plan's layers; the label has inputs of its own in some of them."""
+    """The affine maps of a plan's layers; in some of them the label has additional inputs."""
     extra = [plan.n_classes * owns_label_weights(plan, i) for i in range(len(plan.kinds))]
     return built(plan.kinds, plan.image_shape or (plan.n_features,), extra, plan.low_precision)
 
 
 def owns_label_weights(plan, index):
-    """Whether layer `index` has input columns of the label's own."""
+    """Whether the label has additional input columns in layer `index`."""
     where = plan.overlay.label_layers if plan.shows_labels else None
     return where == "all" or (where == "first" and index == 0)
 

@@ -1,4 +1,4 @@
-"""The few callbacks of our own; everything else is skorch's."""
+"""Callbacks of the package: rate decay, divergence, held-out rows, early stops, the log."""
 
 import copy
 import math
@@ -26,24 +26,24 @@ from ..exceptions import DivergenceError
 
 
 class StopStage(Exception):
-    """The layers now learning have learned enough; the next stage begins."""
+    """End the current stage."""
 
 
 class StopTraining(Exception):
-    """A callback has asked for the end of the whole training."""
+    """End the training: a callback has asked for it."""
 
 
 class Interrupted(StopTraining):
-    """Ctrl-C has asked for it, and what is learned is kept."""
+    """End the training after Ctrl-C; the current weights are kept."""
 
 
 def checked_callback(entry):
-    """An entry of `callbacks`, if training can run it: a callback, or a pair (name, callback)."""
+    """An entry of `callbacks`: a callback or a pair (name, callback); ValueError if unusable."""
     named = isinstance(entry, (tuple, list)) and len(entry) == 2 and isinstance(entry[0], str)
     kind = kind_of(entry[1] if named else entry)
     if not issubclass(kind, Callback):
         raise ValueError(
-            f"callbacks holds {entry!r}, which is no callback; give instances of "
+            f"callbacks holds {entry!r}, which is not a callback; give instances of "
             f"skorch.callbacks.Callback, or pairs (name, instance)."
         )
     if issubclass(kind, (EpochScoring, BatchScoring, PassthroughScoring)):
@@ -61,12 +61,12 @@ def checked_callback(entry):
 
 
 def kind_of(callback):
-    """The class of a callback, which skorch lets be given instead of an instance."""
+    """The class of a callback; skorch accepts classes too."""
     return callback if isinstance(callback, type) else type(callback)
 
 
 def names_taken(entries):
-    """Names that skorch gives to callbacks, or that their entries state."""
+    """Names of the callbacks: those of their entries, or those that skorch gives them."""
     pairs = [entry for entry in entries if isinstance(entry, (tuple, list))]
     return {name for name, _ in pairs} | {
         kind_of(entry).__name__ for entry in entries if not isinstance(entry, (tuple, list))
@@ -141,19 +141,19 @@ def unlike(error):
 
 
 def check_pattern(callback, net):
-    """Refuse one that freezes or sets weights by their names, if none has such a name."""
+    """Refuse a callback that selects weights by name if no weight has such a name."""
     find = getattr(callback, "filter_parameters", None)
     if find is None or any(find(callback.patterns, callback.named_parameters(net))):
         return
     names = ", ".join(name for name, _ in callback.named_parameters(net))
     raise ValueError(
-        f"{kind_of(callback).__name__} acts on weights named {callback.patterns!r}, but none is "
-        f"named so; the weights are {names}."
+        f"{kind_of(callback).__name__} acts on weights named {callback.patterns!r}, but no weight "
+        f"has such a name; the weights are {names}."
     )
 
 
 def missing_key(error):
-    """What skorch has looked for in vain in the history, if that is why a callback has failed."""
+    """The key that skorch has not found in the history, if a callback has failed for that."""
     while error is not None and not isinstance(error, KeyError):
         error = error.__cause__ or error.__context__
     if error is None:
@@ -164,7 +164,7 @@ def missing_key(error):
 
 
 def unrecorded(callback, key, history):
-    """The error of a callback that reads a key which no epoch has recorded."""
+    """The error for a callback that reads a key which no epoch has recorded."""
     keys = [name for name in history[-1] if name not in ("batches", *LISTED)] if history else []
     return ValueError(
         f"{kind_of(callback).__name__} reads {key.strip(QUOTES)!r} from the history, which has the "
@@ -174,7 +174,10 @@ def unrecorded(callback, key, history):
 
 
 QUOTES = "\"'"
-LISTED = ("layers", "statistics")  # keys of the history with a value per layer: none to be logged
+LISTED = (
+    "layers",
+    "statistics",
+)  # keys of the history with a value per layer, which are not logged
 
 
 def linear(progress):
@@ -193,9 +196,9 @@ DECAY = {"linear": linear, "cosine": cosine, "cooldown": cooldown}
 
 
 class Decay(Callback):
-    """Let the learning rate fall from batch to batch, to zero at the end of every stage.
+    """Decrease the learning rate from batch to batch, to zero at the end of every stage.
 
-    `n_batches` are those of a pass.
+    `n_batches` is the number of batches of a pass.
     """
 
     def __init__(self, kind, n_batches):
@@ -215,7 +218,7 @@ class Decay(Callback):
 
 
 class Snapshot:
-    """A copy of a network's weights that can be put back."""
+    """A copy of a network's weights, which can be restored."""
 
     def __init__(self, network):
         self.network = network
@@ -229,12 +232,12 @@ class Snapshot:
 
 
 class DivergenceGuard(Callback):
-    """Raise DivergenceError where an epoch leaves the finite numbers; keep the last finite weights.
+    """Raise DivergenceError where losses or weights are not finite; keep the last finite weights.
 
-    `LIMIT` is far above the loss of any network that still learns, and above its scores. The losses
-    of an epoch are those before its last update, so `probe(network)` scores some rows after it:
-    after every `patience` epochs, for an epoch may be a single update, and at the end of a stage.
-    `advice()` is what else to do than to lower the rate, as the beginning of a sentence, or empty.
+    `LIMIT` is far above the losses and scores of any network that still learns. The losses of an
+    epoch are computed before its last update, so `probe(network)` scores some rows after it: after
+    every `patience` epochs, since an epoch may be a single update, and at the end of a stage.
+    `advice()` is a remedy besides a lower rate, as the beginning of a sentence, or empty.
     """
 
     LIMIT = 1e10
@@ -266,14 +269,14 @@ class DivergenceGuard(Callback):
             raise DivergenceError(self._message(net, fault))
 
     def _fault_of_loss(self, net, losses):
-        """Which layer's loss has left the numbers that a network can learn with, or None."""
+        """A sentence that names the layer whose loss is not finite or beyond `LIMIT`, or None."""
         worst = int(np.argmax(np.where(np.isnan(losses), np.inf, np.abs(losses))))
         if not abs(losses[worst]) < self.LIMIT:
             return f"the loss of {self._learner(net, worst)} was {losses[worst]:.4g}"
         return None
 
     def _fault_of_network(self, net):
-        """What in weights or scores has left these numbers, or None."""
+        """A sentence on weights or scores that are not finite or beyond `LIMIT`, or None."""
         if not weights_are_finite(net.module_):
             return "some weights were not finite"
         highest = np.abs(self.probe(net.module_)).max()
@@ -292,8 +295,8 @@ class DivergenceGuard(Callback):
         penalised = " or alpha" if any(g.get("l2") for g in net.optimizer_.param_groups) else ""
         return (
             f"Training diverged: {fault} in epoch {len(net.history)}; {before}. "
-            f"{self.advice() or 'Lower '}learning_rate_init{penalised}. The last weights known to "
-            f"be finite are kept."
+            f"{self.advice() or 'Lower '}learning_rate_init{penalised}. The last finite weights "
+            f"are kept."
         )
 
     def on_train_end(self, net, **kwargs):
@@ -305,10 +308,10 @@ def weights_are_finite(network):
 
 
 class Validation(Callback):
-    """Score held-out rows after every epoch; with `patience`, stop a stage that gains no more.
+    """Score held-out rows after every epoch; with `patience`, stop a stage that no longer improves.
 
-    The weights of the best epoch are put back at the end of every stage, also of one that is cut
-    short. A score that is not a number counts as no gain. `loss` is told, and decides nothing.
+    The weights of the best epoch are restored at the end of every stage, also of an interrupted
+    one. A score of NaN counts as no gain. `loss` is recorded only.
     """
 
     def __init__(self, score, loss, patience=None, tol=0.0):
@@ -358,7 +361,7 @@ class FlatLoss(Callback):
 
 
 class Log(PrintLog):
-    """A line per epoch, which names the layers that learn; in colours on a terminal alone."""
+    """A line per epoch, which names the layers that learn; colours are used on a terminal only."""
 
     def on_train_begin(self, net, **kwargs):
         self.n_stages_ = len(net.stages)
@@ -379,7 +382,7 @@ def on_terminal():
 
 
 def named(indices):
-    """Layers in words, counted from one; the head, where no layer learns."""
+    """Numbers of layers, counted from one, as words; "head" where no layer learns."""
     if not indices:
         return "head"
     numbers = [index + 1 for index in indices]

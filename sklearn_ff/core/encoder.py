@@ -1,4 +1,4 @@
-"""How rows and labels enter a network: the large product once per row, for all labels.
+"""The input of a network: rows and labels, with one large product per row for all labels.
 
 Every overlay is affine in the label, encode(x, c) = base(x) + code[c], so that
 W·encode(x, c) = W·base(x) + W·code[c]: one large product per row, one small one per label.
@@ -12,7 +12,7 @@ from ..overlays import Overlay, with_neutral
 
 
 class LabelCode(nn.Module):
-    """labels -> s U[c]: label inputs of a layer's own, with weights U and strength s."""
+    """labels -> s U[c]: additional inputs for the label, with weights U and strength s."""
 
     def __init__(self, n_classes, width, strength, expand):
         super().__init__()
@@ -30,8 +30,8 @@ class LabelCode(nn.Module):
 class Encoder(nn.Module):
     """W·encode(x, c) for many labels c at the cost of one product W·base(x) per row.
 
-    With a `normalization` of the input, encode(x, c) is scaled after the label is in. Its mean
-    square, |base|² + 2 base·code[c] + |code[c]|² over the width, needs no second product either.
+    With a `normalization` of the input, encode(x, c) is scaled with the label included. Its mean
+    square, |base|² + 2 base·code[c] + |code[c]|² over the width, needs no large product either.
     `overlay` is None where no label is shown.
     """
 
@@ -46,7 +46,7 @@ class Encoder(nn.Module):
         self.register_buffer("code", code)
 
     def forward(self, x, layer):
-        """The rows, (rows, features) or (rows, candidates, features), as `layer` sees them."""
+        """The inputs of `layer` for rows x, (rows, features) or (rows, candidates, features)."""
         x = x.unsqueeze(1) if x.dim() == 2 else x
         base = self.normalization.center(self.overlay.base(x, self.n_classes))
         codes = self._codes(layer) if self.shows_labels else None
@@ -54,20 +54,20 @@ class Encoder(nn.Module):
         return Shown(self, base, layer.affine.product(base), codes, bias)
 
     def _codes(self, layer):
-        """W·code[c] for every label and the neutral one: small, and once for all rows."""
+        """W·code[c] for every label and the neutral one: one small product for all rows."""
         codes = layer.label.codes() if self.code is None else layer.affine.product(self.code)
         bias = layer.affine.expand(layer.affine.bias)
         return codes + bias if self.normalization.identity else codes
 
     def mean_square(self, base, labels):
-        """Of encode(x, labels): (rows, candidates, 1)."""
+        """Mean square of encode(x, labels): (rows, candidates, 1)."""
         square = base.square().sum(-1)
         if labels is not None:
             square = square + self._label_square(base, labels)
         return (square / base.shape[-1]).unsqueeze(-1)
 
     def _label_square(self, base, labels):
-        """|code[c]|² + 2 base·code[c]; columns of the label's own add s², or s²/K if neutral."""
+        """|code[c]|² + 2 base·code[c]; additional columns add s², or s²/K for the neutral label."""
         if self.code is None:
             own = base.new_tensor(self.strength**2)
             return torch.where(labels < self.n_classes, own, own / self.n_classes)
@@ -77,7 +77,7 @@ class Encoder(nn.Module):
 
 
 class Shown:
-    """Rows before the first layer: labels -> W·encode(x, labels) + b, (rows, candidates, units)."""
+    """Encoded rows: labels -> W·encode(x, labels) + b, (rows, candidates, units)."""
 
     def __init__(self, encoder, base, product, codes, bias):
         self.encoder, self.base, self.product = encoder, base, product
@@ -92,11 +92,11 @@ class Shown:
         return a * self.encoder.normalization.factor(mean_square, self.base.shape[-1]) + self.bias
 
     def positive(self):
-        """The first candidate alone: the row itself, as prediction will see it."""
+        """The first candidate alone, which is the row as in prediction."""
         return self[:, :1]
 
     def __getitem__(self, part):
-        """Some of the rows, or of their candidates."""
+        """A part of the rows, or of their candidates."""
         return Shown(self.encoder, self.base[part], self.product[part], self.codes, self.bias)
 
     def __len__(self):

@@ -1,4 +1,4 @@
-"""The training loop: a thin skorch net whose train step is the page's."""
+"""The training loop: a skorch net around the step of the algorithm."""
 
 from contextlib import contextmanager, suppress
 
@@ -25,14 +25,14 @@ from .head import step_head
 from .interrupts import current
 from .rows import Batches, parts
 
-# What the candidates of one layer may take while training, in bytes; more are learned from in
-# several parts of the batch, whose gradients add up. A candidate takes LIVE_TENSORS of the layer's
-# width at the worst moment: pre-activation, activation, the normalised one below, and gradients.
+# Bytes for the candidates of one layer in training; a larger batch is processed in parts, whose
+# gradients add up. At its peak a candidate takes LIVE_TENSORS tensors of the layer's width:
+# pre-activation, activation, normalised activation of the layer below, and gradients.
 CANDIDATE_BYTES = 2**28
 LIVE_TENSORS = 5
-# What is learned from in the passes of an epoch: all candidates, or positive before negative ones.
+# Candidates that the passes of an epoch learn from: all, or positive before negative ones.
 PASSES = {"together": (None,), "by_epoch": ("positive", "negative")}
-# What a net refers to only while it learns.
+# Attributes of a net that exist during training only.
 PASSING = (
     *("interrupts_", "end_", "stage_", "stage_number_", "stage_epochs_"),
     *("learning_", "passes_", "side_", "watched_", "weighted_"),
@@ -43,7 +43,7 @@ class FFNet(NeuralNet):
     """skorch's loop, notifications and history around the Forward-Forward step.
 
     One optimizer with a parameter group per layer and one for the head, in the order of
-    `module_.layers`; each group steps alone, after `on_grad_computed`.
+    `module_.layers`; each group is stepped separately, after `on_grad_computed`.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class FFNet(NeuralNet):
         super().__init__(*args, **kw)
 
     def get_default_callbacks(self):
-        """Those of the package, under names that no callback of the user's has."""
+        """Callbacks of the package, under names that no callback of the user has."""
         taken, named = names_taken(self.callbacks or ()), []
         for name, callback in [("epoch_timer", EpochTimer()), *self.own]:
             while name in taken:
@@ -73,7 +73,7 @@ class FFNet(NeuralNet):
         return named
 
     def initialize_callbacks(self):
-        """As skorch's; what is a list in the history is for nobody's log."""
+        """As skorch's, but lists in the history are not logged."""
         super().initialize_callbacks()
         for _, callback in self.callbacks_:
             if isinstance(getattr(callback, "keys_ignored_", None), set):
@@ -96,7 +96,7 @@ class FFNet(NeuralNet):
         return Batches(dataset, self.batch_size, self.shuffle, self.draws)
 
     def forget(self):
-        """Let go of everything that refers to training rows."""
+        """Drop all references to training rows."""
         for name in PASSING:
             vars(self).pop(name, None)
         own = [callback for _, callback in self.own]
@@ -104,7 +104,7 @@ class FFNet(NeuralNet):
         self.callbacks, self.own = None, ()
 
     def train(self, rows):
-        """Fit stage by stage; an interrupt keeps what is learned, if anything is."""
+        """Train stage by stage; after an interrupt the current weights are kept."""
         self.n_updates_ = 0
         self.interrupted_ = self.stopped_ = False
         self.interrupts_, self.end_ = current(), None
@@ -122,20 +122,22 @@ class FFNet(NeuralNet):
             self.interrupted_ = True
         except StopTraining:
             if not self.n_updates_:
-                raise KeyboardInterrupt("a callback has ended it before it began") from None
+                raise KeyboardInterrupt("a callback has ended training before it began") from None
             self.stopped_ = True
-        with suppress(StopStage, StopTraining):  # it has ended
+        with suppress(StopStage, StopTraining):  # training has ended
             self.notify("on_train_end", X=rows, y=None)
-        self.interrupted_ |= self.interrupts_.noted  # after the last batch, where nobody looks
+        self.interrupted_ |= self.interrupts_.noted  # also after the last batch
         return self
 
     def _train_stage(self, number, stage, rows):
-        """Train the layers of one stage; if it ends before its first update, they stay unmade."""
+        """Train the layers of one stage; if it ends before its first update, the depth stays."""
         self._stop_if_interrupted()
         self.stage_ = [self.module_.layers[index] for index in stage.layers]
         self.stage_number_, self.stage_epochs_ = number, stage.epochs
         self.lowest_loss_ = np.inf
-        self.passes_ = PASSES[self.phases if self.stage_ else "together"]  # the head knows no sides
+        self.passes_ = PASSES[
+            self.phases if self.stage_ else "together"
+        ]  # the head has no negatives
         depth, n_updates, end = self.module_.depth, self.n_updates_, None
         self.module_.depth = stage.depth  # layers above do not exist yet
         try:
@@ -158,10 +160,10 @@ class FFNet(NeuralNet):
         self._tell_all([hook for hook in hooks if hook is not None], self, rows)
 
     def notify(self, method_name, **kwargs):
-        """As skorch's, but who asks for an end is heeded when all callbacks have been told.
+        """As skorch's, but a request to end is served after all callbacks have been called.
 
-        A callback that raises KeyboardInterrupt, as skorch's do, means the end of training; one
-        that does so between two layers, at the end of their batch.
+        KeyboardInterrupt from a callback, as skorch's callbacks raise, ends training; between two
+        layers it does so at the end of the batch.
         """
         getattr(self, method_name)(self, **kwargs)
         hooks = [getattr(callback, method_name) for _, callback in self.callbacks_]
@@ -173,7 +175,7 @@ class FFNet(NeuralNet):
             self.end_ = self.end_ or end
 
     def _tell_all(self, hooks, *args, **kwargs):
-        """Call all hooks, then raise what the last of them has asked for."""
+        """Call all hooks, then raise the end that one of them has asked for, if any."""
         end = None
         for hook in hooks:
             try:
@@ -181,7 +183,7 @@ class FFNet(NeuralNet):
             except StopStage as stop:
                 end = end or stop
             except (KeyboardInterrupt, StopTraining):
-                self.interrupts_.check()  # Ctrl-C, and no wish of the callback's
+                self.interrupts_.check()  # raises if it was Ctrl-C, not the callback
                 end = StopTraining()
             except Exception as error:
                 if isinstance(error, RuntimeError) and loads(hook.__self__):
@@ -194,12 +196,12 @@ class FFNet(NeuralNet):
             raise end
 
     def __getstate__(self):
-        """Without what only a running training needs, and no pickle can hold."""
+        """The state without attributes of a running training, which cannot be pickled."""
         state = super().__getstate__()
         return {name: value for name, value in state.items() if name not in PASSING}
 
     def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
-        """The passes over the rows; what is measured stays on the device until their end."""
+        """Run the passes over the rows; statistics stay on the device until the epoch ends."""
         if iterator is None:
             return
         self._set_training(training)
@@ -241,7 +243,7 @@ class FFNet(NeuralNet):
             rows.drawn = negatives.draw(rows.y, K, self.draws)
 
     def train_step(self, batch, **fit_params):
-        """The page's step, over parts of the batch if its candidates are many."""
+        """The step of the algorithm, in parts of the batch if its candidates are many."""
         x, y, weight, drawn = batch
         weight = weight / len(y)
         total = 0.0
@@ -261,7 +263,7 @@ class FFNet(NeuralNet):
         return total
 
     def _measured(self, record, y):
-        """What the user's metric says of every layer, (1, layers); of the head, nothing."""
+        """The user's metric of every layer, (1, layers); NaN for the head."""
         indices = [layer.index for layer in self.learning_] or [None]
         y = y if self.module_.n_classes > 1 else None
         return torch.stack(
@@ -274,7 +276,7 @@ class FFNet(NeuralNet):
     def _part_size(self, x):
         net = self.module_
         if any(layer.affine.whole_batches for layer in net.layers):
-            return len(x)  # their statistics are of a batch
+            return len(x)  # batch statistics
         shown = net.encoder.shows_labels or self.negatives.of_rows
         candidates = self.negatives.n_candidates(net.n_classes) if shown else 1
         width = max(layer.affine.n_units for layer in net.layers)
@@ -282,9 +284,9 @@ class FFNet(NeuralNet):
         return max(2 if self.negatives.of_rows else 1, CANDIDATE_BYTES // needed)
 
     def _update(self, module):
-        """Let the optimizer see this layer's group alone, then drop its gradient.
+        """Step the parameter group of this layer, then drop its gradient.
 
-        The head, which knows no negative candidates, learns in the pass of the positive ones.
+        The head has no negative candidates and learns in the pass of the positive ones.
         """
         if self.side_ == "negative" and module is self.module_.head:
             module.zero_grad(set_to_none=True)
@@ -299,13 +301,13 @@ class FFNet(NeuralNet):
             optimizer.step()
         finally:
             optimizer.param_groups = every
-        for weights in every[index]["params"]:  # as zero_grad, which looks for them at length
+        for weights in every[index]["params"]:  # as zero_grad, but faster
             weights.grad = None
 
     def _penalize(self, group, module):
-        """Add the gradient of ½ l2 ‖W‖² to that of the loss: of weights, not of biases and scales.
+        """Add the gradient of ½ l2 ‖W‖² for weights, not for biases and scales.
 
-        The passes of an epoch share the penalty as they share the loss.
+        The penalty is divided among the passes of an epoch.
         """
         l2 = group["l2"] if module is self.module_.head else group["l2"] / len(self.passes_)
         for weights in group["params"] if l2 else ():
@@ -313,7 +315,7 @@ class FFNet(NeuralNet):
                 weights.grad.add_(weights.detach(), alpha=l2)
 
     def _record(self, totals):
-        """Move one epoch's statistics, (4 or 5, layers learning), into the history."""
+        """Record the statistics of an epoch, (4 or 5, layers that learn), in the history."""
         totals = totals.cpu().numpy().astype(np.float64)
         loss = float(totals[0].mean())
         self.history.record("train_loss", loss)
@@ -338,9 +340,9 @@ def statistics(loss, g, weight):
 
 @contextmanager
 def one_sided(layers, side):
-    """Objectives that act on the positive or on the negative candidates alone, or on all (None).
+    """Limit the objectives to "positive" or "negative" candidates; None means all.
 
-    Peer normalisation concerns positive candidates, and rests meanwhile.
+    Peer normalisation acts on positive candidates and is off in the pass of the negative ones.
     """
     before = [(layer, layer.peers.rate) for layer in layers]
     for layer, rate in before:
@@ -355,7 +357,7 @@ def one_sided(layers, side):
 
 @torch.no_grad()
 def measured(metric, g, y):
-    """A metric's number for the scores of one layer, as a tensor; NaN where there is no metric."""
+    """The metric of the scores of one layer, as a tensor; NaN without a metric."""
     value = torch.nan if metric is None else metric(g, y)
     try:
         return torch.as_tensor(value, dtype=g.dtype, device=g.device).detach().reshape(())
@@ -368,17 +370,17 @@ def measured(metric, g, y):
 
 
 def not_frozen(stage, network):
-    """The layers of a stage that learn: callbacks may freeze some, each as a whole, but not all.
+    """The layers of a stage that learn: callbacks may freeze some layers, but not all.
 
-    A stage without layers teaches the head.
+    A stage without layers trains the head.
     """
     free = [layer for layer in network.layers if not is_frozen(layer, f"layer {layer.index + 1}")]
     learning = [layer for layer in stage if layer in free]
     numbers = [layer.index + 1 for layer in stage]
     if stage and not learning:
         raise ValueError(
-            f"A callback has frozen every layer that was to learn (layers {numbers}), and nothing "
-            f"is left to train; let it freeze fewer layers, or leave it out."
+            f"A callback has frozen every layer of a stage (layers {numbers}), so that nothing is "
+            f"left to train; let it freeze fewer layers, or remove it."
         )
     if network.head is not None and is_frozen(network.head, "the softmax head"):
         raise ValueError(
@@ -389,7 +391,7 @@ def not_frozen(stage, network):
 
 
 def is_frozen(module, name):
-    """Whether no weight of a layer or of the head learns; ValueError where some do."""
+    """Whether all weights of a layer or of the head are frozen; ValueError if only some are."""
     named = module.named_parameters()
     learning = {weight.removeprefix("affine."): p.requires_grad for weight, p in named}
     if len(set(learning.values())) > 1:
@@ -403,11 +405,11 @@ def is_frozen(module, name):
 
 
 def watches_gradients(callback):
-    """Whether a callback wants `on_grad_computed`, whose list of weights costs 2 % of a step."""
+    """Whether a callback has `on_grad_computed`, whose list of weights costs 2 % of a step."""
     method = callback.on_grad_computed
     return getattr(method, "__func__", method) is not Callback.on_grad_computed
 
 
 def learners(network):
-    """Whatever learns alone: every layer, and the head."""
+    """The modules that are trained separately: every layer, and the head."""
     return [*network.layers, *([network.head] if network.head is not None else [])]

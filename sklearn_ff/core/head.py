@@ -5,13 +5,13 @@ from torch.nn.functional import cross_entropy
 
 from ..goodness import LinearReadout
 
-# What the features of all layers may take, in bytes; more are read in parts of the batch, so that
-# memory does not grow with depth.
+# Bytes for the features of all layers; larger ones are read in parts of the batch, so that memory
+# does not grow with depth.
 FEATURE_BYTES = 2**25
 
 
 class Head(LinearReadout):
-    """V z + v, z the detached features: it teaches itself, never the layers."""
+    """V z + v with detached features z: its loss has no gradient for the layers."""
 
     def learn(self, net, shown, y, weight, update, draws):
         """Descend Σ w · −log softmax(V z + v)_y once; return the logits, for hard negatives."""
@@ -25,7 +25,7 @@ class Head(LinearReadout):
 
 
 def step_head(net, negatives, x, y, weight, update, draws, drawn=None):
-    """Teach the head alone; its loss and logits, the positive label first, as those of a layer."""
+    """Train the head alone; return its loss and its logits, the true label first, as of a layer."""
     shown = net.encode(negatives.candidates(x, draws)).positive()
     logits = net.head.learn(net, shown, y, weight, update, draws)
     loss = weight @ cross_entropy(logits, y, reduction="none")

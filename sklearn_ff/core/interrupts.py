@@ -1,4 +1,4 @@
-"""Ctrl-C while a network learns: the first press is deferred, the second one passes."""
+"""Ctrl-C during training: the first press is deferred, the second one acts at once."""
 
 import signal
 import threading
@@ -6,11 +6,11 @@ from contextlib import contextmanager
 
 
 class Interrupts:
-    """A handler of SIGINT around the handler that was there before, which says what a press means.
+    """A handler of SIGINT that calls the previous handler.
 
-    Where that one raises KeyboardInterrupt, as Python's own does, the first press is noted instead,
-    provided that training is `armed`: it has begun to change weights, which are kept when their
-    batch is complete. Before that, and from the second press on, the exception passes at once.
+    Where the previous handler raises KeyboardInterrupt, as Python's does, the first press is noted
+    instead, if training is `armed`: it has begun to change weights, which are kept after the batch
+    is complete. Before that, and from the second press on, the exception is raised at once.
     """
 
     def __init__(self):
@@ -21,7 +21,7 @@ class Interrupts:
 
     def __call__(self, signum, frame):
         self.presses += 1
-        if self.closing:  # raised here, it would leave this handler in place
+        if self.closing:  # an exception here would leave this handler installed
             self.late = True
             return
         try:
@@ -34,15 +34,15 @@ class Interrupts:
             raise
 
     def check(self):
-        """Raise again what has passed, but was caught by code in between, as a callback may."""
+        """Raise KeyboardInterrupt again if code in between, such as a callback, has caught it."""
         if self.passed:
             raise KeyboardInterrupt
 
 
 def current():
-    """The handler that looks after this thread; one that is never called if there is none.
+    """The installed handler, or in other threads than the main one a handler that is never called.
 
-    Python runs handlers of signals in the main thread alone.
+    Python runs signal handlers in the main thread only.
     """
     handler = signal.getsignal(signal.SIGINT)
     return handler if isinstance(handler, Interrupts) and in_main_thread() else Interrupts()
@@ -54,10 +54,10 @@ def in_main_thread():
 
 @contextmanager
 def deferred_interrupt():
-    """Handle Ctrl-C as `Interrupts` says, and put the handler from before back.
+    """Handle Ctrl-C by `Interrupts` inside the block, then restore the previous handler.
 
-    Signals that are ignored, end the process or are handled outside Python stay so. A fit inside
-    another one shares its handler.
+    Signals that are ignored, end the process or are handled outside Python are left as they are. A
+    fit inside another fit shares its handler.
     """
     previous = signal.getsignal(signal.SIGINT)
     if not in_main_thread() or isinstance(previous, Interrupts) or not callable(previous):

@@ -1,23 +1,23 @@
-"""Peer normalisation, which keeps the units of a layer about equally busy."""
+"""Peer normalisation: it keeps the mean activations of a layer's units about equal."""
 
 import torch
 from torch import nn
 
 
 class Peers(nn.Module):
-    """Peer normalisation: units busier than their peers are pushed down, idle ones up.
+    """Peer normalisation: units of high mean activation are pushed down, others up (Hinton, 2022).
 
-    The running mean activation m_j of true rows is compared with its mean over the layer; the pull
-    `rate`·(m_j − mean m) acts on the pre-activation, so that it revives dead units (Hinton, 2022).
-    Rows count by their weight. m is that of the batches before, so that a batch may come in parts:
-    it takes in the whole of them at `end_batch`.
+    The running mean activation μ_j of positive candidates is compared with its mean over the layer.
+    The gradient `rate`·(μ_j − mean μ) acts on the pre-activation, so it also revives dead units.
+    Rows count by their weight. μ is updated by the whole batch in `end_batch`, so a batch may be
+    learned from in parts.
     """
 
     def __init__(self, n_units, rate):
         super().__init__()
         self.rate = rate
         self.register_buffer("mean", torch.full((n_units,), 0.5))
-        self.parts = []  # of the batch so far: weighted sums of activations, sums of weights
+        self.parts = []  # of the current batch: weighted sums of activations, sums of weights
 
     def forward(self, a, h, weight):
         if not self.rate:

@@ -1,18 +1,19 @@
-"""From the scores of layers and head to one score per row and class."""
+"""Prediction rules: one score per row and class from the scores of layers and head."""
 
 import torch
 
 from .forward_forward import goodness
 
-SHORTLIST = 2  # labels that "hybrid" looks at closely
+SHORTLIST = 2  # labels whose goodness "hybrid" computes
 
 
 @torch.no_grad()
 def label_scores(net, x, prediction, layers, shortlist=SHORTLIST):
     """A score for every row and label, (rows, K), by the rule `prediction`.
 
-    "goodness": summed over `layers`; "head": the logits; "hybrid": the goodness of the `shortlist`
-    labels that the head finds most likely, the others below these, in the head's order.
+    "goodness": the goodness summed over `layers`; "head": the logits; "hybrid": the goodness of the
+    `shortlist` labels with the highest logits, and lower scores in the order of the logits for the
+    other labels.
     """
     shown, every = net.encode(x), torch.arange(net.n_classes, device=x.device).expand(len(x), -1)
     if prediction == "goodness":
@@ -28,5 +29,5 @@ def label_scores(net, x, prediction, layers, shortlist=SHORTLIST):
 
 
 def reached(net, layers):
-    """Those of `layers` that training has reached; if none, the deepest that it has."""
+    """Those of `layers` that training has reached, or the deepest such layer if none."""
     return [index for index in layers if index < net.depth] or [net.depth - 1]

@@ -1,4 +1,4 @@
-"""Training rows, and the slices of them that are learned from at once."""
+"""Training rows and their batches."""
 
 from itertools import pairwise
 
@@ -6,14 +6,15 @@ import numpy as np
 import torch
 from scipy.sparse import issparse
 
-BLOCK_BYTES = 2**22  # of rows in float64 that are converted at once
+BLOCK_BYTES = 2**22  # rows in float64 that are converted at once
 
 
 class Rows:
     """Training rows as a skorch dataset: x, labels and weights, the columns scaled by `scaler`.
 
-    x is a tensor of scaled rows, or numpy or sparse rows, scaled as they are read. With `views`, x
-    is a tensor of raw rows, which are varied in every batch, and scaled after that.
+    x is a tensor of scaled rows, or numpy or sparse rows, which are scaled when they are read. With
+    `views`, x is a tensor of raw rows, which are varied in every batch and then scaled. `drawn`
+    holds negative labels that were drawn for a whole epoch or fit.
     """
 
     def __init__(self, x, y, weight, scaler, dtype, views=None):
@@ -46,34 +47,34 @@ def dense(rows):
 
 
 def as_tensor(X, dtype, device, convert=dense):
-    """Rows as one dense tensor, block by block, so that no copy in float64 is ever whole."""
+    """Rows as one dense tensor, converted in blocks, without a copy of all in float64."""
     x = torch.empty(X.shape, dtype=dtype, device=device)
     size = max(1, BLOCK_BYTES // (8 * X.shape[1]))
     for start in range(0, X.shape[0], size):
         rows = convert(X[start : start + size])
-        rows = np.require(rows, np.float64, "W")  # torch warns of arrays that are read-only
+        rows = np.require(rows, np.float64, "W")  # torch warns of read-only arrays
         x[start : start + size] = torch.from_numpy(rows).to(dtype)
     return x
 
 
 def picked(x, index):
-    """x[index], by `index_select` where index is a tensor: a quarter of the time."""
+    """x[index]; `index_select` for tensors, which takes a quarter of the time."""
     return x.index_select(0, index) if isinstance(index, torch.Tensor) else x[index]
 
 
 def n_parts(n, size):
-    """How many parts of `size` make n rows; a single row left over joins the last of them."""
+    """Number of parts of `size` in n rows; a single remaining row belongs to the last part."""
     return max(1, -(-n // size) - (size > 1 and n % size == 1))
 
 
 def parts(n, size):
-    """Slices of n rows. None holds one row alone, which would have no other to compete with."""
+    """Slices of n rows; none holds a single row, which would have no other to compete with."""
     ends = [i * size for i in range(1, n_parts(n, size))]
     return [slice(start, end) for start, end in pairwise([0, *ends, n])]
 
 
 class Batches:
-    """Slices of the rows by a permuted index; all rows as they lie if one batch holds them."""
+    """Batches of the rows by a permuted index, or all rows in order if one batch holds them."""
 
     def __init__(self, rows, batch_size, shuffle, draws):
         self.rows, self.batch_size, self.shuffle, self.draws = rows, batch_size, shuffle, draws
@@ -83,7 +84,7 @@ class Batches:
 
     def __iter__(self):
         n = len(self.rows)
-        # No generator: what interrupts one that is being closed would be lost.
+        # Not a generator: an interrupt while a generator is closed would be lost.
         if len(self) == 1:
             return map(self.rows.batch, [slice(None)])
         order = self.draws.permutation(n) if self.shuffle else None

@@ -1,18 +1,18 @@
-"""Which negative candidates a row competes with: other labels, or other rows.
+"""Negative candidates of a row: other labels, or other rows.
 
 The contract. `draw(y, n_classes, draws, belief)` takes the labels y of a batch (rows,), a source
 of random numbers and the head's logits (rows, n_classes) or None, and returns negative labels,
-shape (rows, n_negatives). `needs_head` says that the belief is required, `redraw` when the labels
-are drawn: for every "batch", for all rows at the start of every "epoch", or "once" for a whole fit.
-`candidates(x, draws)` says which rows compete: each with itself, shown with several labels, or,
-where `of_rows` is true, each with another row. A callable `(y, n_classes, draws) -> negative
-labels` serves too.
+shape (rows, n_negatives). `needs_head` states that the belief is required, `redraw` when labels are
+drawn: for every "batch", for all rows at the start of every "epoch", or "once" for a whole fit.
+`candidates(x, draws)` returns the rows of the candidates: the row itself, which is shown with
+several labels, or, where `of_rows` is true, the row and a negative row. A callable
+`(y, n_classes, draws) -> negative labels` is accepted too.
 
-Negatives of rows, bases :class:`DataNegatives`, need no labels. `negative_rows(x, draws)` takes
-scaled rows x, (rows, features), and returns negative rows of the same shape. Row i and negative row
-i are the two candidates. Where rows weigh differently, `draws.weight` holds the weights of x, and
-other rows are drawn by them. A callable (x, draws) -> negative rows serves too, as
-`Corruption(function)`; so do rows of your own, as `OwnRows(rows)`.
+Negatives of rows, with the base :class:`DataNegatives`, need no labels. `negative_rows(x, draws)`
+takes scaled rows x, (rows, features), and returns negative rows of the same shape. Row i and
+negative row i are the two candidates. Where rows have different weights, `draws.weight` holds those
+of x, and other rows are drawn in proportion to them. `Corruption(function)` makes negatives of a
+callable (x, draws) -> negative rows, and `OwnRows(rows)` of given rows.
 """
 
 from ._base import Negatives, negatives

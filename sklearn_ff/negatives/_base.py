@@ -1,4 +1,4 @@
-"""The contract of negatives, and the look-up of them."""
+"""The base of negatives and their family."""
 
 from .._parts import Family, Part, check_choice, checked_shape
 
@@ -11,9 +11,9 @@ class Negatives(Part):
     needs_head = False
     never_true = True
     redraw = "batch"
-    shows_strange = False  # whether negative rows are what the user wants to be told as strange
+    shows_strange = False  # whether the user gives negative rows as examples of strange ones
     varied = True  # whether an augmentation varies negative rows as it does positive ones
-    n_views = 1  # how many views of a row an augmentation is to give
+    n_views = 1  # number of views of a row that an augmentation makes
 
     def check(self):
         check_choice(self, "redraw", ("batch", "epoch", "once"))
@@ -22,7 +22,7 @@ class Negatives(Part):
         raise NotImplementedError
 
     def n_candidates(self, n_classes):
-        """How many candidates a row has, the positive one counted; bounds memory."""
+        """Number of candidates of a row, the positive one included; it bounds memory."""
         return min(1 + getattr(self, "n_negatives", 1), n_classes)
 
     def candidates(self, x, draws):
@@ -30,11 +30,11 @@ class Negatives(Part):
         return x
 
     def bind(self, pool):
-        """This part, with the rows that a fit has set aside for it, if any."""
+        """This part with the rows that a fit has set aside for it, if any."""
         return self
 
     def for_images(self, image_shape):
-        """This part, told how the rows are to be read."""
+        """A copy of this part that reads rows as images of this shape."""
         return self
 
 
@@ -54,7 +54,7 @@ class FunctionNegatives(Negatives):
         if drawn.dtype != y.dtype:
             raise ValueError(
                 f"the callable given as negatives returned labels of {drawn.dtype}; they must be "
-                f"of {y.dtype}, as those it was given."
+                f"of {y.dtype}, as the given labels are."
             )
         if drawn.min() < 0 or drawn.max() >= n_classes:
             raise ValueError(

@@ -1,4 +1,4 @@
-"""Negative labels: the same row, shown with labels that are not its own."""
+"""Negative labels: the row is shown with labels other than its own."""
 
 import torch
 
@@ -38,8 +38,7 @@ class Uniform(Negatives):
 class Hard(Negatives):
     """Negative labels in proportion to the head's belief in them (Hinton's code, 2022).
 
-    softmax(logits / `temperature`) with the true label masked: what the network confuses most it
-    practises most.
+    The chances are softmax(logits / `temperature`) with the true label masked.
     """
 
     needs_head = True
@@ -59,7 +58,7 @@ class Hard(Negatives):
 
 @negatives.register("all")
 class All(Negatives):
-    """Every negative label, for every row: no chance at all, at a cost of n_classes candidates."""
+    """All other labels as negatives of every row, at the cost of n_classes candidates."""
 
     def n_candidates(self, n_classes):
         return n_classes
@@ -73,8 +72,8 @@ class All(Negatives):
 class Permuted(Negatives):
     """The labels shuffled among the rows, as several published programs do.
 
-    Flawed, and here for comparison: one "wrong" label in n_classes is the true one, for which the
-    layer is asked to raise and to lower the same score.
+    It is provided for comparison and has a flaw: one negative label in n_classes is the true one,
+    for which the loss raises and lowers the same score.
     """
 
     never_true = False

@@ -1,4 +1,4 @@
-"""Negative rows: another row, or a corrupted one, which needs no labels."""
+"""Negative rows: other or corrupted rows, which need no labels."""
 
 import math
 
@@ -15,15 +15,15 @@ from .._parts import (
 )
 from ._base import Negatives, negatives
 
-LOUDEST = 1e6  # noise, in units of the columns: beyond it, squares leave single precision
+LOUDEST = 1e6  # scale of noise, in units of the columns; squares must fit in single precision
 
 
 class DataNegatives(Negatives):
     """Base of data negatives; see the module's docstring for the contract."""
 
     abstract = of_rows = True
-    labelled = False  # whether candidates carry a label too, in a classifier
-    needs_company = False  # whether negative rows are made of the other rows of a batch
+    labelled = False  # whether a classifier shows the candidates with labels
+    mixes_rows = False  # whether negative rows are made of the other rows of a batch
 
     def negative_rows(self, x, draws):
         raise NotImplementedError
@@ -35,11 +35,11 @@ class DataNegatives(Negatives):
         return torch.stack([x, self.negative_rows(x, draws)], 1)
 
     def draw(self, y, n_classes, draws, belief=None):
-        return y[:, None]  # both rows are shown with the same label, or with none
+        return y[:, None]  # both rows have the same label, or none
 
 
 def others(n, draws):
-    """For each of n rows the index of another one: all on one random cycle, or drawn by weight."""
+    """For each of n rows the index of another row: on a random cycle, or drawn by weight."""
     if draws.weight is None:
         order = draws.permutation(n)
         other = torch.empty_like(order)
@@ -49,23 +49,23 @@ def others(n, draws):
     upto = weight.cumsum(0)
     u = draws.uniform(n) * (upto[-1] - weight)
     other = picked_by(upto, torch.where(u < upto - weight, u, u + weight))
-    return torch.where(other == own, (own + 1) % n, other)  # where rounding has met the row itself
+    return torch.where(other == own, (own + 1) % n, other)  # rounding may return the row itself
 
 
 def picked_by(upto, u):
-    """Indices of the rows that u falls on, where `upto` sums the weights up to each."""
+    """Indices of rows drawn by weight: `upto` is the cumulative weight, u uniform below its end."""
     return torch.searchsorted(upto, u, right=True).clamp_(max=len(upto) - 1)
 
 
 @negatives.register("pair_sum")
 class PairSum(DataNegatives):
-    """x + x against x + x', x' another row (Chen et al., 2025); halved, so that x stays x.
+    """(x + x)/2 and (x + x')/2 with another row x' (Chen et al., 2025, without the halves).
 
-    With an augmentation the first x, the second and x' are each varied by themselves, as in the
-    authors' program; a head then learns from the mean of the two views of x.
+    With an augmentation the two x and x' are varied separately, as in the authors' program; a head
+    then learns from the mean of the two views of x.
     """
 
-    needs_company = True
+    mixes_rows = True
     n_views = 2
 
     def negative_rows(self, x, draws):
@@ -80,15 +80,15 @@ class PairSum(DataNegatives):
 
 @negatives.register("hybrid_mask")
 class HybridMask(DataNegatives):
-    """Large patches of two rows, m x + (1 − m) x' (Hinton, 2022).
+    """Large patches of two rows, M x + (1 − M) x' (Hinton, 2022).
 
-    The mask m is random bits, blurred by (1/4, 1/2, 1/4) `n_blurs` times along every axis of
-    `image_shape` (channels, height, width), and cut at 1/2. Without a shape, columns are taken as
-    a line, neighbours next to each other. The mask's highest place is x and its lowest x' in any
-    case, so that a hybrid is never one of the two rows.
+    The mask M consists of random bits, blurred by (1/4, 1/2, 1/4) `n_blurs` times along both axes
+    of the `image_shape` (channels, height, width), and rounded at 1/2. Without a shape, the columns
+    form a line. The highest place of the mask is always x and the lowest x', so a hybrid is never
+    one of the two rows.
     """
 
-    needs_company = True
+    mixes_rows = True
 
     def __init__(self, image_shape=None, n_blurs=6):
         self.image_shape = image_shape
@@ -123,7 +123,7 @@ class HybridMask(DataNegatives):
 
 
 def blurred_bits(u, n_blurs):
-    """Random bits u > 1/2, blurred along every axis but the first; u decides between ties."""
+    """Random bits u > 1/2, blurred along every axis but the first; u breaks ties."""
     bits = (u > 0.5) + 1e-4 * (u - 0.5)
     for _ in range(n_blurs):
         for axis in range(1, bits.dim()):
@@ -141,12 +141,12 @@ def cut(field):
 
 @negatives.register("shuffle")
 class Shuffle(DataNegatives):
-    """Every column permuted across rows by itself: each value is real, their company is not.
+    """Every column permuted across rows independently: the values are real, the rows are not.
 
-    A `share` of the columns takes part, drawn anew for every row.
+    A `share` of the columns is permuted, drawn anew for every row.
     """
 
-    needs_company = True
+    mixes_rows = True
 
     def __init__(self, share=1.0):
         self.share = share
@@ -162,7 +162,7 @@ class Shuffle(DataNegatives):
         return torch.where(draws.uniform(*x.shape) < self.share, shuffled, x)
 
     def _order(self, x, draws):
-        """A permutation of every column, or values of it drawn by the weights of their rows."""
+        """A permutation for every column, or row indices drawn by the weights of the rows."""
         if draws.weight is None:
             return draws.uniform(*x.shape).argsort(0)
         upto = draws.weight.cumsum(0)
@@ -195,7 +195,7 @@ class Pool(DataNegatives):
 
 
 class Pooled:
-    """A part with its pool: scaled `rows`, and the sums of their weights up to each, the last 1."""
+    """A part with its pool: scaled `rows` and their cumulative weights, the last of which is 1."""
 
     def __init__(self, part, rows, cumulative):
         self.part, self.rows, self.cumulative = part, rows, cumulative
@@ -218,13 +218,13 @@ class OwnRows(Pool):
 
 
 class HeldOutClasses(Pool):
-    """Rows of the given `classes`: what is to be told from all else (rmwkwok, 2023).
+    """Rows of the given `classes` as negatives of all other rows (rmwkwok, 2023).
 
-    FFTransformer learns from the other rows, and sees these as negative ones. FFClassifier shows
-    them with a random label of the other classes, and does not know the held-out ones; with
-    ``labelled=False`` its layers see no labels, and only the head learns them. Since positive and
-    negative rows differ by more than their labels, layers need not read the label, so that
-    predicting by goodness can be little better than chance: use prediction="head".
+    FFTransformer learns from the other rows, with these as negative ones. FFClassifier shows these
+    with a random label of the other classes, and its `classes_` are the others; with
+    ``labelled=False`` its layers see no labels, and only the head learns them. Positive and
+    negative rows differ by more than their labels, so layers need not read the label, and
+    prediction by goodness can be little better than chance: use prediction="head".
     """
 
     def __init__(self, classes, labelled=True):
@@ -239,8 +239,8 @@ class HeldOutClasses(Pool):
         listed = listed or (hasattr(classes, "__array__") and np.ndim(classes) > 0)
         if not (listed and len(classes)):
             raise ValueError(
-                f"HeldOutClasses({brief(classes)}) names no classes in a list or an array; give at "
-                f"least one, as in HeldOutClasses([9])."
+                f"HeldOutClasses({brief(classes)}) needs a list or an array of at least one class, "
+                f"as in HeldOutClasses([9])."
             )
 
     def draw(self, y, n_classes, draws, belief=None):
