@@ -14,7 +14,7 @@ import pytest
 import torch
 from sklearn.datasets import load_iris
 from sklearn.exceptions import NotFittedError
-from skorch.callbacks import Callback
+from skorch.callbacks import Callback, Checkpoint
 
 import sklearn_ff
 from sklearn_ff import FFClassifier, FFTransformer, InterruptedFitWarning
@@ -502,7 +502,7 @@ PROGRAM = """
 import sys, warnings
 import numpy as np
 from sklearn.datasets import load_digits
-from skorch.callbacks import Callback
+from skorch.callbacks import Callback, Checkpoint
 from sklearn_ff import FFClassifier, InterruptedFitWarning
 X, y = load_digits(return_X_y=True)
 
@@ -540,3 +540,41 @@ def test_real_signals(presses, said):
 # A batch that lasts long enough for two presses.
 SLOW = PROGRAM.replace('print("learning", flush=True)', 'print("learning", flush=True); sleep(5)')
 SLOW = "from time import sleep\n" + SLOW
+
+
+# With a checkpoint that puts the best weights back ------------------------------------------------
+
+
+@pytest.mark.parametrize("event_name", ["event_cp", None])
+@pytest.mark.parametrize("left_by_another_fit", [False, True])
+@pytest.mark.parametrize("first", [False, True])
+def test_a_press_before_the_first_checkpoint_keeps_the_batch(
+    first, left_by_another_fit, event_name, tmp_path
+):
+    def saving(**options):
+        return Checkpoint("train_loss_best", dirname=str(tmp_path), **options)
+
+    if left_by_another_fit:
+        classifier(saving(), random_state=1).fit(X, y)
+    best, batches = saving(load_best=True, event_name=event_name), Batches()
+    callbacks = [batches, Press("on_batch_end", at=2)]
+    model = classifier(*([best, *callbacks] if first else [*callbacks, best]))
+    interrupted(model, X, y)
+    assert_usable(model)
+    assert same(weights(model.net_), batches.weights_[-1]) and model.n_iter_ == 0
+
+
+def test_a_press_after_a_checkpoint_puts_the_best_weights_back(tmp_path):
+    best = Checkpoint("train_loss_best", dirname=str(tmp_path), load_best=True)
+    batches = Batches()
+    model = classifier(best, batches, Press("on_batch_end", at=5))
+    interrupted(model, X, y)
+    assert_usable(model)
+    assert same(weights(model.net_), batches.weights_[2]) and model.n_iter_ == 1
+
+
+def test_a_checkpoint_that_never_saves_leaves_the_last_weights(tmp_path):
+    best = Checkpoint(lambda net: False, dirname=str(tmp_path), load_best=True)
+    model = classifier(best).fit(X, y)
+    assert_usable(model)
+    assert model.loss_curve_ == classifier().fit(X, y).loss_curve_

@@ -12,6 +12,7 @@ from joblib.externals.loky.backend.reduction import dumps
 from skorch.callbacks import (
     BatchScoring,
     Callback,
+    Checkpoint,
     EpochScoring,
     InputShapeSetter,
     LoadInitState,
@@ -126,6 +127,17 @@ def check_load(callback, net):
             f"{str(path)!r}, and none will be, since the checkpoint is not in callbacks; put both "
             f"there, or fit with the checkpoint first."
         )
+
+
+def loads_nothing(callback, epochs):
+    """Whether it is to load at the end what it has saved, but these epochs have saved nothing.
+
+    So it is after an early Ctrl-C; a file that another fit has left is then none of this one.
+    """
+    if not (isinstance(callback, Checkpoint) and callback.load_best):
+        return False
+    sign = callback.event_name or "statistics"
+    return not any(epoch.get(sign) for epoch in epochs)
 
 
 def loads(callback):

@@ -15,6 +15,7 @@ from .callbacks import (
     check_load,
     check_pattern,
     loads,
+    loads_nothing,
     missing_key,
     names_taken,
     unlike,
@@ -34,7 +35,7 @@ LIVE_TENSORS = 5
 PASSES = {"together": (None,), "by_epoch": ("positive", "negative")}
 # Attributes of a net that exist during training only.
 PASSING = (
-    *("interrupts_", "end_", "stage_", "stage_number_", "stage_epochs_"),
+    *("interrupts_", "end_", "n_loaded_", "stage_", "stage_number_", "stage_epochs_"),
     *("learning_", "passes_", "side_", "watched_", "weighted_"),
 )
 
@@ -113,6 +114,7 @@ class FFNet(NeuralNet):
             for _, callback in self.callbacks_:
                 check_load(callback, self)
             self.notify("on_train_begin", X=rows, y=None)
+            self.n_loaded_ = len(self.history)
             for _, callback in self.callbacks_:
                 check_pattern(callback, self)
             self.watched_ = any(watches_gradients(c) for _, c in self.callbacks_)
@@ -166,7 +168,11 @@ class FFNet(NeuralNet):
         layers it does so at the end of the batch.
         """
         getattr(self, method_name)(self, **kwargs)
-        hooks = [getattr(callback, method_name) for _, callback in self.callbacks_]
+        told = [callback for _, callback in self.callbacks_]
+        if method_name == "on_train_end":
+            epochs = list(self.history)[getattr(self, "n_loaded_", len(self.history)) :]
+            told = [callback for callback in told if not loads_nothing(callback, epochs)]
+        hooks = [getattr(callback, method_name) for callback in told]
         try:
             self._tell_all(hooks, self, **kwargs)
         except (StopStage, StopTraining) as end:
