@@ -17,7 +17,7 @@ from ._lifeless import head_remedy, lifeless, remedies
 from ._optimizers import resume_optimizer
 from ._parts import LARGEST
 from ._per_layer import check_phases, is_list, metrics_of, shown
-from ._plan import warn_of_replaced
+from ._plan import warn_of_replaced, warn_of_unused
 from ._scaling import column_statistics, scaler_of
 from ._scoring import Accuracy, HeldOutLoss, network_scores
 from ._validation import heavy, largest_number
@@ -93,6 +93,8 @@ class Learner(InputRows):
         columns = column_statistics(X, weight) if old is None else None
         kind = scaler_of(columns, self.scaling)[1] if old is None else old._plan.scaling
         plan = self._resolve(*X.shape, self._n_classes(), old and old._plan, kind)
+        if old is None or not resume:
+            warn_of_unused(self, plan, resume)
         plan.batch_size = self._batch_size(X.shape[0])
         plan.taught = 0 if old is None else old.net_.module_.depth  # layers that exist already
         n_batches = n_parts(X.shape[0], plan.batch_size) * len(PASSES[self.phases])

@@ -1,5 +1,7 @@
 """What a plan of layers is made of: sizes, shapes and overlays as they are given, checked."""
 
+import inspect
+import sys
 import warnings
 
 import numpy as np
@@ -11,6 +13,8 @@ from ._parts import LARGEST, is_name
 from .exceptions import NoEffectWarning
 from .overlays import is_real
 
+LIBRARIES = ("sklearn_ff.", "sklearn.", "joblib.", "contextlib")  # in which no user's line is
+HEAD = ("head_alpha", "head_learning_rate_init", "head_optimizer_params")
 DEFAULT_UNITS = 256  # of hidden_layer_sizes, which stands there when nobody asks for sizes
 
 
@@ -78,7 +82,15 @@ def _check_default(plan):
 
 def warn_unused(given, why):
     """Tell that a parameter has no effect, and why."""
-    warnings.warn(f"{given} has no effect: {why}.", NoEffectWarning, stacklevel=2)
+    warnings.warn(f"{given} has no effect: {why}.", NoEffectWarning, stacklevel=user_level())
+
+
+def user_level():
+    """How far up the stack, seen from the caller, the user's line is: outside of the libraries."""
+    frame, level = sys._getframe(1), 1
+    while frame is not None and frame.f_globals.get("__name__", "").startswith(LIBRARIES):
+        frame, level = frame.f_back, level + 1
+    return level
 
 
 def warn_of_replaced(estimator):
@@ -96,6 +108,56 @@ def warn_of_replaced(estimator):
             f"layers says which there are; leave hidden_layer_sizes=({DEFAULT_UNITS},), which is "
             f"the default, or give no layers",
         )
+
+
+def warn_of_unused(estimator, plan, resume):
+    """Warn of a parameter other than its default that acts only beside others, where these are not.
+
+    `resume` is whether this is a partial_fit, for which nothing of how training ends is meant.
+    """
+    if not plan.head:
+        for name in HEAD:
+            warn_if_changed(
+                estimator, name, "there is no softmax head", "use prediction='head' or 'hybrid'"
+            )
+    if not reads_images(plan):
+        why = "no layer, overlay, negatives or augmentation reads rows as images"
+        warn_if_changed(estimator, "image_shape", why, "give such a part, as layers=[Conv2d(32)]")
+    if is_name(getattr(estimator, estimator.LAYERS), "skip_first") and len(plan.units) == 1:
+        why = "there is one layer, which counts"
+        warn_if_changed(estimator, estimator.LAYERS, why, "give more layers")
+    if resume:
+        return
+    if not estimator.early_stopping:
+        why = "no rows are held out"
+        warn_if_changed(estimator, "validation_fraction", why, "set early_stopping=True")
+    if not (estimator.early_stopping or estimator._may_be_flat()):
+        why = f"learning_rate={estimator.learning_rate!r} spends all epochs"
+        why = "tol=None lets training run all epochs" if estimator.tol is None else why
+        why = "a list as schedule runs all epochs" if estimator._listed() else why
+        stop = "set early_stopping=True" if hasattr(estimator, "validation_fraction") else ""
+        stop = stop or "set learning_rate='constant' and a number as tol"
+        if estimator.tol is not None:  # which asks for nothing
+            warn_if_changed(estimator, "tol", why, stop)
+        warn_if_changed(estimator, "n_iter_no_change", why, stop)
+
+
+def warn_if_changed(estimator, name, why, remedy):
+    """Warn of a parameter of the estimator's that is not its default."""
+    known = inspect.signature(type(estimator).__init__).parameters
+    if name not in known:
+        return
+    value, default = getattr(estimator, name), known[name].default
+    if value is default or (default is not None and value == default):
+        return
+    warn_unused(f"{name}={brief(value)}", f"{why}; leave {name}={default!r}, or {remedy}")
+
+
+def reads_images(plan):
+    """Whether anything reads rows as images; an overlay that is not shown has its own warning."""
+    asked = any(hasattr(part, "image_shape") for part in (plan.overlay, plan.negatives))
+    kinds = any(kind.reads_images for kind in plan.kinds)
+    return asked or kinds or plan.augmentation is not None
 
 
 def in_few_columns(plan):

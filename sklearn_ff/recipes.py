@@ -23,7 +23,7 @@ VERSIONS = ["model_based", "layer_based"]  # of rmwkwok's program, in the order 
 
 def _ready(settings, overrides):
     """The estimator, without settings that have no effect beside an override."""
-    unused = _replaced_by(overrides)
+    unused = _replaced_by(overrides) | _without_place({**settings, **overrides})
     kept = {name: value for name, value in settings.items() if name not in unused}
     return FFClassifier(**{**kept, **overrides})
 
@@ -37,6 +37,20 @@ def _replaced_by(overrides):
         unused.add("hidden_layer_sizes")
     if not _shows_labels(overrides):
         unused.add("overlay")
+    return unused
+
+
+def _without_place(settings):
+    """Names of settings of a head, or of several layers, where there is no such thing."""
+    unused, layers = set(), settings.get("layers") or settings["hidden_layer_sizes"]
+    if isinstance(layers, int) or len(layers) == 1:
+        unused.add("prediction_layers")
+    try:
+        needs_head = negatives.get(settings.get("negatives", "hard")).needs_head
+    except ValueError:  # fit says what is not known
+        return unused
+    if not needs_head and settings.get("prediction", "goodness") == "goodness":
+        unused |= {"head_alpha", "head_learning_rate_init", "head_optimizer_params"}
     return unused
 
 

@@ -11,6 +11,8 @@ from sklearn_ff._draws import Draws
 from sklearn_ff.augmentations import Augmentation, PerImage, Shifts, Views, augmentations
 from sklearn_ff.negatives import HeldOutClasses, HybridMask, PairSum
 
+pytestmark = pytest.mark.filterwarnings("ignore:image_shape=.* has no effect")
+
 X, Y = (part[:600] for part in load_digits(return_X_y=True))
 SHAPE = (1, 8, 8)
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_iris
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.pipeline import make_pipeline
 
 from sklearn_ff import FFClassifier, FFTransformer
 from sklearn_ff.activations import activations
@@ -30,6 +31,8 @@ def made(cls=FFClassifier, **params):
 
 CLASSES = {"goodness": "readout"}
 ROWS = {"negatives": "noise", "prediction": "head"}
+ONE, CONSTANT = {"hidden_layer_sizes": 6}, {"learning_rate": "constant"}
+STAGES = {"schedule": [(0, 2), (1, 2)], "max_iter": "auto"}
 NO_EFFECT = [
     (FFClassifier, {"overlay": "every_layer"} | CLASSES, "overlay"),
     (FFClassifier, {"overlay": "replace"} | CLASSES, "overlay"),
@@ -42,8 +45,32 @@ NO_EFFECT = [
     (FFTransformer, {"schedule": [(0, 2), (1, 2)], "max_iter": 7}, "max_iter"),
     (FFClassifier, {"layers": [6], "hidden_layer_sizes": (3, 3)}, "hidden_layer_sizes"),
     (FFTransformer, {"layers": [6], "hidden_layer_sizes": 255}, "hidden_layer_sizes"),
+    (FFClassifier, {"head_alpha": 0.1}, "head_alpha"),
+    (FFClassifier, {"head_learning_rate_init": 0.1}, "head_learning_rate_init"),
+    (FFClassifier, {"head_optimizer_params": {"eps": 1e-7}}, "head_optimizer_params"),
+    (FFClassifier, {"image_shape": (1, 2, 2)}, "image_shape"),
+    (FFTransformer, {"image_shape": (1, 2, 2)}, "image_shape"),
+    (FFClassifier, {"prediction_layers": "skip_first"} | ONE, "prediction_layers"),
+    (FFTransformer, {"output_layers": "skip_first"} | ONE, "output_layers"),
+    (FFClassifier, {"tol": 1e-3}, "tol"),
+    (FFTransformer, {"tol": 1e-3}, "tol"),
+    (FFClassifier, {"n_iter_no_change": 3}, "n_iter_no_change"),
+    (FFClassifier, {"n_iter_no_change": 3, "tol": None, **CONSTANT}, "n_iter_no_change"),
+    (FFTransformer, {"n_iter_no_change": 3, **STAGES, **CONSTANT}, "n_iter_no_change"),
+    (FFClassifier, {"validation_fraction": 0.3}, "validation_fraction"),
 ]
-QUIET = {"overlay": "append", "max_iter": "auto", "hidden_layer_sizes": (256,)}
+QUIET_MORE = {
+    "head_alpha": 0.0,
+    "head_learning_rate_init": None,
+    "head_optimizer_params": None,
+    "image_shape": None,
+    "prediction_layers": "all",
+    "output_layers": "all",
+    "tol": 1e-4,
+    "n_iter_no_change": 10,
+    "validation_fraction": 0.1,
+}
+QUIET = QUIET_MORE | {"overlay": "append", "max_iter": "auto", "hidden_layer_sizes": (256,)}
 
 
 @pytest.mark.parametrize(("cls", "params", "name"), NO_EFFECT)
@@ -57,9 +84,17 @@ def test_a_parameter_without_effect_is_told_and_changes_nothing(cls, params, nam
 
 
 SILENT = [
-    {"validation_fraction": 0.3},
-    {"head_learning_rate_init": 0.1, "head_alpha": 0.1},
-    {"tol": 1e-3, "n_iter_no_change": 3},
+    {"early_stopping": True, "validation_fraction": 0.3},
+    {"prediction": "head", "head_learning_rate_init": 0.1, "head_alpha": 0.1},
+    {"negatives": "hard", "head_optimizer_params": {"eps": 1e-7}},
+    {"early_stopping": True, "tol": 1e-3, "n_iter_no_change": 3},
+    {"learning_rate": "constant", "tol": 1e9, "n_iter_no_change": 1},
+    {"tol": None},
+    {"tol": 1e-4, "n_iter_no_change": 10, "validation_fraction": 0.1, "head_alpha": 0},
+    {"image_shape": (1, 2, 2), "augmentation": lambda image: image},
+    {"image_shape": (1, 2, 2), "overlay": "spatial"},
+    {"prediction_layers": "skip_first", "hidden_layer_sizes": (6, 6)},
+    {"prediction_layers": [0]},
     {"schedule": [("all", 2)], "max_iter": "auto"},
     {"layers": [6], "hidden_layer_sizes": (256,)},
     {"layers": [6], "hidden_layer_sizes": 256},
@@ -190,3 +225,11 @@ def test_a_random_combination_is_fitted_or_refused_for_a_wrong_result(seed):
             assert re.search(REFUSALS, str(error)), error
         else:
             assert np.isfinite(clf.predict_proba(X)).all()
+
+
+@pytest.mark.parametrize("wrap", [lambda est: est, make_pipeline])
+@pytest.mark.parametrize("params", [{"head_alpha": 0.1}, {"overlay": "add", "goodness": "readout"}])
+def test_a_warning_points_at_the_line_of_the_user(wrap, params):
+    with pytest.warns(NoEffectWarning) as caught:
+        wrap(made(**params)).fit(X, Y)
+    assert [warning.filename for warning in caught] == [__file__]

@@ -5,6 +5,8 @@ import pytest
 
 from sklearn_ff import FFClassifier
 
+pytestmark = pytest.mark.filterwarnings("ignore:image_shape=.* has no effect")
+
 X = np.random.default_rng(0).normal(size=(20, 98))
 Y = np.arange(20) % 2
 

@@ -15,6 +15,8 @@ from sklearn_ff.exceptions import NoEffectWarning
 from sklearn_ff.negatives import All, Hard, Uniform
 from sklearn_ff.overlays import Append
 
+pytestmark = pytest.mark.filterwarnings("ignore:image_shape=.* has no effect")
+
 X, y = load_iris(return_X_y=True)
 
 

@@ -26,6 +26,8 @@ from sklearn_ff.layers import (
 )
 from sklearn_ff.overlays import Channel
 
+pytestmark = pytest.mark.filterwarnings("ignore:image_shape=.* has no effect")
+
 
 def test_dense_matches_reference():
     z = np.random.default_rng(3).normal(size=(5, 2, 6))

@@ -19,6 +19,8 @@ from sklearn_ff import FFClassifier, FFTransformer
 from sklearn_ff.augmentations import PerImage
 from sklearn_ff.goodness import TopK
 
+pytestmark = pytest.mark.filterwarnings("ignore:image_shape=.* has no effect")
+
 X, Y = load_digits(return_X_y=True)
 X, Y = X[:60] / 16, Y[:60] % 2
 CASES = {

@@ -124,6 +124,7 @@ def test_layers_above_those_taught_do_not_exist():
     assert np.isfinite(model.decision_function(X)).all()
 
 
+@pytest.mark.filterwarnings("ignore:(tol|n_iter_no_change)=.* has no effect")
 def test_a_constant_rate_spends_the_epochs_of_a_list_and_those_of_no_tolerance():
     flat = {"learning_rate": "constant", "tol": 1e9, "n_iter_no_change": 2}
     assert classifier(schedule=[("all", 9)], **flat).fit(X, y).n_iter_ == 9
