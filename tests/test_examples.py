@@ -230,7 +230,7 @@ def test_benchmarks_of_time(monkeypatch, capsys, few_images, name, flags, cases)
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert {line.get("rule", line["against"]) for line in lines} == cases
     page = benchmark(monkeypatch, "performance_report")["render"](lines)
-    assert page.count("≤") >= len(cases)
+    assert len(re.findall(r"^\| mnist|^\| (?:goodness|head|hybrid) ", page, re.M)) >= len(cases)
 
 
 def test_growth_is_drawn_alike_every_time(monkeypatch, capsys, tmp_path):
@@ -248,13 +248,13 @@ def test_growth_is_drawn_alike_every_time(monkeypatch, capsys, tmp_path):
     assert "| depth | 1 · 2 |" in page and "](images/growth.svg)" in page
 
 
-def test_performance_page_says_what_is_missed(monkeypatch):
+def test_performance_page_shows_ratios_and_growth(monkeypatch):
     render = benchmark(monkeypatch, "performance_report")["render"]
     step = {"benchmark": "step_limit", "units": [5], "batch_size": 128, "precision": "float32"}
     step |= {"seconds_step": 3.0, "seconds_floor": 1.0, "ratio": 3.0}
     assert render([]).count("not been measured") == 7
-    assert "| 3.00 | ≤ 2.00 | **missed** |" in render([step])
-    assert "missed**" not in render([step, step | {"ratio": 2.0}])  # the last line counts
+    assert "| 3000.0 | 1000.0 | 3.00 |" in render([step]).replace(",", "")
+    assert "| 3.00 |" not in render([step, step | {"ratio": 2.0}])  # the last line counts
     peaks = {("forward_forward", 2): 20, ("forward_forward", 64): 21, ("backprop", 2): 15}
     peaks["backprop", 64] = 100
     lines = [
@@ -262,8 +262,8 @@ def test_performance_page_says_what_is_missed(monkeypatch):
         for (method, depth), peak in peaks.items()
     ]
     page = render(lines)
-    assert "| 2 to 64 | 5.00 % | ≤ 10.00 % | met |" in page
-    assert "| 64 | 21.00 % | ≤ 15.00 % | **missed** |" in page
+    assert "| 2 to 64 | 5.00 % |" in page
+    assert "| 64 | 21.00 % |" in page
 
 
 def test_performance_page_compares_precisions_and_programs(monkeypatch):
@@ -273,11 +273,11 @@ def test_performance_page_compares_precisions_and_programs(monkeypatch):
         mnist | {"seeds": [0, 1], "precision": precision, "error_goodness_mean": error}
         for precision, error in [("float32", 0.0140), ("bfloat16", 0.0155)]
     ]
-    assert "| 1.40 % | 1.55 % | 0.15 | ≤ 0.10 | **missed** |" in render(lines)
+    assert "| 1.40 % | 1.55 % | 0.15 |" in render(lines)
     late = {"benchmark": "time_to_error", "program": "loewe", "rows": "test", "seed": 0}
     late |= {"error": 0.02, "goal": 0.0145, "seconds": 1.0, "seconds_theirs": 900.0}
-    page = render([late | {"times_faster": 900.0, "asked": 200}])
-    assert "| 900 | ≥ 200 | **missed** |" in page  # fast, but short of the error
+    page = render([late | {"times_faster": 900.0}])
+    assert "| 2.00 % | 1.45 % | 1.00 | 900 | 900 |" in page
 
 
 def test_results_page_is_up_to_date(monkeypatch, tmp_path):

@@ -24,9 +24,9 @@ ERRORS = {
         torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
         "2.00 GiB",
     ),
-    "C++": (RuntimeError("std::bad_alloc"), "what was asked for"),
+    "C++": (RuntimeError("std::bad_alloc"), "a request could not be"),
     "numpy": (MemoryError("Unable to allocate 7.45 GiB for an array"), "7.45 GiB"),
-    "Python": (MemoryError(), "what was asked for"),
+    "Python": (MemoryError(), "a request could not be"),
 }
 
 

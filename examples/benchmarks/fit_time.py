@@ -30,8 +30,6 @@ from sklearn_ff import FFClassifier
 from sklearn_ff.datasets import load_images
 
 TABLES = {"iris": load_iris, "wine": load_wine, "breast_cancer": load_breast_cancer}
-ASKED = {"mlp": 0.5, "backprop": 1.5}  # at the size of MNIST
-ASKED_OF_TABLES = 4.0
 
 
 def main():
@@ -132,7 +130,6 @@ def compare(args, data, turns):
             "against": other,
             "seconds": float(np.median([turn["ff"] for turn in turns])),
             "seconds_theirs": float(np.median([turn[other] for turn in turns])),
-            "asked": ASKED[other] if data == "mnist" else ASKED_OF_TABLES,
             "ratio": float(np.median(ratios)),
             "ratios": ratios.round(3).tolist(),
         }

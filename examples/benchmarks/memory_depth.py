@@ -28,7 +28,6 @@ from sklearn_ff import FFClassifier
 ROWS, FEATURES, UNITS, CLASSES = 4096, 784, 1000, 10
 DEPTHS = [2, 4, 8, 16, 32, 64]
 METHODS = ["forward_forward", "readout", "backprop", "checkpointed"]
-ASKED = {"growth": 0.1, "of_backprop": 0.15}  # at most, of ours from depth 2 to 64, and at depth 64
 
 
 def main():

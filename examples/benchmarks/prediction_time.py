@@ -36,8 +36,7 @@ from sklearn_ff.datasets import load_images
 UNITS = (500, 500)
 MANY_CLASSES, MADE_UP_FEATURES, MADE_UP_ROWS = 1000, 784, 5000
 PLAIN_ROWS = 500
-ASKED = {"goodness": 1.6, "head": 1.3, "hybrid": 2.5}
-ASKED_OF_MANY, POINTS_ASKED = 5.0, 0.1
+RULES = ["goodness", "head", "hybrid"]
 
 
 def main():
@@ -71,19 +70,18 @@ def on_mnist(args):
     X_test, y_test = X_test[: args.rows], y_test[: args.rows]
     clf = FFClassifier(UNITS, prediction="hybrid", max_iter=args.epochs, random_state=0)
     clf.fit(X[: args.learn], y[: args.learn])
-    errors = {rule: error(clf, X_test, y_test, rule)[0] for rule in ASKED}
-    for rule, asked in ASKED.items():
+    errors = {rule: error(clf, X_test, y_test, rule)[0] for rule in RULES}
+    for rule in RULES:
         result = describe(args, "mnist", rule, 10) | {"learned_from": args.learn}
         result |= {"epochs": args.epochs, "error": errors[rule]}
         if rule == "hybrid":
-            lost = 100 * (errors["hybrid"] - errors["goodness"])
-            result |= {"points_lost": lost, "points_lost_asked": POINTS_ASKED}
-        yield result | {"asked": asked} | measure(args, clf, X_test, rule)
+            result |= {"points_lost": 100 * (errors["hybrid"] - errors["goodness"])}
+        yield result | measure(args, clf, X_test, rule)
 
 
 def on_many_classes(args):
     clf, X = many_classes(args)
-    result = describe(args, "made_up", "hybrid", MANY_CLASSES) | {"asked": ASKED_OF_MANY}
+    result = describe(args, "made_up", "hybrid", MANY_CLASSES)
     flags = ["--peak", "--rows", args.rows, "--threads", args.threads]
     memory = {"peak_bytes": alone(__file__, *flags), "result_bytes": 4 * MANY_CLASSES * len(X)}
     yield result | measure(args, clf, X, "hybrid") | memory

@@ -1,4 +1,4 @@
-"""What the performance page is made of: a section per benchmark, and the cells of its table."""
+"""Sections of the rendered pages: one per benchmark, with a table of its results."""
 
 import json
 import textwrap
@@ -10,15 +10,14 @@ NOT_MEASURED = "This has not been measured yet."
 
 @dataclass
 class Section:
-    """What one benchmark has found: a table with a row per case, told apart by the keys."""
+    """The results of one benchmark: a table with a row per case, which the keys identify."""
 
     title: str
     prose: str
     benchmark: str
     keys: list
     columns: dict  # header: function of a row
-    verdict: Callable = None  # function of a row: cells of what is asked, and whether it is met
-    rows: Callable = list  # function of the lines, where these are not the rows
+    rows: Callable = list  # function of the lines: the rows of the table
     more: Callable = lambda lines: []  # function of the lines: texts below the table
 
     def render(self, lines):
@@ -29,25 +28,13 @@ class Section:
 
     def table(self, rows):
         cells = [[column(row) for column in self.columns.values()] for row in rows]
-        if self.verdict is None:
-            return table(self.columns, cells)
-        judged = [[*left, *self.verdict(row)] for left, row in zip(cells, rows, strict=True)]
-        return table([*self.columns, "asked", "verdict"], judged)
+        return table(self.columns, cells)
 
 
 def lines_of(lines, benchmark, keys):
-    """The last line of each case of a benchmark, in the order in which the cases came up."""
+    """The last line of each case of a benchmark, in the order of the first lines."""
     lines = [line for line in lines if line["benchmark"] == benchmark]
     return list({json.dumps([line.get(key) for key in keys]): line for line in lines}.values())
-
-
-def at_most(value, asked, form=None):
-    form = form or number
-    return ["–", "–"] if asked is None else [f"≤ {form(asked)}", *met(value <= asked)]
-
-
-def met(held):
-    return ["met" if held else "**missed**"]
 
 
 def number(value):

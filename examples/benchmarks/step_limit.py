@@ -27,7 +27,6 @@ from sklearn_ff import FFClassifier
 N_FEATURES, N_CLASSES = 784, 10
 SHAPES = [(500, 500), (2000, 2000, 2000, 2000)]
 CASES = [(128, "float32"), (1024, "float32"), (128, "bfloat16"), (1024, "bfloat16")]
-ASKED = {(128, "float32"): 2.0, (1024, "float32"): 1.5, (1024, "bfloat16"): 2.5}
 
 
 def main():
@@ -78,7 +77,6 @@ def measure(args, units, batch, precision):
         "multiply_adds": sum(m * k * n for m, k, n in needed),
         "seconds_step": float(np.median(Turns.seconds[1:]) / steps),
         "seconds_floor": float(np.median(Turns.floors[1:])),
-        "asked": ASKED.get((batch, precision)),
         "ratio": float(np.median(ratios)),
         "ratios": ratios.round(3).tolist(),
         **machine(),
