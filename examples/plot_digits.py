@@ -1,4 +1,4 @@
-"""Recognise images by the Forward-Forward algorithm, compare, search, and draw what was learned.
+"""Classify images by the Forward-Forward algorithm, compare, search, and draw the training.
 
     python examples/plot_digits.py
 
@@ -31,7 +31,7 @@ GREY = "#6b7480"
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser that says in one sentence what is wrong."""
+    """A parser with errors of one sentence."""
 
     def error(self, message):
         self.exit(2, f"plot_digits.py: {message}\n")
@@ -41,9 +41,9 @@ def parser():
     parser = Parser(description="Forward-Forward on images: compare, search, draw.")
     add = parser.add_argument
     add("--data", choices=["digits", "mnist", "fashion_mnist"], default="digits")
-    add("--folder", help="where DATA.npz lies (default: download from OpenML; digits need none)")
+    add("--folder", help="folder of DATA.npz (default: download from OpenML; not for digits)")
     add("--figure", default="plot_digits.png", help="file to save (default: %(default)s)")
-    add("--quick", action="store_true", help="few rows and epochs, to see that everything runs")
+    add("--quick", action="store_true", help="few rows and epochs, to check that everything runs")
     return parser
 
 
@@ -68,11 +68,11 @@ def run(args, data):
     drawn = draw(args.figure, models["FFClassifier"], data, names)
     summarise(models["FFClassifier"][-1], results, search, len(data[3]))
     seconds = time.perf_counter() - start
-    print(f"The figure is in {args.figure}. " * drawn + f"All of this took {seconds:.0f} seconds.")
+    print(f"The figure is in {args.figure}. " * drawn + f"The program took {seconds:.0f} seconds.")
 
 
 def shorten(data, n_rows):
-    """The data with at most `n_rows` training rows, of all classes alike."""
+    """The data with at most `n_rows` training rows, in equal proportions of the classes."""
     X, y, *test = data
     if len(y) > n_rows:
         X, _, y, _ = train_test_split(X, y, train_size=n_rows, stratify=y, random_state=0)
@@ -80,7 +80,7 @@ def shorten(data, n_rows):
 
 
 def pipelines(args):
-    """The same network, learning in two ways; MLPClassifier stops when its loss stops falling."""
+    """The same network with both algorithms; MLPClassifier stops when its loss is constant."""
     long = args.data != "digits" and not args.quick
     options = dict(verbose=long, random_state=0)
     forward = FFClassifier(LAYERS, max_iter=10 if args.quick else "auto", **options)
@@ -95,7 +95,7 @@ def judge(name, model, X_train, y_train, X_test, y_test):
     print(f"{name} learns from {len(y_train)} images ...", flush=True)
     start = time.perf_counter()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # so many epochs are meant to do
+        warnings.simplefilter("ignore", ConvergenceWarning)  # the number of epochs is intended
         model.fit(X_train, y_train)
     seconds = time.perf_counter() - start
     p = model.predict_proba(X_test)
@@ -149,7 +149,7 @@ def draw(path, model, data, names):
 
 def draw_curves(figure, history):
     explanation = "loss, goodness and ranking of the training images, epoch by epoch"
-    heading(figure, "Every layer learns by itself", explanation, 0.9, 0.055)
+    heading(figure, "Every layer has its own loss", explanation, 0.9, 0.055)
     axes = figure.subplots(1, 3)
     figure.subplots_adjust(left=0.065, right=0.985, top=0.73, bottom=0.15, wspace=0.27)
     draw_curve(axes[0], history["loss"], "loss")
@@ -188,7 +188,7 @@ def draw_images(figure, model, X, y, names):
 
 
 def pick(model, X, y):
-    """Two mistakes if there are any, two images nearly mistaken, and others of other classes."""
+    """Up to two errors, two images with the least certain labels, and images of other classes."""
     p = np.sort(model.predict_proba(X), axis=1)
     sure, wrong = p[:, -1] - p[:, -2], model.predict(X) != y
     near = [row for row in np.argsort(sure, kind="stable") if not wrong[row]][:2]
@@ -223,7 +223,7 @@ def heading(figure, title, explanation, height, gap):
 
 
 def color_key(figure):
-    """The colours of the bars, in words of their colour, beside the explanation."""
+    """The meaning of the colours of the bars, beside the explanation."""
     words = {"true label": BLUE, "mistaken label": RED, "other labels": GREY}
     for (word, color), x in zip(words.items(), (0.40, 0.475, 0.58), strict=True):
         figure.text(x, 0.923, word, color=color, fontweight="bold", va="bottom")
@@ -234,13 +234,13 @@ def summarise(clf, results, search, n_test):
     best = {name.split("__")[-1]: value for name, value in search.best_params_.items()}
     ranked = min(1, clf.history_["ranking_accuracy"][-1, -1])
     print(
-        f"Of the {n_test} test images, FFClassifier recognised {ours:.1%}, and MLPClassifier, "
-        f"the same network trained by backpropagation, {theirs:.1%}.\n"
-        f"After {clf.n_iter_} epochs, its last layer scored the true label above the negative one "
-        f"for {ranked:.1%} of the training images.\n"
-        f"The search did best with sharpness={best['sharpness']:g} and "
-        f"negatives={best['negatives']!r}: {search.best_score_:.1%} recognised in "
-        "cross-validation, after fewer epochs and with fewer images."
+        f"The accuracy of FFClassifier on {n_test} test images is {ours:.1%}, that of "
+        f"MLPClassifier, the same network trained by backpropagation, {theirs:.1%}.\n"
+        f"After {clf.n_iter_} epochs, the last layer of FFClassifier scores the true label above "
+        f"the negative one for {ranked:.1%} of the training images.\n"
+        f"The best accuracy of the search, with fewer epochs and images, is "
+        f"{search.best_score_:.1%} in cross-validation, for sharpness={best['sharpness']:g} and "
+        f"negatives={best['negatives']!r}."
     )
 
 

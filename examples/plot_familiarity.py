@@ -1,11 +1,11 @@
-"""Tell rows like those learned from, from others, without ever seeing any others.
+"""Find rows that differ from the training rows, without examples of such rows.
 
     python examples/plot_familiarity.py
 
 FFTransformer learns the digits 0 to 4, without their labels. Its `score_samples`, by the distance
 of activations from those of the training rows, should then be higher for new images of these than
 for digits 5 to 9, for images with permuted pixels, and for noise. The summed goodness of its
-layers, IsolationForest and the length of a row are asked the same.
+layers, IsolationForest and the length of a row are measured in the same way.
 """
 
 import argparse
@@ -20,11 +20,13 @@ from sklearn_ff import FFTransformer
 
 
 def parser():
-    parser = argparse.ArgumentParser(description="How familiar do digits, seen and unseen, look?")
+    parser = argparse.ArgumentParser(
+        description="Familiarity of digits of known and of new classes."
+    )
     add = parser.add_argument
     add("--max-iter", type=int, default=100, help="epochs (default: %(default)s)")
     kinds = ["auto", "pair_sum", "hybrid_mask", "shuffle", "noise"]
-    add("--negatives", choices=kinds, default=kinds[0], help="what rows are told from")
+    add("--negatives", choices=kinds, default=kinds[0], help="negative rows in training")
     add("--goodness", choices=["mean_square", "neg_mean_square"], default="mean_square")
     return parser
 
@@ -43,7 +45,7 @@ def main():
         "row length": lambda X: np.linalg.norm(X, axis=1),
     }
     table = {name: areas(score, seen, strange) for name, score in scores.items()}
-    print("ROC AUC: how often a seen digit looks more familiar than ...\n")
+    print("ROC AUC: how often a digit of 0 to 4 is more familiar than ...\n")
     print(f"{'':16}" + "".join(f"{kind:>17}" for kind in strange))
     for name, row in table.items():
         print(f"{name:16}" + "".join(f"{area:17.3f}" for area in row))
@@ -75,9 +77,9 @@ def areas(score, seen, strange):
 def verdict(kind, ours, others):
     best = max(others, key=others.get)
     if ours < 0.5:
-        return f"{kind}: FFTransformer fails; it finds them more familiar than seen digits."
+        return f"{kind}: FFTransformer fails; they are more familiar than digits of 0 to 4."
     if abs(ours - others[best]) < 0.01:
-        return f"{kind}: FFTransformer and {best} do alike."
+        return f"{kind}: FFTransformer and {best} are alike."
     return f"{kind}: FFTransformer {'beats' if ours > others[best] else 'loses to'} {best}."
 
 

@@ -1,10 +1,10 @@
-"""Learn features without labels, and see what they are worth to a linear classifier.
+"""Learn features without labels, and measure the accuracy of a linear classifier on them.
 
     python examples/plot_features.py
 
 The images are the digits of scikit-learn. FFTransformer learns from them without their labels, in a
-pipeline before LogisticRegression; a grid search chooses its layers and what they hand out. Rivals
-are the raw pixels and PCA.
+pipeline before LogisticRegression; a grid search selects its layers and its output. The features
+are compared with raw pixels and PCA.
 """
 
 import argparse
@@ -28,7 +28,7 @@ def parser():
     parser = argparse.ArgumentParser(description="Features without labels, beside pixels and PCA.")
     add = parser.add_argument
     add("--max-iter", type=int, default=20, help="epochs of FFTransformer (default: %(default)s)")
-    add("--quick", action="store_true", help="a small grid, to see that everything runs")
+    add("--quick", action="store_true", help="a small grid, to check that everything runs")
     return parser
 
 
@@ -47,11 +47,11 @@ def main():
     for name, model in searches.items():
         accuracy = judge(name, model, *split)
     error = 2 * (accuracy * (1 - accuracy) / len(split[3])) ** 0.5
-    print(f"Test accuracies are good to about {error:.3f}; what is closer is not ranked.")
+    print(f"The error of a test accuracy is about {error:.3f}; a smaller difference is not ranked.")
 
 
 def search(features, grid):
-    """Logistic regression on these features; the grid reaches into them by nested names."""
+    """Logistic regression on these features; the grid sets nested parameters."""
     steps = [
         ("scale", MinMaxScaler()),
         ("features", features),

@@ -1,4 +1,4 @@
-"""Use a goodness of your own: as a function, and as a part with a parameter to search.
+"""Use your own goodness: as a function, and as a part with a parameter to search.
 
 python examples/plot_own_goodness.py
 """
@@ -11,7 +11,7 @@ from sklearn_ff.goodness import Goodness
 
 
 def mean_absolute(h):
-    """g = mean_j |h_j|: activations (..., units) become scores (...)."""
+    """g = mean_j |h_j|: from activations (..., units) to scores (...)."""
     return h.abs().mean(-1)
 
 
@@ -32,4 +32,4 @@ for name, goodness in {"mean square": "mean_square", "mean absolute": mean_absol
 
 clf = FFClassifier(goodness=Power(), max_iter=10, random_state=0)
 search = GridSearchCV(clf, {"goodness__p": [1.5, 2.0, 3.0]}, cv=3).fit(X_train, y_train)
-print(f"The search prefers {search.best_params_} and reaches {search.score(X_test, y_test):.3f}.")
+print(f"The search selects {search.best_params_}; accuracy {search.score(X_test, y_test):.3f}.")

@@ -1,4 +1,4 @@
-"""Use negatives of your own: negative labels from a function, and negative rows from another.
+"""Use your own negatives: negative labels of a function, and negative rows of another.
 
 python examples/plot_own_negatives.py
 """
@@ -16,13 +16,13 @@ LOOK_ALIKE = torch.tensor([6, 7, 3, 8, 9, 3, 0, 1, 1, 4])  # of the digits 0 to 
 
 
 def look_alike(y, n_classes, draws):
-    """Two negative labels per row, (rows, 2): that of the look-alike, and any."""
+    """Two negative labels per row, (rows, 2): the most similar digit, and a random one."""
     other = 1 + ((n_classes - 1) * draws.uniform(len(y))).long()
     return torch.stack([LOOK_ALIKE.to(y.device)[y], (y + other) % n_classes], 1)
 
 
 def shifted(x, draws):
-    """Images moved to the right by one to seven pixels, each by as many as chance says."""
+    """Images moved to the right by a random number of one to seven pixels."""
     by = 1 + (7 * draws.uniform(len(x), 1, 1)).long()
     source = (torch.arange(8, device=x.device) - by) % 8
     return x.view(-1, 8, 8).gather(2, source.expand(-1, 8, -1)).flatten(1)

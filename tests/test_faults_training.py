@@ -721,7 +721,7 @@ def test_a_share_of_rows_is_between_zero_and_one():
     assert history_arrays(rows, 1)["ranking_accuracy"].tolist() == [[1.0], [0.0]]
 
 
-def test_hybrid_prediction_with_an_untaught_head_is_repeatable():
+def test_hybrid_prediction_with_an_untrained_head_is_repeatable():
     model = classifier(prediction="hybrid", max_iter=5).fit(DIGITS, DIGIT)
     with torch.no_grad():
         for p in model.net_.module_.head.parameters():

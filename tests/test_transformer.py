@@ -123,12 +123,12 @@ def test_labels_are_ignored_even_when_continuous():
 def test_supervised_features_serve_a_linear_model_better_than_none():
     X, y = DIGITS
     learned = small(supervised=True, max_iter="auto").fit(X[:300], y[:300])
-    untaught = small(learning_rate_init=1e-12, max_iter=1).fit(X[:300])
+    untrained = small(learning_rate_init=1e-12, max_iter=1).fit(X[:300])
     scores = [
         LogisticRegression(max_iter=500)
         .fit(t.transform(X[:300]), y[:300])
         .score(t.transform(X[300:]), y[300:])
-        for t in (learned, untaught)
+        for t in (learned, untrained)
     ]
     assert scores[0] > scores[1]
     assert learned.classes_.tolist() == list(range(10))

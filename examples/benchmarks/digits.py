@@ -3,7 +3,7 @@
     python examples/benchmarks/digits.py
 
 Five stratified folds, shuffled anew for each of the seeds 0, 1 and 2. A result line holds the means
-over the folds of one seed. SVC states no probabilities and so has no log-loss.
+over the folds of one seed. SVC predicts no probabilities, so it has no log-loss.
 """
 
 import argparse

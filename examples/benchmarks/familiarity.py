@@ -1,16 +1,16 @@
-"""Familiarity: how well `score_samples` tells digits like those learned from, from other images.
+"""Familiarity: how well `score_samples` separates digits of the training classes from other images.
 
     python examples/benchmarks/familiarity.py --folder FOLDER --seeds 0 1 2
 
-Two tasks, by area under the ROC curve: MNIST is learned from without labels, and new digits are to
-look more familiar than images of Fashion-MNIST; the digits 0 to 4 are learned from, and new ones
-are to look more familiar than 5 to 9. "default" is FFTransformer's default but for its two layers.
-Every other network has two layers, is silent on what is familiar (`goodness="neg_mean_square"`) and
-differs from the others in its negatives; "untaught" is one as drawn, "growing" learns with the
-default goodness instead. Each is read by `score_samples` ("distance") and by its summed goodness,
-`layer_scores` ("goodness"; so are results that name no "read"). Beside them IsolationForest, what
-50 principal components leave of a row, its norm and its mean. Held-out training rows are scored,
-for choosing; `--test` learns from all training rows and scores the test rows.
+Two tasks, measured by the area under the ROC curve: a network learns from MNIST without labels, and
+new digits should be more familiar than images of Fashion-MNIST; or it learns from the digits 0 to
+4, and new ones should be more familiar than 5 to 9. "default" is FFTransformer's default with two
+layers. The other networks have two layers, `goodness="neg_mean_square"` and various negatives;
+"untrained" has random weights, "growing" the default goodness. Each is scored by `score_samples`
+("distance") and by its summed goodness, `layer_scores` ("goodness", also of results without
+"read"). They are compared with IsolationForest, the residual of 50 principal components, and the
+norm and the mean of a row. By default held-out training rows are scored, for the choice of
+settings; `--test` learns from all training rows and scores the test rows.
 """
 
 import argparse
@@ -36,7 +36,7 @@ NETWORKS = {
     "shuffle": {"negatives": "shuffle"},
     "pair_sum": {"negatives": "pair_sum"},
     "growing": {"negatives": "noise", "goodness": "mean_square"},
-    "untaught": {"negatives": "noise", "max_iter": 1, "learning_rate_init": 1e-12},
+    "untrained": {"negatives": "noise", "max_iter": 1, "learning_rate_init": 1e-12},
 }
 
 
@@ -71,7 +71,7 @@ def arguments():
 
 
 def tasks(args):
-    """Rows to learn from, rows like them, and strange ones, of either task."""
+    """Training rows, new rows of the same classes, and strange rows, of one task."""
     X, y, X_new, y_new = split(*load_images("mnist", args.folder), args.test)
     clothes, _, clothes_test, _ = load_images("fashion_mnist", args.folder)
     strange = clothes_test if args.test else clothes[:HELD_OUT]

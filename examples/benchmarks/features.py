@@ -1,12 +1,12 @@
-"""Features without labels: LogisticRegression on what FFTransformer makes of MNIST, and others.
+"""Features without labels: LogisticRegression on FFTransformer's features of MNIST, and on others.
 
-    python examples/benchmarks/features.py --folder FOLDER --features pixels untaught pair_sum
+    python examples/benchmarks/features.py --folder FOLDER --features pixels untrained pair_sum
 
 "pixels" are the rows themselves, "pca" their first principal components, "rbm" the hidden units of
-a BernoulliRBM, "untaught" a network of the same size as drawn; every other name is what
-FFTransformer learns with negatives of that name. Held-out training rows are scored, for choosing;
-`--test` learns from all training rows and scores the test rows. The ROC AUC by which features that
-have a familiarity tell MNIST from Fashion-MNIST stands beside them; `familiarity.py` is about it.
+a BernoulliRBM, "untrained" a network of the same size with random weights; every other name is
+FFTransformer with these negatives. By default held-out training rows are scored, for the choice of
+settings; `--test` learns from all training rows and scores the test rows. For features with a
+familiarity, a result has the ROC AUC of MNIST against Fashion-MNIST too; see `familiarity.py`.
 """
 
 import argparse
@@ -50,7 +50,7 @@ def main():
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--folder", default=os.environ.get("SKLEARN_FF_DATA"))
-    parser.add_argument("--features", nargs="+", default=["pixels", "untaught", "pair_sum"])
+    parser.add_argument("--features", nargs="+", default=["pixels", "untrained", "pair_sum"])
     parser.add_argument("--units", type=int, nargs="+", default=[2000, 2000])
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--rows", type=int, default=60_000, help="rows to learn from, at most")
@@ -98,7 +98,7 @@ def transformer(args, name, seed):
         rbm = BernoulliRBM(args.units[0], n_iter=args.epochs, batch_size=100, random_state=seed)
         return make_pipeline(MinMaxScaler(), rbm)
     params = {"hidden_layer_sizes": args.units, "max_iter": args.epochs, "random_state": seed}
-    if name == "untaught":
+    if name == "untrained":
         return FFTransformer(**params | {"max_iter": 1, "learning_rate_init": 1e-12})
     if args.shifts:
         params |= {"augmentation": Shifts(args.shifts), "image_shape": (1, 28, 28)}
@@ -117,7 +117,7 @@ def describe(args):
 
 
 def auc(familiar, strange):
-    """ROC AUC of telling rows like those seen from others."""
+    """ROC AUC of known rows against strange ones."""
     kind = np.repeat([1, 0], [len(familiar), len(strange)])
     return float(roc_auc_score(kind, np.r_[familiar, strange]))
 

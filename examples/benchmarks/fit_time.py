@@ -1,14 +1,14 @@
-"""Time of a whole `fit` over that of scikit-learn's MLPClassifier and of plain backprop in torch.
+"""Time of a whole `fit` beside those of scikit-learn's MLPClassifier and plain backprop in torch.
 
     python examples/benchmarks/fit_time.py --folder FOLDER --output FILE
     python examples/benchmarks/fit_time.py --data iris wine breast_cancer
 
 MNIST: all learn from the same float32 rows, 784-500-500, in batches of 128, for the same number of
-epochs, on the same number of threads; ours with its defaults otherwise, and "backprop" is a loop of
-ten lines with Adam and cross entropy. Tables: FFClassifier() against MLPClassifier(), both as they
-come, on standardised columns, for on others MLPClassifier may give up before it has learned. All
-take turns in one process, and who goes first changes, so that a machine that slows down or warms up
-favours none. Every ratio is of one turn, and the median is reported.
+epochs, on the same number of threads; ours has its defaults otherwise, and "backprop" is a loop of
+ten lines with Adam and cross entropy. Tables: FFClassifier() and MLPClassifier() with their
+defaults, on standardised columns, since on others MLPClassifier may stop before it has learned. All
+run alternately in one process, and the first one changes, so that a machine that slows down or
+warms up favours none. Every ratio is of one turn, and the median is reported.
 """
 
 import argparse
@@ -82,7 +82,7 @@ def on_table(args, data):
 
 
 def take_turns(fits, n_turns):
-    """Seconds by name, for every turn; its number seeds the fits and says which goes first."""
+    """Seconds by name, for every turn; its number is the seed of the fits and selects the first."""
     turns = []
     for seed in range(n_turns):
         first = seed % len(fits)
@@ -122,7 +122,7 @@ MODELS = {"ff": ff, "mlp": mlp, "backprop": Backprop}
 
 
 def compare(args, data, turns):
-    """One result for each that ours is set against."""
+    """One result for each program that ours is compared with."""
     for other in [name for name in turns[0] if name != "ff"]:
         ratios = np.array([turn["ff"] / turn[other] for turn in turns])
         result = {

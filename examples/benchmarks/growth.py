@@ -2,11 +2,11 @@
 
     python examples/benchmarks/growth.py --output examples/benchmarks/results/growth.jsonl
 
-Made-up rows; what is not varied is as in BASE. An epoch is timed inside `fit`, the first one left
-out, and the median of the others taken. The slope is that of a straight line through the logarithms
-over the upper half of the axis, where what costs the same for every batch weighs least. Beside it
-stands the slope of the fewest multiply-adds that an epoch needs, as `step_limit` counts them, over
-the same points.
+Rows are artificial; the other axes are as in BASE. Epochs are timed inside `fit`, and the median
+without the first one is reported. The slope is that of a straight line through the logarithms in
+the upper half of the axis, where the constant cost of a batch has the least weight. It is compared
+with the slope of the fewest multiply-adds of an epoch, as `step_limit` counts them, at the same
+points.
 """
 
 import argparse
@@ -95,7 +95,7 @@ def multiply_adds(rows, columns, units, depth, classes):
 
 
 class Epochs(Callback):
-    """Times every epoch, and ends training when time is up; no sooner than after the second."""
+    """Times every epoch, and ends training when time is up, but not before the second epoch."""
 
     seconds = []  # of the class: the estimator trains with a copy of this callback
 
@@ -115,7 +115,7 @@ class Epochs(Callback):
 
 
 def draw(results, path):
-    """Measured seconds and the multiply-adds, brought to the last point; always the same bytes."""
+    """Measured seconds, and multiply-adds scaled to the last point; the bytes are reproducible."""
     with rc_context({"svg.hashsalt": "sklearn_ff", "svg.fonttype": "none"}):
         figure = Figure(figsize=(3 * len(results), 3), layout="tight")
         axes = figure.subplots(1, len(results), sharey=True, squeeze=False)[0]

@@ -2,10 +2,10 @@
 
     python examples/benchmarks/memory_depth.py --output FILE
 
-1,000 units a layer, batches of 4,096 rows, each network in a process of its own. What counts is the
-highest resident memory during a step less the memory before it, when data, weights and optimizer
-state exist already. From backprop's peak one gradient of all weights is taken off as well; nothing
-is taken off ours, whose gradients end with their layer's update.
+1,000 units per layer, batches of 4,096 rows, each network in its own process. The figure is the
+peak of resident memory during a step minus the memory before it, when data, weights and optimizer
+state exist. From backprop's peak one gradient of all weights is subtracted too; from ours nothing,
+since a gradient is freed after its layer's update.
 """
 
 import argparse
@@ -59,8 +59,8 @@ def in_own_process(depth, method):
 
 
 def alone(script, *flags):
-    """What a script prints last, run by itself."""
-    # Large blocks go back to the system as soon as they are freed, so that the peak is exact.
+    """The last line that a script prints in its own process."""
+    # Large blocks are returned to the system as soon as they are freed, so that the peak is exact.
     env = os.environ | {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536"}
     command = [sys.executable, script, *map(str, flags)]
     done = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
@@ -87,7 +87,7 @@ def forget_peak():
 
 
 class Peak(Callback):
-    """Peak of every batch over what there was before it; the last one counts."""
+    """Peak of every batch minus the memory before it; the last one counts."""
 
     found = []  # of the class: the estimator trains with a copy of this callback
 

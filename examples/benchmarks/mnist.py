@@ -45,7 +45,7 @@ def arguments():
 
 
 def split(X_train, y_train, X_test, y_test, test):
-    """Rows to learn from and rows to score; the test rows are touched only if `test`."""
+    """Training rows and rows to score; test rows are used only if `test`."""
     if test:
         return X_train, y_train, X_test, y_test
     order = np.random.default_rng(0).permutation(len(y_train))
@@ -88,7 +88,7 @@ def error(clf, X, y, rule):
 
 @contextmanager
 def predicting_by(clf, rule):
-    """Another prediction rule of the same fit. Labels only: probabilities have their own scale."""
+    """Another prediction rule of the same fit; for labels only, since probabilities differ."""
     before, clf._plan.prediction = clf._plan.prediction, rule
     try:
         yield

@@ -3,8 +3,8 @@
     python examples/benchmarks/mnist_speed.py --folder FOLDER --threads 2 --epochs 10
 
 Both learn from the same float32 rows, in batches of 128, for the same number of epochs, on the same
-number of threads. They take turns, and which goes first alternates, so that a machine that slows
-down or warms up favours neither. Pair i is seeded with i.
+number of threads. They run alternately, and the first one changes, so that a machine that slows
+down or warms up favours neither. Pair i has the seed i.
 """
 
 import argparse
@@ -75,13 +75,13 @@ def ff(epochs, seed):
 
 
 def mlp(epochs, seed):
-    """Without an early end, so that both run all epochs."""
+    """Without early stopping, so that both run all epochs."""
     patience = epochs + 1
     return MLPClassifier(**SHAPE, max_iter=epochs, n_iter_no_change=patience, random_state=seed)
 
 
 def seconds_to_fit(model, X, y, epochs=None):
-    """Seconds of a fit that must run so many epochs, if a number is given."""
+    """Seconds of a fit; if a number of epochs is given, the fit must run all of them."""
     start = time.perf_counter()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)

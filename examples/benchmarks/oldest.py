@@ -1,11 +1,11 @@
-"""Run the tests with the oldest dependencies that pyproject.toml promises to work with.
+"""Run the tests with the oldest dependencies that pyproject.toml allows.
 
     python3.11 examples/benchmarks/oldest.py
 
 Every lower bound ">=" of the project's dependencies becomes a pin "==". A copy of the project is
-installed with its test extra into a fresh virtual environment, both in a temporary folder, so that
-the working copy is left as it is. Run it with the oldest Python that the project supports. The
-result line names the pins and the exit code of the tests; `-- ARGS` are handed on to pytest.
+installed with its test extra into a new virtual environment, both in a temporary folder. Run it
+with the oldest Python that the project supports. The result line holds the pins and the exit code
+of the tests; `-- ARGS` are passed to pytest.
 """
 
 import argparse
@@ -48,7 +48,7 @@ def arguments():
 
 
 def oldest(pyproject):
-    """The pins that the lower bounds of the project's own dependencies stand for."""
+    """The lower bounds of the project's dependencies as pins."""
     dependencies = tomllib.loads(pyproject.read_text(encoding="utf-8"))["project"]["dependencies"]
     return [pin(dependency) for dependency in dependencies]
 

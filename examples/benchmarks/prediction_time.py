@@ -1,19 +1,19 @@
-"""Time to predict 10,000 rows, over the products that are needed and over one plain forward pass.
+"""Time to predict 10,000 rows, divided by that of its products or of a plain forward pass.
 
     python examples/benchmarks/prediction_time.py --folder FOLDER --output FILE
 
-784-500-500. What is timed is `decision_function`, with all that it does.
+The network is 784-500-500. `decision_function` is timed as a whole.
 
-    goodness    over its products alone: the first layer's once per row, the second's once per
-                class, timed by `step_limit`'s floor in parts of as many rows as prediction takes
-    head        over a plain pass in torch: both layers with a ReLU, and a linear map of the 1,000
-                activations, without scaling, normalisation or checks, 500 rows at a time, which is
-                faster than all at once
-    hybrid      over the same plain pass, on MNIST and, on made-up rows, with 1,000 classes
+    goodness    divided by its products alone: the first layer's once per row, the second's once per
+                class, timed by `step_limit`'s floor in parts of the same number of rows
+    head        divided by a plain pass in torch: both layers with a ReLU, and a linear map of the
+                1,000 activations, without scaling, normalisation or checks, 500 rows at a time,
+                which is faster than all at once
+    hybrid      divided by the same plain pass, on MNIST, and on artificial rows of 1,000 classes
 
-Each takes turns with what it is set against; every ratio is of one such pair, and the median is
-reported. The errors are those of the test rows. Peak memory is taken in a process of its own: the
-highest resident memory during the prediction less the memory before it.
+Both run alternately; every ratio is of one such pair, and the median is reported. The errors are
+those of the test rows. Peak memory is measured in a separate process: the peak of resident memory
+during the prediction minus the memory before it.
 """
 
 import argparse
@@ -65,7 +65,7 @@ def arguments():
 
 
 def on_mnist(args):
-    """A result for every rule, of one and the same fit."""
+    """A result for every rule, of the same fit."""
     X, y, X_test, y_test = load_images("mnist", args.folder)
     X_test, y_test = X_test[: args.rows], y_test[: args.rows]
     clf = FFClassifier(UNITS, prediction="hybrid", max_iter=args.epochs, random_state=0)
@@ -91,7 +91,7 @@ DATA = {"mnist": on_mnist, "made_up": on_many_classes}
 
 
 def many_classes(args):
-    """A classifier that has seen a few made-up rows of every class, and rows to predict."""
+    """A classifier fitted on a few artificial rows of every class, and rows to predict."""
     rng = np.random.default_rng(0)
     X = rng.random((max(MADE_UP_ROWS, args.rows), MADE_UP_FEATURES), dtype=np.float32)
     y = np.arange(MADE_UP_ROWS) % MANY_CLASSES
@@ -105,7 +105,7 @@ def describe(args, data, rule, n_classes):
 
 
 def measure(args, clf, X, rule):
-    """Seconds of the rule, and of what it is set against."""
+    """Seconds of the rule, and of the products or the plain pass."""
     with predicting_by(clf, rule):
         other = Products(clf, X) if rule == "goodness" else PlainPass(clf, X)
         pairs = [(seconds(lambda: clf.decision_function(X)), other()) for _ in range(args.pairs)]
@@ -126,7 +126,7 @@ def seconds(function):
 
 
 class Products:
-    """Seconds of the products that `goodness` cannot do without."""
+    """Seconds of the products that `goodness` needs."""
 
     name = "products"
 
@@ -140,14 +140,14 @@ class Products:
 
 
 def rows_of_a_part(clf, X):
-    """How many rows prediction scores at once."""
+    """Number of rows that prediction scores at once."""
     with patch.object(_scoring, "label_scores", wraps=_scoring.label_scores) as scores:
         clf.decision_function(X)
     return len(scores.call_args_list[0].args[1])
 
 
 class PlainPass:
-    """Seconds of one pass through the network's own weights, without anything around it."""
+    """Seconds of one plain pass with the weights of the network."""
 
     name = "plain_pass"
 
@@ -172,7 +172,7 @@ class PlainPass:
 
 
 def peak(clf, X):
-    """Bytes that a prediction needs beyond what there is."""
+    """Bytes that a prediction needs in addition."""
     clf.decision_function(X[:10])
     forget_peak()
     before = resident()

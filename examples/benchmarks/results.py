@@ -1,4 +1,4 @@
-"""One JSON line per result, to the screen and, if asked, to a file."""
+"""One JSON line per result, printed and, with a file, appended to it."""
 
 import json
 import platform
@@ -18,7 +18,7 @@ def emit(result, output=None):
 
 
 def machine():
-    """What figures of speed depend on besides the code."""
+    """Facts of the machine on which speed depends."""
     able = getattr(torch.cpu, "get_capabilities", dict)()
     names = ("avx2", "avx512_f", "avx512_bf16", "amx_bf16")
     return {

@@ -2,12 +2,11 @@
 
     python examples/benchmarks/run.py mpezeshki loewe --data-home FOLDER --seeds 3
 
-Runs whose line is there already, with the same rows, seed and settings, are skipped, so that an
-interrupted command goes on where it stopped. Test rows are scored after the last epoch. With
-`--validate` a sixth of the training rows is held out and scored in their place, for choosing
-settings.
-Some published figures are the best of all epochs on test rows: where a run's origin reports so, the
-line has this too, as `best_on_test_...`. `report.py` renders the lines.
+Runs with a line of the same rows, seed and settings are skipped, so an interrupted command
+continues where it stopped. Test rows are scored after the last epoch. With `--validate` a sixth of
+the training rows is held out and scored instead, for the choice of settings. Some published figures
+are the best of all epochs on test rows; for those the line has `best_on_test_...` too. `report.py`
+renders the lines.
 """
 
 import argparse
@@ -81,7 +80,7 @@ def at_least_one(text):
 
 
 def lines_of(path):
-    """The lines of the file, if there is one; a line torn by an interrupt is named."""
+    """The lines of the file, if it exists; an incomplete line raises an error that names it."""
     found = []
     for number, line in enumerate(path.read_text().splitlines() if path.exists() else (), 1):
         try:
@@ -96,7 +95,7 @@ def tell(text):
 
 
 def one(args, name, seed, done):
-    """Train, unless the line is there already."""
+    """Train, unless the line exists."""
     run = RUNS[name]
     clf = run.make(seed)
     if args.epochs:
@@ -114,12 +113,12 @@ def one(args, name, seed, done):
 
 
 def is_same(case, given, usual, line):
-    """Whether a line is of this case; parameters that came up after it had their default then."""
+    """Whether a line is of this case; parameters that are newer than it count as defaults."""
     return case.items() <= line.items() and given.items() <= (usual | line["settings"]).items()
 
 
 def settings(clf):
-    """Parameters as plain values; parts by what they are called with, functions by their names."""
+    """Parameters as plain values: parts as their calls, functions as their names."""
     params = clf.get_params(deep=False).items()
     return {k: plain(v) for k, v in params if k not in NOT_SETTINGS}
 
@@ -132,7 +131,7 @@ def plain(value):
 
 
 def split(args, run):
-    """Rows to learn from, to watch and to score, by name; each a pair (X, codes of classes)."""
+    """Rows for training, for scores after epochs, and for the final score: pairs (X, codes)."""
     X, y, X_test, y_test = load_images(run.data, args.data_home)
     order = np.random.default_rng(0).permutation(len(y))
     n_train = run.n_train or len(y)
@@ -155,7 +154,7 @@ def of_classes(classes, X, y):
 
 
 def measured(run, clf, rows, title):
-    """All that a line tells of a run."""
+    """The figures of a run."""
     ours = isinstance(clf, FFClassifier)
     if ours:
         every = run.every if len(rows["watched"][1]) else 0
@@ -173,7 +172,7 @@ def measured(run, clf, rows, title):
 
 
 def fit(clf, rows, title):
-    """Fit to the end, or not at all: what was interrupted is no result."""
+    """Fit; an interrupted fit is no result."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         warnings.filterwarnings("error", "Training (was )?interrupted")
@@ -184,7 +183,7 @@ def fit(clf, rows, title):
 
 
 def errors(run, clf, rows):
-    """Of the last epoch; and the least of all epochs that were watched, if on the rows scored."""
+    """Errors of the last epoch; and the lowest of all epochs, if the same rows are scored."""
     if not run.rules:
         X, y = rows["scored"]
         return {"error_predict": float(np.mean(clf.predict(X) != y))}
@@ -200,7 +199,7 @@ def errors(run, clf, rows):
 
 
 def curve(clf):
-    """Loss of every epoch, and errors of the epochs after which rows were watched."""
+    """Loss of every epoch, and errors of the epochs after which rows were scored."""
     found = {"loss": [round(float(loss), 6) for loss in clf.loss_curve_]}
     history = clf.net_.history if isinstance(clf, FFClassifier) else []
     for row in history:
@@ -210,7 +209,7 @@ def curve(clf):
 
 
 def peak():
-    """Of the process in this run, in bytes; None where the system does not tell."""
+    """Peak memory of the process in bytes; None where the system does not report it."""
     with suppress(OSError):
         return 1024 * status("VmHWM")
 

@@ -1,6 +1,6 @@
-"""The named runs of `run.py`: which rows, which estimator, what is scored, what was published.
+"""The named runs of `run.py`: rows, estimator, scores, and published figures.
 
-A run is added here, in one of the dictionaries at the end, and nowhere else.
+A new run is an entry in one of the dictionaries at the end.
 """
 
 from collections.abc import Callable
@@ -22,20 +22,20 @@ HEAD, BOTH = ("head",), ("goodness", "head")
 class Run:
     """One named run; errors are shares, published figures as they were published."""
 
-    make: Callable  # of the random state: an estimator
-    rules: tuple = ("goodness",)  # of prediction, to be scored; none: by `predict`
+    make: Callable  # random state -> estimator
+    rules: tuple = ("goodness",)  # prediction rules to score; empty: `predict`
     data: str = "mnist"
-    classes: tuple = ()  # that are scored; none: all
-    learned: tuple = ()  # classes whose rows are learned from; none: all
-    n_train: int = 0  # of the training rows to learn from, the others are held out; 0: all
-    every: int = 0  # so many epochs between scores of the rows that are watched; 0: never
-    watch_test: bool = False  # watch test rows, for a maximum over epochs as origins have it
+    classes: tuple = ()  # that are scored; empty: all
+    learned: tuple = ()  # classes of the training rows; empty: all
+    n_train: int = 0  # training rows, of which the others are held out; 0: all
+    every: int = 0  # epochs between scores; 0: none
+    watch_test: bool = False  # score test rows, for a maximum over epochs as published
     train_error: bool = False
     published: dict = field(default_factory=dict)  # rule: text
 
 
 def rmwkwok(supervised, n_units=100, published=None, every=1, **more):
-    """A run of the five-digit set-up, watched as its origin was."""
+    """A run of the five-digit set-up, with scores after epochs as in the program."""
     return five_digits(recipes.rmwkwok_dense, supervised, published, every, n_units=n_units, **more)
 
 
@@ -92,13 +92,13 @@ RECIPES = {
         train_error=True,
         published={"goodness": "6.84 % (training rows 6.75 %)"},
     ),
-    "mpezeshki_never_true": Run(  # its one flaw that lies in the negatives, mended
+    "mpezeshki_never_true": Run(  # without the flaw of its negatives
         lambda seed: recipes.mpezeshki(negatives=Uniform(redraw="once"), random_state=seed),
         n_train=50_000,
         every=100,
         train_error=True,
     ),
-    "mpezeshki_our_defaults": Run(  # the same layers, all else by our defaults
+    "mpezeshki_our_defaults": Run(  # the same layers, defaults otherwise
         lambda seed: FFClassifier((500, 500), max_iter=10, random_state=seed),
         n_train=50_000,
         every=1,

@@ -1,16 +1,16 @@
-"""Time of a training step over the least time that its matrix products need on this machine.
+"""Time of a training step, divided by that of its matrix products on this machine.
 
     python examples/benchmarks/step_limit.py --output examples/benchmarks/results/step_limit.jsonl
 
 The floor counts the fewest multiply-adds of the default method (one negative label, drawn from the
 head's belief) and times products of exactly these shapes and this precision:
 
-    layer 1     W·base(x) and its weight gradient, once per row, whatever the label
+    layer 1     W·base(x) and its weight gradient, once per row, for all labels
     layer l     the positive, the negative and the neutral candidate forward; two of them backward
     head        its logits, and its weight gradient
 
-An epoch of `fit` and the floor take turns; every ratio is of one such pair, and the median is
-reported. The step is timed inside `fit`, by the epoch, so that its bookkeeping counts.
+An epoch of `fit` and the floor run alternately; every ratio is of one such pair, and the median is
+reported. The step is timed inside `fit`, by the epoch, so its overhead counts.
 """
 
 import argparse
@@ -50,7 +50,7 @@ def arguments():
 def measure(args, units, batch, precision):
     needed = products(units, batch)
     floor = Floor(needed, getattr(torch, precision))
-    step = floor()  # as a first guess of what a step takes
+    step = floor()  # first estimate of the time of a step
     pairs, steps = 8, max(2, int(args.seconds / 8 / (2.5 * step)))
     taken = Turns(floor, steps, pairs)
     rng = np.random.default_rng(0)
@@ -84,7 +84,7 @@ def measure(args, units, batch, precision):
 
 
 def products(units, batch, n_features=N_FEATURES, n_classes=N_CLASSES):
-    """(rows, inner, columns) of every matrix product that a step cannot do without."""
+    """(rows, inner, columns) of every matrix product that a step needs."""
     needed = [(batch, n_features, units[0]), (units[0], batch, n_features)]
     for inputs, outputs in pairwise(units):
         needed += [(batch, inputs, outputs)]  # neutral: the head's belief comes first
@@ -94,7 +94,7 @@ def products(units, batch, n_features=N_FEATURES, n_classes=N_CLASSES):
 
 
 class Floor:
-    """Seconds of the products alone, on operands that lie as a step's do."""
+    """Seconds of the products alone, on operands with the memory layout of a step."""
 
     def __init__(self, needed, dtype):
         self.operands = [(torch.rand(m, k, dtype=dtype), torch.rand(k, n)) for m, k, n in needed]

@@ -3,13 +3,13 @@
     python examples/benchmarks/tables.py --inner --folder FOLDER
     python examples/benchmarks/tables.py --test --folder FOLDER
 
-Four outer stratified folds (seed 0). `--inner`, the default, never touches an outer test fold: each
-outer training fold is split once, 75 to 25, and the quarter is scored, on the four tables meant for
+Four outer stratified folds (seed 0). `--inner`, the default, does not use the outer test folds:
+each outer training fold is split once, 75 to 25, and the quarter is scored, on the four tables for
 development. `--test` scores the outer folds of all eight tables. `--goodness` adds FFClassifier
 behind a scaler with other kinds of goodness, `--alpha` with other penalties. Every model has an
-accuracy (MODEL) and a log-loss (MODEL_log_loss), means over the folds; `ff_unscaled` is without a
-scaler. FOLDER holds tabular.npz with arrays NAME_X and NAME_y; without it the tables come from
-OpenML. Estimators are seeded with 0.
+accuracy (MODEL) and a log-loss (MODEL_log_loss), means over the folds; `ff_unscaled` has no scaler.
+FOLDER holds tabular.npz with arrays NAME_X and NAME_y; without it the tables come from OpenML.
+Estimators have the seed 0.
 """
 
 import argparse
@@ -140,12 +140,12 @@ def describe(rows):
 
 
 def with_difference(means):
-    """What a scaler in front gains FFClassifier."""
+    """The gain of FFClassifier by a scaler."""
     return {**means, "scaler_gain": means["ff_scaled"] - means["ff_unscaled"]}
 
 
 def summary(results, rows):
-    """Means over the tables, each counted once."""
+    """Means over the tables, with equal weights."""
     means = {name: float(np.mean([r[name] for r in results])) for name in measures()}
     tables = [r["table"] for r in results]
     return {**describe(rows), "tables": tables} | with_difference(means)

@@ -3,12 +3,11 @@
     python examples/benchmarks/text.py
     python examples/benchmarks/text.py --test
 
-The texts are docstrings of the standard library and of packages that are installed anyway, read
-from their sources: up to 225 of every topic, cut to 60 words, names of the topics left out. Which
-of them there are depends on the versions, which a result names. 30 % of a corpus are held out, by
-class (seed 0). Without `--test`, 30 % of the other rows are scored instead, and only the two
-corpora meant for development are used. Estimators, and the inner split, are seeded with each of the
-seeds.
+The texts are docstrings of the standard library and of installed packages, read from their sources:
+up to 225 of every topic, cut to 60 words, without the names of the topics. They depend on the
+versions of the packages, which a result holds. 30 % of a corpus are held out, by class (seed 0).
+Without `--test`, 30 % of the other rows are scored instead, and only the two corpora for
+development are used. Estimators, and the inner split, have each of the seeds.
 """
 
 import argparse
@@ -109,7 +108,7 @@ def corpus(name):
 
 
 def sources(name):
-    """Topics, and the files or folders that are about them."""
+    """Topics, and their files or folders."""
     if name == "stdlib":
         root = Path(sysconfig.get_paths()["stdlib"])
         return {topic: [root / file for file in files.split()] for topic, files in STANDARD.items()}
@@ -123,7 +122,7 @@ def root_of(package):
 
 
 def docstrings(place):
-    """Those of modules, classes and functions under a place, tests left out."""
+    """Docstrings of modules, classes and functions under a path, without tests."""
     files = [place] if place.suffix == ".py" else sorted(place.rglob("*.py"))
     for file in files:
         if "test" in str(file.relative_to(place)).lower():
@@ -136,7 +135,7 @@ def docstrings(place):
 
 
 def score(model, kind, texts, labels, seed, test):
-    """Accuracy on rows that were not learned from."""
+    """Accuracy on held-out rows."""
     learn, hold = train_test_split(
         np.arange(len(labels)), test_size=0.3, stratify=labels, random_state=0
     )

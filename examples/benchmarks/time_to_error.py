@@ -1,13 +1,13 @@
-"""Seconds to a test error on MNIST, beside what two published programs would take here.
+"""Seconds to a test error on MNIST, beside those of two published programs on this machine.
 
     python examples/benchmarks/time_to_error.py --folder FOLDER --validate
     python examples/benchmarks/time_to_error.py --folder FOLDER --output FILE
 
 "mpezeshki": 784-500-500, 2,000 full-batch steps on 50,000 rows, unshared products, published error
 6.84 %. "loewe": 3 x 1000, 100 epochs of 500 steps of 100 rows, published error 1.45 %. Both are
-restated plainly in torch; their steps are timed, and the time multiplied by their number. Ours is
-the whole `fit`, data loaded, on 50,000 rows too, with the settings below, which were chosen by
-`--validate`, on 10,000 held-out training rows.
+rewritten in a plain form in torch; some of their steps are timed, and the time is multiplied by the
+number of steps. Ours is the whole `fit` without loading, on 50,000 rows too, with the settings
+below, which were chosen by `--validate`, on 10,000 held-out training rows.
 """
 
 import argparse

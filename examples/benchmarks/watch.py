@@ -1,4 +1,4 @@
-"""A callback that scores rows every so many epochs and tells how long a fit will take."""
+"""A callback that scores rows after epochs and prints the remaining time of a fit."""
 
 import sys
 import time
@@ -45,7 +45,7 @@ class Watch(Callback):
 
 @torch.no_grad()
 def error(network, X, y, rule):
-    """Share of rows that the last epoch's weights label wrongly; y are codes of classes."""
+    """Error of the last epoch's weights; y are codes of classes."""
     network.eval()
     wrong, shift = 0, network.scaler.shift
     for start in range(0, len(y), PART):
