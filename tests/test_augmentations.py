@@ -83,7 +83,7 @@ def test_what_is_augmented_is_as_X_is_and_only_in_training():
 
 
 @pytest.mark.parametrize("height, reach", [(1, 0), (2, 1), (9, 2)])
-def test_shifts_leave_something_in_sight(height, reach):
+def test_shifts_keep_part_of_the_image(height, reach):
     images = torch.ones(500, 1, height, 9)
     moved = Shifts(2)(images, draws())
     rows, columns = (moved[:, 0].amax(axis) for axis in (2, 1))
@@ -143,7 +143,7 @@ class As(Augmentation):
 
 
 @pytest.mark.parametrize("batches", [{"batch_size": 600}, {"batch_size": 50, "shuffle": False}])
-def test_an_augmentation_that_returns_what_it_was_given_leaves_the_rows_as_they_are(batches):
+def test_an_identity_augmentation_does_not_change_rows(batches):
     same, plain = (small(augmentation=given, **batches).fit(X, Y) for given in (Same(), None))
     np.testing.assert_allclose(same.loss_curve_, plain.loss_curve_, rtol=1e-3, atol=1e-6)
 

@@ -45,7 +45,7 @@ def model(*callbacks, cls=FFClassifier, **params):
 
 @pytest.mark.parametrize("cls", [FFClassifier, FFTransformer])
 @pytest.mark.parametrize("named", [False, True])
-def test_a_clone_uses_what_cannot_be_copied_as_it_is(cls, named):
+def test_a_clone_shares_callbacks_that_cannot_be_copied(cls, named):
     locked = Locked()
     clone(model(("locked", locked) if named else locked, Counting(), cls=cls)).fit(X, y)
     assert locked.n_epochs == 2

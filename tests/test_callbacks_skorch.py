@@ -209,7 +209,7 @@ def test_early_stopping_lets_a_loss_that_falls_go_on():
     assert fit(stop, max_iter=15).n_iter_ == 15
 
 
-def test_early_stopping_may_put_the_best_weights_back():
+def test_early_stopping_can_restore_the_best_weights():
     class Worse(Callback):
         """From the third epoch on, the loss in the history rises."""
 
@@ -284,7 +284,7 @@ class Counter(Callback):
         self.net_ = net
 
 
-def test_callbacks_take_part_as_they_are_given():
+def test_callbacks_are_used_without_a_copy():
     seen = []
     counter, scheduler = Counter(seen), LRScheduler(StepLR, step_size=1)
     model = constant(counter, scheduler)
@@ -294,7 +294,7 @@ def test_callbacks_take_part_as_they_are_given():
     assert seen == [1, 2, 3, 4] * 2, "a second fit begins anew"
 
 
-def test_callbacks_are_told_in_the_order_given():
+def test_callbacks_are_called_in_the_given_order():
     order = []
 
     class Tell(Callback):
@@ -324,7 +324,7 @@ class StopAtThree(Callback):
 
 @pytest.mark.parametrize("schedule", ["simultaneous", "greedy"])
 @pytest.mark.parametrize("how", ["flat loss", "validation", "callback"])
-def test_callbacks_are_told_of_the_last_epoch_too(capsys, schedule, how):
+def test_callbacks_are_called_for_the_last_epoch_too(capsys, schedule, how):
     ends, params = Ends(), {"schedule": schedule, "verbose": 1}
     if how == "flat loss":
         model = constant(ends, **params)
@@ -353,7 +353,7 @@ def test_history_of_the_net():
     assert all(seconds > 0 for seconds in history[:, "dur"])
 
 
-def test_history_of_the_net_tells_which_epochs_were_best():
+def test_history_of_the_net_marks_the_best_epochs():
     model = fit(learning_rate_init=0.3, max_iter=12)
     losses = np.array(model.net_.history[:, "train_loss"])
     assert losses.tolist() == model.loss_curve_

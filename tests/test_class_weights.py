@@ -139,7 +139,7 @@ HUGE = [1e16, 1e30, 1e60, 1e99]
 
 @pytest.mark.parametrize("value", HUGE)
 @pytest.mark.parametrize("method", ["fit", "partial_fit", "fit_transform"])
-def test_a_weight_beside_which_a_class_does_not_count_is_refused(value, method):
+def test_a_weight_that_makes_another_class_negligible_is_refused(value, method):
     model, known = classifier(), {}
     if method == "partial_fit":
         known = {"classes": [0, 1]}
@@ -151,7 +151,7 @@ def test_a_weight_beside_which_a_class_does_not_count_is_refused(value, method):
 
 
 @pytest.mark.parametrize("value", HUGE)
-def test_a_class_weight_beside_which_another_class_does_not_count_is_refused(value):
+def test_a_class_weight_that_makes_another_class_negligible_is_refused(value):
     with pytest.raises(ValueError, match=r"class_weight=\{0: .*class 1, at most 1, do not count"):
         classifier(class_weight={0: value}).fit(X, y)
     model = classifier(class_weight={0: value}).partial_fit(X[y == 0], y[y == 0], [0, 1])
@@ -159,7 +159,7 @@ def test_a_class_weight_beside_which_another_class_does_not_count_is_refused(val
         model.partial_fit(X, y)
 
 
-def test_a_call_beside_which_those_before_do_not_count_is_refused():
+def test_weights_that_make_earlier_calls_negligible_are_refused():
     model = classifier().partial_fit(X, y, [0, 1])
     before = model.predict_proba(X)
     with pytest.raises(ValueError, match=r"of this call of partial_fit sum to 2e\+32.*before, 200"):
@@ -169,7 +169,7 @@ def test_a_call_beside_which_those_before_do_not_count_is_refused():
 
 @pytest.mark.parametrize("least", [1e-13, 1e-40, 1e-99])
 @pytest.mark.parametrize("method", ["fit", "partial_fit"])
-def test_rows_that_do_not_count_are_as_if_left_out(least, method):
+def test_rows_of_weight_zero_are_as_if_left_out(least, method):
     some = np.arange(200) % 3 > 0
     known = {"classes": [0, 1]} if method == "partial_fit" else {}
     weighted = getattr(classifier(), method)(X, y, sample_weight=np.where(some, 1, least), **known)
@@ -185,7 +185,7 @@ def test_balanced_weights_make_a_class_of_tiny_weights_count():
 
 
 @pytest.mark.parametrize("scale", [1e-90, 1e-30, 1e30, 1e90])
-def test_a_class_of_weight_zero_beside_large_weights(scale):
+def test_a_class_of_weight_zero_and_large_weights(scale):
     weight = np.where(np.arange(200) < 20, 0, scale)
     labels = np.where(np.arange(200) < 20, 2, y)
     p = classifier().fit(X, labels, sample_weight=weight).predict_proba(X)

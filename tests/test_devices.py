@@ -17,6 +17,6 @@ def test_devices_that_cannot_compute_are_refused_by_name(device):
         FFClassifier((4,), max_iter=1, device=device).fit(X, Y)
 
 
-def test_channels_that_come_last_are_told():
+def test_channels_last_are_reported():
     with pytest.warns(UserWarning, match=r"channels come first, so give \(2, 7, 7\)"):
         FFClassifier((4,), max_iter=1, image_shape=(7, 7, 2), random_state=0).fit(X, Y)

@@ -143,7 +143,7 @@ def test_decision_function_can_be_compared_between_rows(kind):
     np.testing.assert_array_equal(model.predict(X), chosen)
 
 
-def test_calibration_of_a_fitted_classifier_leaves_it_alone():
+def test_calibration_does_not_change_a_fitted_classifier():
     fitted = classifier().fit(X[::2], y[::2])
     before = fitted.predict_proba(X)
     model = CalibratedClassifierCV(FrozenEstimator(fitted), method="temperature")
@@ -153,7 +153,7 @@ def test_calibration_of_a_fitted_classifier_leaves_it_alone():
     assert not np.allclose(model.predict_proba(X), before)
 
 
-def test_ada_boost_hands_on_weights():
+def test_ada_boost_passes_weights():
     weak = classifier(max_iter=6)
     model = AdaBoostClassifier(weak, n_estimators=4, random_state=0).fit(X, y)
     check_probabilities(model.predict_proba(X))
@@ -309,7 +309,7 @@ def test_requests_survive_a_clone(routing):
 # What a reader sees -----------------------------------------------------------------------------
 
 
-def test_html_tells_fitted_from_unfitted():
+def test_html_shows_whether_an_estimator_is_fitted():
     model = make_pipeline(StandardScaler(), classifier(negatives=Hard(temperature=0.625)))
     unfitted = estimator_html_repr(model)
     fitted = estimator_html_repr(model.fit(X, y))

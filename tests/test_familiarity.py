@@ -41,7 +41,7 @@ LEARN, NEW, STRANGE = TASKS["digits"]
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_defaults_tell_strange_rows_as_well_as_an_isolation_forest(task):
+def test_defaults_find_strange_rows_as_well_as_an_isolation_forest(task):
     learn, new, strange = TASKS[task]
     ours = area(FFTransformer(random_state=0).fit(learn).score_samples, new, strange)
     forest = area(IsolationForest(random_state=0).fit(learn).score_samples, new, strange)
@@ -70,7 +70,7 @@ SETTINGS = {
 
 
 @pytest.mark.parametrize("name", SETTINGS)
-def test_familiarity_tells_whatever_the_settings(name):
+def test_familiarity_works_with_all_settings(name):
     size = {} if "layers" in SETTINGS[name] else {"hidden_layer_sizes": 64}
     fitted = FFTransformer(random_state=0, max_iter=20, **size).set_params(**SETTINGS[name])
     assert area(fitted.fit(LEARN).score_samples, NEW, STRANGE) > 0.8
@@ -86,7 +86,7 @@ def test_familiarity_of_layers_that_learn_labels(params):
     assert area(fitted.score_samples, NEW, STRANGE) > 0.8
 
 
-def test_where_strange_rows_are_shown_these_are_told():
+def test_given_strange_rows_are_recognised():
     held_out = FFTransformer(64, negatives=HeldOutClasses([8, 9]), random_state=0, max_iter=20)
     held_out.fit(DIGITS, DIGIT)
     assert area(held_out.score_samples, DIGITS[DIGIT < 8], DIGITS[DIGIT > 7]) > 0.8
@@ -155,12 +155,12 @@ def test_partial_fit_takes_in_what_every_call_has_shown():
     assert area(again.score_samples, NEW, STRANGE) > 0.8
 
 
-def test_a_warm_start_begins_anew():
+def test_a_warm_start_begins_from_no_moments():
     fitted = FFTransformer(64, warm_start=True, max_iter=20, random_state=0).fit(LEARN)
     assert area(fitted.fit(STRANGE).score_samples, STRANGE, NEW) > 0.8
 
 
-def test_a_clone_knows_nothing_and_learns_the_same():
+def test_a_clone_is_unfitted_and_learns_the_same():
     fitted = FFTransformer(32, max_iter=5, random_state=0).fit(LEARN)
     again = clone(fitted).fit(LEARN)
     np.testing.assert_array_equal(again.score_samples(NEW), fitted.score_samples(NEW))
@@ -191,7 +191,7 @@ def test_degenerate_training_rows_give_finite_scores(rows):
 
 
 @pytest.mark.parametrize("supervised", [False, True])
-def test_goodness_by_layer_is_at_hand(supervised):
+def test_goodness_by_layer_is_available(supervised):
     X, y = DIGITS[:300], DIGIT[:300]
     fitted = FFTransformer((20, 12), supervised=supervised, max_iter=3, random_state=0).fit(X, y)
     scores = fitted.layer_scores(X)

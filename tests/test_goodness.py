@@ -54,7 +54,7 @@ def test_readout_matches_reference(seen):
 
 
 @pytest.mark.parametrize("normalized", [False, True])
-def test_a_fixed_readout_is_drawn_once_and_never_taught(normalized):
+def test_a_fixed_readout_is_drawn_once_and_not_trained(normalized):
     part = Readout(normalized=normalized, learned=False)
     module = part.build(6, K)
     module.reset(torch.Generator().manual_seed(0))

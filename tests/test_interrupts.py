@@ -124,7 +124,7 @@ def test_an_epoch_of_one_batch_is_complete():
 
 @pytest.mark.parametrize("hook, at", [("on_stage_end", 1), ("on_stage_begin", 2)])
 @pytest.mark.parametrize("schedule", ["greedy", [(0, 3), (1, 3)]])
-def test_a_press_between_stages_leaves_the_next_layer_unmade(hook, at, schedule):
+def test_a_press_between_stages_does_not_build_the_next_layer(hook, at, schedule):
     model = interrupted(classifier(Press(hook, at), schedule=schedule), X, y)
     assert model.n_iter_ == 3 and model.score(X, y) > 0.5
     assert np.isnan(model.history_["loss"][:, 1]).all()
@@ -135,7 +135,7 @@ def test_a_press_between_stages_leaves_the_next_layer_unmade(hook, at, schedule)
 
 
 @pytest.mark.parametrize("hook", ["on_stage_end", "on_train_end"])
-def test_a_press_after_the_last_update_is_told(hook):
+def test_a_press_after_the_last_update_is_reported(hook):
     model = interrupted(classifier(Press(hook)), X, y)
     plain = classifier().fit(X, y)
     assert model.n_iter_ == 3
@@ -268,7 +268,7 @@ HOOKS = ["on_grad_computed", "on_batch_end", "on_epoch_end", "on_stage_end", "on
 
 @pytest.mark.parametrize("hook", HOOKS)
 @pytest.mark.parametrize("way", ["fit", "partial_fit", "warm start"])
-def test_a_second_press_passes_and_leaves_the_estimator_as_it_was(hook, way):
+def test_a_second_press_raises_and_does_not_change_the_estimator(hook, way):
     model = classifier(warm_start=way == "warm start")
     model.fit(X, y)
     before, proba = vars(model).copy(), model.predict_proba(X)
@@ -292,7 +292,7 @@ def test_a_second_press_passes_though_a_callback_catches_it():
     assert not hasattr(model, "net_")
 
 
-def test_a_callback_may_ask_for_the_end_after_a_press():
+def test_a_callback_can_end_training_after_a_press():
     class Stop(Callback):
         def on_epoch_end(self, net, **kwargs):
             raise KeyboardInterrupt
@@ -301,7 +301,7 @@ def test_a_callback_may_ask_for_the_end_after_a_press():
 
 
 @pytest.mark.parametrize("hook", ["on_grad_computed", "on_stage_begin", "on_train_end"])
-def test_a_callback_may_ask_for_the_end_anywhere(hook):
+def test_a_callback_can_end_training_in_every_hook(hook):
     class Stop(Callback):
         pass
 
@@ -396,7 +396,7 @@ def handler():
 
 
 @pytest.mark.parametrize("kind", [signal.SIG_IGN, signal.SIG_DFL, signal.default_int_handler])
-def test_the_handler_from_before_is_put_back(handler, kind):
+def test_the_previous_handler_is_restored(handler, kind):
     handler(kind)
     classifier().fit(X, y)
     assert signal.getsignal(signal.SIGINT) is kind
@@ -414,7 +414,7 @@ def test_ignored_presses_stay_ignored(handler):
     assert classifier(Press("on_batch_end", times=2)).fit(X, y).n_iter_ == 3
 
 
-def test_a_handler_of_the_users_own_is_called(handler):
+def test_a_users_handler_is_called(handler):
     heard = []
 
     def mine(signum, frame):
@@ -440,7 +440,7 @@ def test_a_handler_that_raises_as_pythons_does_is_deferred_likewise(handler):
     assert len(heard) == 3 and signal.getsignal(signal.SIGINT) is mine
 
 
-def test_a_handler_of_the_users_own_may_leave_in_its_own_way(handler):
+def test_a_users_handler_can_raise_its_own_exception(handler):
     def leave(signum, frame):
         raise SystemExit(3)
 

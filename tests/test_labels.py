@@ -118,7 +118,7 @@ def check_refusal(error, name, message):
 @pytest.mark.filterwarnings("ignore:A column-vector")
 @pytest.mark.parametrize("call", CALLS)
 @pytest.mark.parametrize("bad", BAD)
-def test_what_are_no_labels_is_told_in_one_sentence(call, bad):
+def test_invalid_labels_are_refused_in_one_sentence(call, bad):
     name, function = CALLS[call]
     labels, message = BAD[bad]
     with pytest.raises(ValueError) as refusal:
@@ -283,12 +283,12 @@ def changed(value):
         (FRAME[list("dcba")], "^X_val: The feature names should match"),
     ],
 )
-def test_errors_about_X_val_say_so(rows, message):
+def test_errors_about_X_val_name_it(rows, message):
     with pytest.raises((ValueError, TypeError), match=message):
         classifier().fit(FRAME if hasattr(rows, "columns") else X, y, X_val=rows, y_val=y)
 
 
-def test_errors_about_images_of_X_val_say_so():
+def test_errors_about_images_of_X_val_name_it():
     with pytest.raises(ValueError, match=r"^X_val has 4 dimensions, but images come as flat rows"):
         classifier(image_shape=(1, 2, 2)).fit(X, y, X_val=X.reshape(150, 1, 2, 2), y_val=y)
 
@@ -311,7 +311,7 @@ def test_rows_held_out_need_labels_and_labels_rows(given):
         *(pd.array(of(1, None), dtype="Int64"), np.ma.array(np.ones(150), mask=y == 1)),
     ],
 )
-def test_what_are_no_weights_is_told_by_name(weight):
+def test_invalid_weights_are_refused_by_name(weight):
     for call in (
         lambda: classifier().fit(X, y, sample_weight=weight),
         lambda: classifier().partial_fit(X, y, classes=[0, 1, 2], sample_weight=weight),

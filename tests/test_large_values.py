@@ -57,7 +57,7 @@ def test_seconds_of_an_hour_are_learned_as_if_they_began_at_zero(kind, few, tmp_
 
 
 @pytest.mark.parametrize("large", [2**24 + 1, 2**53 + 1, 2**62, -(2**62)])
-def test_integers_that_floats_do_not_hold_are_told_apart(large):
+def test_integers_that_floats_cannot_represent_are_distinguished(large):
     X = SECONDS + large
     fitted = classifier().fit(X, LATER)
     expected = classifier().fit(SECONDS, LATER).predict_proba(SECONDS)
@@ -107,7 +107,7 @@ def test_features_and_familiarity_see_the_spread(negatives):
     assert np.ptp(far.transform(STAMPS), axis=0).max() > 0.1
 
 
-def test_negative_rows_of_ones_own_keep_their_fractions():
+def test_own_negative_rows_keep_their_fractions():
     """Where X holds integers, negative rows between them stay what they are."""
     X = np.random.default_rng(0).integers(0, 2, (300, 4))
     between = np.full((20, 4), 0.5)

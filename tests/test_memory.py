@@ -44,7 +44,7 @@ class Fails:
 @pytest.mark.parametrize("name", ERRORS)
 @pytest.mark.parametrize("cls", [FFClassifier, FFTransformer])
 @pytest.mark.parametrize("call", ["fit", "partial_fit", "use", "score_samples"])
-def test_memory_that_runs_out_is_told_with_sizes_and_advice(name, cls, call, monkeypatch):
+def test_memory_that_runs_out_is_reported_with_sizes_and_a_remedy(name, cls, call, monkeypatch):
     if call == "score_samples" and cls is FFClassifier:
         call = "predict"
     use = "predict_proba" if cls is FFClassifier else "transform"
@@ -108,7 +108,7 @@ clf.fit(X, y)
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits of Linux")
 @pytest.mark.filterwarnings("ignore")
-def test_a_limit_of_the_address_space_is_told_in_fit_and_predictions():
+def test_a_limit_of_the_address_space_is_reported_in_fit_and_predictions():
     calls = "lambda: clf.predict_proba(many), lambda: FFClassifier(300_000, max_iter=1).fit(X, y)"
     script = textwrap.dedent(SCRIPT).replace("{calls}", calls)
     done = subprocess.run(

@@ -54,7 +54,7 @@ def test_C7_the_same_seed_gives_the_same_draws(name):
 
 
 @pytest.mark.parametrize("name", LABELS)
-def test_C7_drawing_leaves_labels_and_belief_as_they_were(name):
+def test_C7_drawing_does_not_change_labels_and_belief(name):
     K, y = 4, labels(4, 100)
     belief = mild_belief(K, 100)
     before = y.clone(), belief.clone()

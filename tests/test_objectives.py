@@ -114,7 +114,7 @@ def test_a_callable_is_an_objective():
 @pytest.mark.parametrize("positive", [-1e4, 0.0, 1e4])
 @pytest.mark.parametrize("negative", [-1e4, 0.0, 1e4])
 @pytest.mark.parametrize("name", objectives.names)
-def test_D3_hopeless_scores_give_finite_loss_and_gradient(name, positive, negative, dtype):
+def test_D3_extreme_scores_have_finite_loss_and_gradient(name, positive, negative, dtype):
     g = torch.tensor([[positive, negative, negative], [positive, -negative, negative]], dtype=dtype)
     g.requires_grad_()
     loss = objectives.get(name).loss(g, LAYER)

@@ -38,7 +38,7 @@ def test_every_dense_optimizer_of_torch_is_taken_and_steps(name):
     assert (weight < 1).all()
 
 
-def test_options_are_handed_on_and_the_dict_left_alone():
+def test_options_are_passed_and_the_dict_is_not_changed():
     params = {"momentum": 0.9}
     cls, options = optimizer_class("sgd", params)
     assert cls is torch.optim.SGD
@@ -48,7 +48,7 @@ def test_options_are_handed_on_and_the_dict_left_alone():
     assert "fused" not in optimizer_class("adam", {"foreach": True})[1]
 
 
-def test_a_users_own_class_is_taken():
+def test_an_own_class_is_accepted():
     class Sign(torch.optim.Optimizer):
         def __init__(self, params, lr=0.1, weight_decay=0.0):
             super().__init__(params, {"lr": lr, "weight_decay": weight_decay})

@@ -96,7 +96,7 @@ def test_unknown_value_names_the_parameter_the_value_and_the_choices(family, val
     assert family.base.__name__ in message
 
 
-def test_the_refusal_tells_the_signature_of_a_callable():
+def test_the_refusal_states_the_signature_of_a_callable():
     with pytest.raises(ValueError) as error:
         goodness.get("no_such_part")
     assert "(h) -> scores" in str(error.value)
@@ -152,7 +152,7 @@ def test_draws_are_seeded_local_and_of_their_kind(dtype):
 
 
 @pytest.mark.parametrize("family, name", NAMED, ids=ids)
-def test_every_part_passes_its_own_check_as_it_comes(family, name):
+def test_every_part_passes_its_check_with_defaults(family, name):
     family.get(name).check()
 
 
@@ -259,7 +259,7 @@ class Mine(Objective):
         return (scores[:, 1:] - scores[:, :1]).mean(1).exp()
 
 
-def test_an_objective_of_ones_own_may_name_its_parameters_as_it_likes():
+def test_an_own_objective_can_have_any_parameter_names():
     FFClassifier(8, max_iter=1, objective=Mine()).fit(np.eye(4), [0, 1, 0, 1])
 
 
@@ -300,7 +300,7 @@ def test_the_word_none_is_refused(params, known):
         FFClassifier(image_shape=(1, 2, 2), **params).fit(np.eye(4), [0, 1, 0, 1])
 
 
-def test_none_leaves_rows_and_activations_as_they_are():
+def test_none_does_not_change_rows_and_activations():
     nothing = {"normalization": None, "input_normalization": None, "scaling": None}
     clf = FFClassifier((8, 8), max_iter=1, **nothing).fit(np.eye(4), [0, 1, 0, 1])
     assert clf.scaling_ is None
@@ -316,7 +316,7 @@ class OwnMask(HybridMask):
 
 
 @pytest.mark.parametrize("own, given", [((1, 2, 2), None), (None, (1, 2, 2))])
-def test_a_part_that_is_told_the_shape_keeps_its_class_and_parameters(own, given):
+def test_a_part_keeps_its_class_and_parameters_with_the_shape(own, given):
     part = OwnMask(own, other=3)
     told = FFTransformer(4, negatives=part, image_shape=given, max_iter=1).fit(np.eye(4)).negatives_
     assert type(told) is OwnMask and told.other == 3 and told.image_shape == (1, 2, 2)

@@ -137,7 +137,7 @@ def test_scores_that_differ_by_rounding_alone_are_no_opinion(precision):
     np.testing.assert_allclose(model.predict_proba(LARGE[TEST]), 0.1, rtol=1e-6)
 
 
-def test_a_goodness_that_knows_single_precision_only_still_predicts():
+def test_a_goodness_in_single_precision_only_can_predict():
     signs = torch.ones(30)
 
     def goodness(h):
@@ -209,7 +209,7 @@ def test_slips_change_no_decision_and_bound_every_probability(prediction, n_clas
 
 
 @pytest.mark.parametrize("slips", [0.0, 0.4])
-def test_classes_of_equal_scores_are_equally_likely_whatever_their_size(slips):
+def test_classes_of_equal_scores_are_equally_likely_for_all_sizes(slips):
     model = classifier().fit(LARGE[TRAIN], np.minimum(DIGIT[TRAIN], 2))
     model.slips_ = slips
     with torch.no_grad():

@@ -21,7 +21,7 @@ def test_any_case_ends_in_a_sound_estimator_or_in_words(estimator):
 
 
 @both
-def test_any_fit_after_another_works_or_leaves_the_estimator_as_it_was(estimator):
+def test_any_second_fit_works_or_does_not_change_the_estimator(estimator):
     outcomes = counted(lives(estimator), check_life, n_cases=20)
     assert outcomes[FITTED] >= 0.4 * outcomes.total(), outcomes
 

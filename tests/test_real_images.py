@@ -44,7 +44,7 @@ def test_the_folder_is_read(training_rows):
     assert np.mean(X == 0) > 0.7, "most of an image is paper"
 
 
-def test_the_test_rows_are_apart_from_the_training_rows(training_rows):
+def test_test_rows_and_training_rows_are_disjoint(training_rows):
     _, _, X, y = load_images("mnist", FOLDER)
     assert X.shape == (10_000, 784) and len(y) == 10_000
     assert not np.array_equal(X, training_rows[0][:10_000])
@@ -63,7 +63,7 @@ def test_hybrid_is_as_good_as_goodness(rows, by_goodness):
     assert abs(hybrid.score(*rows[2:]) - by_goodness.score(*rows[2:])) <= 0.01
 
 
-def test_probabilities_tell_how_sure_it_is(rows, by_goodness):
+def test_confident_predictions_are_more_accurate(rows, by_goodness):
     """Of the half of the rows that it is surest of, it gets more right than of the other."""
     p = by_goodness.predict_proba(rows[2])
     right, order = p.argmax(1) == rows[3], p.max(1).argsort()

@@ -17,7 +17,7 @@ IMAGES, OF = np.random.default_rng(0).random((60, 192)), np.arange(60) % 3
 
 @pytest.mark.parametrize("convert", [np.asarray, sparse.csr_array])
 @pytest.mark.parametrize("method", ["fit", "partial_fit"])
-def test_large_values_without_scaling_are_told_to_be_scaled(convert, method):
+def test_scaling_is_advised_for_large_values(convert, method):
     model = FFClassifier(16, scaling=None, random_state=0)
     known = {"classes": [0, 1, 2]} if method == "partial_fit" else {}
     with pytest.raises(DivergenceError, match=r"Values of X go up to 7\.9e\+06.*scale the columns"):
@@ -25,13 +25,13 @@ def test_large_values_without_scaling_are_told_to_be_scaled(convert, method):
             getattr(model, method)(convert(X * 1e6), y, **known)
 
 
-def test_rows_that_are_scaled_are_not_told_to_be_scaled():
+def test_scaling_is_not_advised_for_scaled_rows():
     model = FFClassifier(16, learning_rate_init=1e9, random_state=0)
     with pytest.raises(DivergenceError, match=r"\. Lower learning_rate_init\. "):
         model.fit(X * 1e6, y)
 
 
-def test_channels_last_are_told_to_come_first():
+def test_channels_first_is_advised_for_channels_last():
     model = FFClassifier(layers=[Conv2d(4)], overlay="channel", image_shape=(8, 8, 3))
     with pytest.warns(UserWarning, match=r"channels come first, so give \(3, 8, 8\)"):
         model.fit(IMAGES, OF)

@@ -88,7 +88,7 @@ def test_no_representation_shows_values_of_data(part, kind):
 
 
 @pytest.mark.filterwarnings("ignore:Layers")  # nothing is learned in an epoch
-def test_neither_do_fitted_estimators_and_what_is_said_in_training(capsys):
+def test_fitted_estimators_and_logs_show_no_values_either(capsys):
     for params in (PARTS["rows"](ROWS), PARTS["matrix"](ROWS[:3] + np.eye(3, 4))):
         clf = FFClassifier(4, max_iter=1, verbose=1, input_normalization="rms", **params).fit(X, Y)
         texts = [*representations(clf), repr(clf.overlay_), repr(clf.negatives_), repr(clf.net_)]
@@ -112,7 +112,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize("params", REFUSED, ids=lambda params: "-".join(params))
-def test_errors_tell_shapes_instead_of_values(params):
+def test_errors_show_shapes_instead_of_values(params):
     with pytest.raises(ValueError) as error:
         FFClassifier(**{"hidden_layer_sizes": 4, "max_iter": 1} | params).fit(X, Y)
     assert re.search("|".join([*params, "overlay", "features"]), str(error.value))

@@ -183,7 +183,7 @@ def test_a_small_spread_around_a_large_value_is_kept(large, dtype, scaling):
     np.testing.assert_allclose(out, expected, rtol=1e-6, atol=1e-6 if dtype != "float32" else 0.1)
 
 
-def test_integers_that_no_float_tells_apart_are_told_apart():
+def test_integers_that_are_equal_as_floats_are_distinguished():
     X = 2**60 + np.arange(5)[:, None]
     assert len(np.unique(X.astype(float))) == 1
     np.testing.assert_allclose(
@@ -227,7 +227,7 @@ def test_values_too_large_to_be_squared_are_divided_by_one_power_of_two(factor):
     np.testing.assert_allclose(rms, np.sqrt(((X / unit) ** 2).mean()))
 
 
-def test_the_rows_are_left_as_they_are():
+def test_scaling_does_not_change_the_rows():
     X = rows()
     x, before = torch.tensor(X), X.copy()
     scaler, _, _ = scaler_for(X, np.ones(len(X)), "standard")

@@ -218,7 +218,7 @@ def test_a_tensor_without_numbers_is_refused_by_name(name):
         classifier().fit(**given)
 
 
-def test_own_rows_and_codes_may_carry_gradients():
+def test_own_rows_and_codes_can_require_gradients():
     rows = torch.tensor(-X, requires_grad=True)
     FFTransformer((8,), negatives=OwnRows(rows), max_iter=2, random_state=0).fit(X)
     with torch.inference_mode():

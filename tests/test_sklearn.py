@@ -32,7 +32,7 @@ KEPT = [
 
 @pytest.mark.parametrize("name", [n for n in KEPT if hasattr(estimator_checks, n)])
 @pytest.mark.filterwarnings("ignore")
-def test_A2_checks_that_scikit_learn_keeps_for_itself(name):
+def test_A2_checks_of_scikit_learns_own_estimators(name):
     getattr(estimator_checks, name)("FFClassifier", FFClassifier(max_iter=20))
 
 

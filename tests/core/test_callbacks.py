@@ -178,7 +178,7 @@ def test_validation_with_no_finite_score_keeps_the_last_weights():
     assert filled(net.module_, 3.0)
 
 
-def test_validation_begins_anew_with_every_stage():
+def test_validation_is_reset_in_every_stage():
     scores = iter([0.9, 0.1, 0.5, 0.4])
     net, validation = tiny_net(), Validation(lambda module: next(scores), lambda net: 0.5, 2)
     validation.on_stage_begin(net, None)
@@ -223,7 +223,7 @@ def test_flat_loss_stops_where_the_loss_does_not_fall(losses, tol, patience, epo
     assert flattened(losses, tol, patience) == (epochs, flat)
 
 
-def test_flat_loss_begins_anew_with_every_stage():
+def test_flat_loss_is_reset_in_every_stage():
     net, flat = tiny_net(), FlatLoss(0.1, 2)
     flat.on_stage_begin(net, None)
     end_epoch(flat, net, train_loss=1.0)
@@ -327,6 +327,6 @@ def test_weights_are_finite_looks_at_every_entry(value, finite):
     assert weights_are_finite(module) is finite
 
 
-def test_the_two_ends_are_told_apart():
+def test_the_two_ends_are_distinguished():
     assert not issubclass(StopStage, StopTraining) and not issubclass(StopTraining, StopStage)
     assert not issubclass(StopStage, KeyboardInterrupt)

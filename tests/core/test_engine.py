@@ -103,7 +103,7 @@ def test_rows_are_scaled_however_they_are_kept(kind, index, dtype):
     assert drawn is None
 
 
-def test_a_tensor_is_scaled_once_and_others_as_they_are_read():
+def test_a_tensor_is_scaled_once_and_other_rows_when_read():
     rows = rows_of(table(), "tensor")
     first, again = rows.batch()[0].clone(), rows.batch()[0]
     assert rows.scaler.n_rows == 23
@@ -117,7 +117,7 @@ def test_a_tensor_is_scaled_once_and_others_as_they_are_read():
 
 
 @pytest.mark.parametrize("kind", ["numpy", "sparse"])
-def test_reading_leaves_the_kept_rows_as_they_are(kind):
+def test_reading_does_not_change_the_stored_rows(kind):
     values = table()
     rows = rows_of(values, kind)
     rows.batch()
@@ -181,7 +181,7 @@ def test_order():
 
 
 @pytest.mark.parametrize("size", [23, 1000])
-def test_a_single_batch_is_all_rows_as_they_lie(size):
+def test_a_single_batch_is_all_rows_in_order(size):
     iterator = batches(23, size)
     state = iterator.draws.generator.get_state()
     assert orders(iterator) == [list(range(23))]
@@ -293,7 +293,7 @@ def test_every_module_is_updated_once_a_batch_head_first():
     assert seen.updates_ == [2, 0, 1] * 6
 
 
-def test_a_greedy_fit_teaches_layer_by_layer():
+def test_a_greedy_fit_trains_layer_by_layer():
     model, seen = told(batch_size=64, max_iter=2, schedule="greedy")
     assert seen.updates_ == [0] * 6 + [1] * 6
     assert np.isnan(model.history_["loss"]).tolist() == [[False, True]] * 2 + [[True, False]] * 2
@@ -304,7 +304,7 @@ def test_updates_are_counted_per_batch():
 
 
 @pytest.mark.parametrize("redraw, n_drawn", [("batch", 12), ("epoch", 4), ("once", 1)])
-def test_negative_labels_are_drawn_as_often_as_the_part_says(redraw, n_drawn):
+def test_negative_labels_are_drawn_as_often_as_declared(redraw, n_drawn):
     class Counting(Uniform):
         sizes = []
 

@@ -49,7 +49,7 @@ def test_wide_features_are_read_row_by_row_at_least(monkeypatch):
     assert fitted(max_iter=1).n_iter_ == 1
 
 
-def test_overwriting_what_nobody_reads_changes_nothing():
+def test_overwriting_unused_tensors_changes_nothing():
     named = fitted(activation="relu")
     kept = fitted(activation=torch.nn.functional.relu)
     assert activations.get("relu").in_place and not activations.get(torch.relu).in_place

@@ -29,7 +29,7 @@ def test_a_list_becomes_stages():
     ]
 
 
-def test_layers_that_were_taught_stay():
+def test_trained_layers_stay():
     assert stages_of([(1, 2), (0, 3)], 3, 9) == [Stage((1,), 2, 2), Stage((0,), 3, 2)]
     assert stages_of([("head", 2)], 3, 9, head=True, depth=2) == [Stage((), 2, 2)]
     assert stages_of([("head", 2)], 3, 9, head=True) == [Stage((), 2, 3)]
@@ -52,7 +52,7 @@ def test_malformed_lists_are_refused(sentence, schedule):
     assert sentence in str(error.value) and f"schedule={schedule!r}" in str(error.value)
 
 
-def test_a_layer_that_counts_must_be_taught():
+def test_a_layer_that_counts_must_be_trained():
     stages = stages_of([(0, 2), (2, 1)], 3, 9)
     check_taught("...", stages, [0, 2])
     with pytest.raises(ValueError, match=r"never teaches layers \[1\], which count"):
@@ -118,7 +118,7 @@ def test_more_epochs_of_the_head_alone_by_a_warm_start():
     assert model.n_iter_ == 5
 
 
-def test_layers_above_those_taught_do_not_exist():
+def test_layers_above_trained_ones_do_not_exist():
     model = classifier(schedule=[(0, 2)], prediction_layers=[0]).fit(X, y)
     assert model.net_.module_.depth == 1
     assert np.isfinite(model.decision_function(X)).all()
@@ -224,7 +224,7 @@ def test_phases_keep_the_meaning_of_the_history():
         np.testing.assert_allclose(apart.history_[name], value)
 
 
-def test_a_stage_of_the_head_alone_knows_no_phases():
+def test_a_stage_of_the_head_alone_has_no_phases():
     params = {"prediction": "head", "schedule": [("all", 1), ("head", 2)], "negatives": "all"}
     params |= {"learning_rate_init": 1e-30, "head_learning_rate_init": 0.1, "max_iter": "auto"}
     whole = params | {"batch_size": "all", "learning_rate": "constant"}
@@ -234,14 +234,14 @@ def test_a_stage_of_the_head_alone_knows_no_phases():
     assert [group["lr"] for group in falling.net_.optimizer_.param_groups] == [0, 0, 0, 0]
 
 
-def test_peers_rest_while_negative_candidates_teach():
+def test_peer_normalisation_is_off_in_the_pass_of_negatives():
     layers = phased(peer_normalization=0.1).fit(X, y).net_.module_.layers
     for side, rate in [("positive", 0.1), ("negative", 0.0), (None, 0.1)]:
         with one_sided(layers, side):
             assert [layer.peers.rate for layer in layers] == [rate] * len(layers)
 
 
-def test_phases_leave_the_objectives_as_they_were():
+def test_phases_do_not_change_the_objectives():
     model = phased(peer_normalization=0.1).fit(X, y)
     assert all(layer.objective.side is None for layer in model.net_.module_.layers)
     assert all(layer.peers.rate == 0.1 for layer in model.net_.module_.layers)
