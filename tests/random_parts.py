@@ -80,7 +80,7 @@ class Context:
 
     @property
     def of_parts(self):
-        """Parameters of parts whose default does not tell what they are like."""
+        """Parameters of parts whose default does not show their type."""
         d = self.n_features
         return {
             "rows": st.sampled_from([np.ones((3, d)), np.eye(d), np.zeros((1, d + 1))]),

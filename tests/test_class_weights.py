@@ -45,7 +45,9 @@ def test_balanced_weights_make_up_for_sample_weights(negatives):
     weighted = positives(model, X, y, sample_weight=WEIGHT)
     assert abs(weighted - positives(model, REPEATED, LABELS)) <= 20
     model.set_params(class_weight=None)
-    assert positives(model, X, y, sample_weight=WEIGHT) < weighted - 30, "the weights tell"
+    assert positives(model, X, y, sample_weight=WEIGHT) < weighted - 30, (
+        "the weights have an effect"
+    )
 
 
 def test_balanced_weights_cancel_weights_by_class():

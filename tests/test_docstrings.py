@@ -15,7 +15,7 @@ from sklearn_ff import FFClassifier, FFTransformer
 
 X, y = load_iris(return_X_y=True)
 ESTIMATORS = [FFClassifier, FFTransformer]
-# As in sklearn/tests/test_docstrings.py: nowhere asked for, and asked for of classes alone.
+# As in sklearn/tests/test_docstrings.py: not required, and required of classes only.
 IGNORED = {"RT02", "GL01", "GL02"}
 OF_CLASSES = {"EX01", "SA01", "ES01"}
 

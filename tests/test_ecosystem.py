@@ -1,4 +1,4 @@
-"""FFClassifier in scikit-learn's company: searches, ensembles, pipelines, routing, processes."""
+"""FFClassifier with tools of scikit-learn: searches, ensembles, pipelines, routing, processes."""
 
 import joblib
 import numpy as np
@@ -248,7 +248,7 @@ def test_a_pipeline_remembers_its_steps(tmp_path):
 
 
 def test_equal_fits_have_equal_hashes():
-    """joblib tells by the hash whether it has seen an argument before."""
+    """joblib recognises an argument by its hash."""
     fitted = [classifier(negatives=Hard(), class_weight={1: 2.0}).fit(X, y) for _ in range(2)]
     for model in fitted:
         model.net_ = None  # it holds seconds per epoch

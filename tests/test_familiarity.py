@@ -1,4 +1,4 @@
-"""Familiarity: higher for rows like those learned from, whatever the parts, in any state."""
+"""Familiarity: higher for rows like the training rows, with all parts and in every state."""
 
 import pickle
 

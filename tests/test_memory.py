@@ -1,4 +1,4 @@
-"""Memory that does not suffice is told, and leaves the estimator as it was."""
+"""A lack of memory is reported, and does not change the estimator."""
 
 import subprocess
 import sys
@@ -31,7 +31,7 @@ ERRORS = {
 
 
 class Fails:
-    """An activation whose memory runs out as soon as it is told to."""
+    """An activation that raises an error, if it has one, as where memory runs out."""
 
     error = None
 

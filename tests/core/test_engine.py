@@ -251,7 +251,7 @@ def test_a_row_that_exceeds_the_limit_is_learned_from_alone(monkeypatch):
 
 
 class Told(Callback):
-    """What a user's callback is told, in order."""
+    """The calls of a user's callback, in order."""
 
     def on_train_begin(self, net, **kwargs):
         self.events_, self.losses_, self.updates_ = [], [], []
