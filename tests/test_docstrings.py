@@ -12,6 +12,7 @@ from sklearn.base import clone
 from sklearn.datasets import load_iris
 
 from sklearn_ff import FFClassifier, FFTransformer
+from sklearn_ff.layers import Conv2d
 
 X, y = load_iris(return_X_y=True)
 ESTIMATORS = [FFClassifier, FFTransformer]
@@ -57,7 +58,9 @@ def test_every_parameter_is_documented(cls):
 FITS = {
     "classifier": FFClassifier(max_iter=2),
     "early stopping": FFClassifier(max_iter=2, early_stopping=True, prediction="head"),
-    "images": FFClassifier(max_iter=2, image_shape=(1, 2, 2), overlay="channel"),
+    "images": FFClassifier(
+        layers=[Conv2d(4)], max_iter=2, image_shape=(1, 2, 2), overlay="channel"
+    ),
     "transformer": FFTransformer(max_iter=2),
     "supervised": FFTransformer(max_iter=2, supervised=True),
 }
