@@ -5,11 +5,12 @@ column and divides all by one number, the root mean square of the centred column
 and divides all columns by one mean and one deviation, as if they were a single column; None changes
 nothing, except that all columns are divided by one power of two if values exceed 2^40, whose
 squares float32 could not sum; "sparse" keeps zeros: columns of mostly zero entries are divided by
-one number, the root mean square of their other entries, so that rare words are not amplified, and
-the other columns are scaled as by "standard". "auto" is "sparse" if at least nine tenths of all
-entries are zero and no column of mostly zeros holds nine tenths of their sum of squares, "shared"
-if at least half of the columns that vary span at least half of the widest column's range, as pixels
-do, and "standard" otherwise. Sparse rows and the same rows dense are scaled alike.
+one number and multiplied by 1 - log p, p being the share of rows in which a column is not zero, so
+that rare words count for more than frequent ones, but are not amplified by the deviation; the other
+columns are scaled as by "standard". "auto" is "sparse" if at least nine tenths of all entries are
+zero and no column of mostly zeros holds nine tenths of their sum of squares, "shared" if at least
+half of the columns that vary span at least half of the widest column's range, as pixels do, and
+"standard" otherwise. Sparse rows and the same rows dense are scaled alike.
 
 Rows are centred and divided in double precision, so that a column that varies little around a large
 value keeps its information. A column is constant if its values are equal up to a rounding of the
@@ -39,6 +40,7 @@ LIMIT = 1e6
 # it, all rows are divided by one power of two.
 UNSCALED_LIMIT = 2.0**40
 BLOCK_BYTES = 2**25
+RAREST = 1e-6  # smaller shares of rows, which weights can cause, count as this one
 
 
 class Scaler(nn.Module):
@@ -160,15 +162,24 @@ def _by_column(columns, scaling):
 
 
 def _sparse(columns):
-    """One divisor for columns of mostly zeros, without centring; "standard" for other columns."""
-    rare, square = columns.shown < 0.5, _mean_squares(columns)
+    """Columns of mostly zeros times their rarity over one number; "standard" for the others."""
+    rare, square, weight = columns.shown < 0.5, _mean_squares(columns), rarity(columns.shown)
+    square = np.where(rare, weight**2, 1.0) * square
     unit = np.sqrt(square[rare].sum() / (columns.shown[rare].sum() or 1.0)) or 1.0
     dense = _by_column(columns, "standard").exact
     anchor, shift, divisor = (
-        np.where(rare, own, of_dense) for own, of_dense in zip((0.0, 0.0, unit), dense, strict=True)
+        np.where(rare, own, of_dense)
+        for own, of_dense in zip((0.0, 0.0, unit / weight), dense, strict=True)
     )
     scaled = np.where(rare, np.sqrt(square) / unit, ~columns.constant)
     return Scaler(shift, divisor * (root_mean_square(scaled) or 1.0), anchor)
+
+
+def rarity(shown):
+    """1 - log p of every column (cf. the idf of TfidfVectorizer); unseen ones equal the rarest."""
+    seen = shown[shown > 0]
+    rarest = max(seen.min(), RAREST) if len(seen) else 1.0
+    return 1 - np.log(np.maximum(shown, rarest))
 
 
 def _mean_squares(columns):
@@ -291,8 +302,8 @@ class OpenColumns(NamedTuple):
     """Columns whose scale is not fixed yet, and what is known of them.
 
     `whole` is whether these are all, the kind of scaling included. If not, `unit` is what the
-    deviation of a column is multiplied by, or, if `shared`, what takes its place, and `rare` the
-    divisor of columns of mostly zeros, if there are such.
+    deviation of a column is multiplied by, or, if `shared`, what takes its place, and `rare`
+    the product of divisor and rarity in columns of mostly zeros, if there are such.
     """
 
     index: np.ndarray
@@ -320,7 +331,7 @@ class OpenColumns(NamedTuple):
         if self.rare is not None:
             rare = self.index[columns.shown < 0.5]
             state["anchor"][:, rare], state["shift"][rare] = 0.0, 0.0
-            state["divisor"][rare] = self.rare
+            state["divisor"][rare] = self.rare / rarity(columns.shown)[columns.shown < 0.5]
         rest = columns.constant | (columns.n_rows < SETTLED)
         left = self._replace(index=self.index[rest], columns=columns.take(rest))
         return Scaler(**state), kind, None, left if rest.any() else None
@@ -347,7 +358,7 @@ def open_columns(scaler, kind, columns):
         False,
         float(own[0]) if len(own) else 1.0,
         shared,
-        float(divisor[rare][0]) if rare.any() else None,
+        float((divisor * rarity(columns.shown))[rare][0]) if rare.any() else None,
     )
 
 

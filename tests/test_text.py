@@ -58,13 +58,37 @@ def test_weights_count_as_copies_of_rows():
     assert kind(X, np.repeat([20.0, 1.0], [80, 10])) == "sparse"
 
 
+def idf(share):
+    return 1 - np.log(np.maximum(share, 1 / 80))
+
+
 @pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
-def test_zeros_stay_zeros_and_one_number_divides_the_others(container):
+def test_zeros_stay_zeros_and_rare_words_weigh_by_the_logarithm_of_their_share(container):
     X = counts().astype(float)
     scaler, _, rms = scaler_for(container(X), np.ones(80), "sparse")
-    z = scaler.scaled(container(X))
-    np.testing.assert_allclose(z, X / np.sqrt((X**2).mean()))
+    z, weighted = scaler.scaled(container(X)), X * idf((X != 0).mean(0))
+    np.testing.assert_allclose(z, weighted / np.sqrt((weighted**2).mean()))
     assert rms == 1
+
+
+@pytest.mark.parametrize("factor", [1e-6, 3, 1e6])
+def test_rarity_does_not_depend_on_the_unit_of_weights(factor):
+    X, rows = counts().astype(float), np.eye(200)
+    one, other = (scaler_for(X, np.full(80, w), "sparse")[0] for w in (1.0, factor))
+    np.testing.assert_allclose(other.scaled(rows), one.scaled(rows))
+
+
+def test_a_word_of_a_row_of_next_to_no_weight_is_not_amplified():
+    X, weight = counts().astype(float), np.ones(80)
+    X[:, 3], X[7, 3], weight[7] = 0, 1, 1e-200
+    z = scaler_for(X, weight, "sparse")[0].scaled(np.eye(200))
+    assert z[3, 3] < 5 * z[4, 4]
+
+
+def test_words_in_equally_many_rows_weigh_the_same():
+    X = KBinsDiscretizer(20, encode="onehot-dense").fit_transform(np.arange(80)[:, None])
+    z = scaler_for(X, np.ones(80), "sparse")[0].scaled(X)
+    np.testing.assert_allclose(z, X * np.sqrt(20))
 
 
 def test_columns_that_are_rarely_zero_are_standardised_beside():
@@ -77,11 +101,22 @@ def test_columns_that_are_rarely_zero_are_standardised_beside():
     np.testing.assert_allclose(np.sqrt((words**2).mean()), z[:, -1].std())
 
 
-def test_words_that_were_never_seen_weigh_as_others():
+def test_words_that_were_never_seen_weigh_as_the_rarest():
     X = counts().astype(float)
-    X[:, 3] = 0
-    z = scaler_for(X, np.ones(80), "sparse")[0].scaled(np.eye(200))
-    assert z[3, 3] == z[4, 4] > 0
+    X[:, 3], X[:, 4], X[9, 4] = 0, 0, 1
+    z = scaler_for(X, np.ones(80), "sparse")[0].scaled(np.eye(200)).diagonal()
+    assert z[3] == z[4] == z.max()
+
+
+@pytest.mark.parametrize("share", [0.2, 0.02])
+def test_a_constant_column_that_turns_out_mostly_zero_is_scaled_by_its_rarity(share):
+    X, y = with_columns(np.ones((80, 1))), np.arange(80) % 2
+    later = np.vstack([with_columns(np.arange(80)[:, None] < 80 * share)] * 30)
+    model = FFClassifier((4,), scaling="sparse", random_state=0)
+    model.partial_fit(X, y, classes=[0, 1]).partial_fit(later, np.tile(y, 30))
+    z = model.net_.module_.scaler.scaled(np.eye(201)).diagonal()
+    shown = (1 + later[:, 200].sum()) / (1 + len(later))
+    np.testing.assert_allclose(z[200] / z[0], idf(shown) / idf((X[:, 0] != 0).mean()))
 
 
 @pytest.mark.parametrize("scaling", ["auto", "sparse"])
