@@ -6,7 +6,8 @@ and divides all columns by one mean and one deviation, as if they were a single 
 nothing, except that all columns are divided by one power of two if values exceed 2^40, whose
 squares float32 could not sum; "sparse" keeps zeros: columns of mostly zero entries are divided by
 one number and multiplied by 1 - log p, p being the share of rows in which a column is not zero, so
-that rare words count for more than frequent ones, but are not amplified by the deviation; the other
+that rare words count for more than frequent ones, but are not amplified by the deviation (if all
+rows have about as many nonzero entries, as one-hot codes do, they are only divided); the other
 columns are scaled as by "standard". "auto" is "sparse" if at least nine tenths of all entries are
 zero and no column of mostly zeros holds nine tenths of their sum of squares, "shared" if at least
 half of the columns that vary span at least half of the widest column's range, as pixels do, and
@@ -41,6 +42,9 @@ LIMIT = 1e6
 UNSCALED_LIMIT = 2.0**40
 BLOCK_BYTES = 2**25
 RAREST = 1e-6  # smaller shares of rows, which weights can cause, count as this one
+# Rows whose numbers of nonzero entries deviate by less than this share of their mean are taken for
+# one-hot codes, not for texts.
+ALIKE = 0.1
 
 
 class Scaler(nn.Module):
@@ -163,7 +167,7 @@ def _by_column(columns, scaling):
 
 def _sparse(columns):
     """Columns of mostly zeros times their rarity over one number; "standard" for the others."""
-    rare, square, weight = columns.shown < 0.5, _mean_squares(columns), rarity(columns.shown)
+    rare, square, weight = columns.shown < 0.5, _mean_squares(columns), rarity(columns)
     square = np.where(rare, weight**2, 1.0) * square
     unit = np.sqrt(square[rare].sum() / (columns.shown[rare].sum() or 1.0)) or 1.0
     dense = _by_column(columns, "standard").exact
@@ -175,11 +179,12 @@ def _sparse(columns):
     return Scaler(shift, divisor * (root_mean_square(scaled) or 1.0), anchor)
 
 
-def rarity(shown):
-    """1 - log p of every column (cf. the idf of TfidfVectorizer); unseen ones equal the rarest."""
+def rarity(columns):
+    """1 - log p (cf. the idf of TfidfVectorizer), unseen columns as the rarest; 1 for one-hot."""
+    shown = columns.shown
     seen = shown[shown > 0]
     rarest = max(seen.min(), RAREST) if len(seen) else 1.0
-    return 1 - np.log(np.maximum(shown, rarest))
+    return np.where(columns.alike, 1.0, 1 - np.log(np.maximum(shown, rarest)))
 
 
 def _mean_squares(columns):
@@ -219,7 +224,8 @@ class Columns(NamedTuple):
     """Statistics of every column, in float64.
 
     `mean` is relative to `anchor`, the lowest value; `shown` is the share of nonzero entries,
-    `n_rows` and `weight` count the rows of each column, in a dtype of the precision `rounding`.
+    `n_rows` and `weight` count the rows of each column, in a dtype of the precision `rounding`;
+    `alike`, the same for all columns, is whether rows have about as many nonzero entries.
     """
 
     anchor: np.ndarray
@@ -233,6 +239,7 @@ class Columns(NamedTuple):
     n_rows: np.ndarray
     weight: np.ndarray
     rounding: np.ndarray
+    alike: np.ndarray
 
     def take(self, index):
         """Some of the columns."""
@@ -260,9 +267,19 @@ def column_statistics(X, weight):
     shown = sum(weight[part] @ (rows != 0) for rows, part in _blocks(X)) / total
     deviation = unit * np.sqrt(variance / total)
     seen = np.full(len(mean), float(X.shape[0])), np.full(len(mean), float(total))
+    alike = np.full(len(mean), rows_alike(X, weight))
     return Columns(
-        anchor, unit * mean, deviation, low, high, span, constant, shown, *seen, rounding
+        anchor, unit * mean, deviation, low, high, span, constant, shown, *seen, rounding, alike
     )
+
+
+def rows_alike(X, weight):
+    """Whether all rows have about as many nonzero entries."""
+    filled = np.concatenate([np.count_nonzero(rows, axis=1) for rows, _ in _blocks(X)])
+    share = weight / weight.sum()
+    mean = share @ filled
+    variance = share @ np.square(filled - mean)
+    return np.sqrt(variance) <= ALIKE * mean
 
 
 def equal(span, low, high, rounding):
@@ -295,6 +312,7 @@ def merged(before, new):
         n_rows + new.n_rows,
         total,
         rounding,
+        before.alike & new.alike,
     )
 
 
@@ -329,9 +347,10 @@ class OpenColumns(NamedTuple):
         divisor = columns.deviation * (not self.shared) + self.shared
         state["divisor"][self.index[varies]] = (self.unit * divisor)[varies]
         if self.rare is not None:
+            columns = columns._replace(alike=self.columns.alike)  # as for the other columns
             rare = self.index[columns.shown < 0.5]
             state["anchor"][:, rare], state["shift"][rare] = 0.0, 0.0
-            state["divisor"][rare] = self.rare / rarity(columns.shown)[columns.shown < 0.5]
+            state["divisor"][rare] = self.rare / rarity(columns)[columns.shown < 0.5]
         rest = columns.constant | (columns.n_rows < SETTLED)
         left = self._replace(index=self.index[rest], columns=columns.take(rest))
         return Scaler(**state), kind, None, left if rest.any() else None
@@ -358,7 +377,7 @@ def open_columns(scaler, kind, columns):
         False,
         float(own[0]) if len(own) else 1.0,
         shared,
-        float((divisor * rarity(columns.shown))[rare][0]) if rare.any() else None,
+        float((divisor * rarity(columns))[rare][0]) if rare.any() else None,
     )
 
 

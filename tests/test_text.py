@@ -85,10 +85,12 @@ def test_a_word_of_a_row_of_next_to_no_weight_is_not_amplified():
     assert z[3, 3] < 5 * z[4, 4]
 
 
-def test_words_in_equally_many_rows_weigh_the_same():
-    X = KBinsDiscretizer(20, encode="onehot-dense").fit_transform(np.arange(80)[:, None])
+def test_one_hot_codes_are_divided_by_one_number():
+    codes = KBinsDiscretizer(16, encode="onehot-dense", strategy="uniform")
+    X = codes.fit_transform(np.random.default_rng(0).normal(size=(80, 5)))
+    X[3, X[3].argmax()] = 0  # a value that is missing
     z = scaler_for(X, np.ones(80), "sparse")[0].scaled(X)
-    np.testing.assert_allclose(z, X * np.sqrt(20))
+    np.testing.assert_allclose(z, X / np.sqrt((X**2).mean()))
 
 
 def test_columns_that_are_rarely_zero_are_standardised_beside():
