@@ -7,7 +7,8 @@ The texts are docstrings of the standard library and of installed packages, read
 up to 225 of every topic, cut to 60 words, without the names of the topics. They depend on the
 versions of the packages, which a result holds. 30 % of a corpus are held out, by class (seed 0).
 Without `--test`, 30 % of the other rows are scored instead, and only the two corpora for
-development are used. Estimators, and the inner split, have each of the seeds.
+development are used, unless others are named, such as those of further packages. Estimators, and
+the inner split, have each of the seeds.
 """
 
 import argparse
@@ -41,6 +42,13 @@ PACKAGES = {
     "sklearn": "linear_model ensemble cluster preprocessing metrics decomposition",
     "torch": "nn distributed distributions fx utils ao",
 }
+FURTHER = {
+    "sympy": "physics core functions solvers polys combinatorics stats matrices",
+    "matplotlib": "axes backends tri patches.py transforms.py ticker.py figure.py collections.py "
+    "widgets.py",
+    "pandas": "io core/arrays core/indexes core/groupby plotting core/window core/strings",
+    "sqlalchemy": "orm sql dialects engine ext util",
+}
 LIBRARIES = ("numpy", "scipy", "sklearn", "torch")
 DEVELOPMENT = ["stdlib", "libraries"]
 CORPORA = [*DEVELOPMENT, *PACKAGES]
@@ -73,7 +81,7 @@ def main():
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--corpora", nargs="+", choices=CORPORA)
+    parser.add_argument("--corpora", nargs="+", choices=[*CORPORA, *FURTHER])
     parser.add_argument("--representations", nargs="+", default=list(REPRESENTATIONS))
     parser.add_argument("--models", nargs="+", choices=list(MODELS), default=["ff", "mlp"])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
@@ -114,7 +122,8 @@ def sources(name):
         return {topic: [root / file for file in files.split()] for topic, files in STANDARD.items()}
     if name == "libraries":
         return {package: [root_of(package)] for package in LIBRARIES}
-    return {topic: [root_of(name) / topic] for topic in PACKAGES[name].split()}
+    topics = (PACKAGES | FURTHER)[name].split()
+    return {topic: [root_of(name) / topic] for topic in topics}
 
 
 def root_of(package):
