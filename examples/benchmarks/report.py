@@ -169,7 +169,7 @@ SECTIONS = [
         more=lambda lines: told(lines, "Test errors against epochs of the five-digit runs"),
     ),
     Section(
-        "Networks of our own",
+        "Our networks",
         "Test error of networks whose settings were chosen on held-out training rows, as "
         "`run.py --validate` scores them, each trained once per seed on all training rows. The "
         "goodness `readout` is a linear classifier in every layer. All three are behind the "
@@ -187,7 +187,7 @@ SECTIONS = [
         | COSTS,
         rows=by_rule,
         more=lambda lines: [
-            *told(lines, "Loss against epochs of networks of our own"),
+            *told(lines, "Loss against epochs of our networks"),
             "Their settings, where they differ from the defaults:",
             "\n".join(settings_of(line) for line in reversed(with_curve(lines))),
         ],
