@@ -68,7 +68,6 @@ MATRICES = {
     "a complex tensor": torch.from_numpy(CODE * 1j),
     "dates": CODE.astype("datetime64[s]"),
     "ragged": [[1.0], [1.0, 2.0], []],
-    "a sparse matrix": csr_array(CODE),
     "a set": {1, 2, 3},
     "a string": "eye",
     "no numbers": torch.ones(3, 4, device="meta"),
