@@ -1,6 +1,7 @@
 """scikit-learn compatible estimators that learn without backpropagation: Forward-Forward."""
 
 from . import recipes
+from ._base import BaseFF
 from ._classifier import FFClassifier
 from ._transformer import FFTransformer
 from ._version import __version__
@@ -14,6 +15,7 @@ from .exceptions import (
 )
 
 __all__ = [
+    "BaseFF",
     "DivergenceError",
     "FFClassifier",
     "FFError",

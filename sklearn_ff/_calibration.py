@@ -8,6 +8,8 @@ the network is sure of would lower it for all rows, so slips have a separate rat
 are due to Platt (1999), targets from the vicinity of a row to Chapelle et al. (2000).
 """
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from scipy.optimize import minimize, minimize_scalar
@@ -29,6 +31,26 @@ TIE = 1e-5  # squared distances that differ by less are equal
 STEEPEST = 1e5
 # Logarithms of the scale, for scores of size 1, and logits of the rate of slips.
 SCALES, SLIPS, FIRST_SLIPS = (-6, 6), (-14, 0), -3
+
+
+def calibrated(fitted, data, previous=None):
+    """The fitted value with the scale and the rate of slips of its probabilities.
+
+    What a `previous` fit has found counts by the weight of the rows that it has seen, so that a few
+    rows do not move it far: the mean of the rates, and of the logarithms of the scales.
+    """
+    previous = previous if fitted.plan.resume else None
+    weight = data.weight * max(1.0, len(data.weight) / data.weight.sum())  # of one at least
+    counts = np.bincount(data.codes, weight, minlength=data.n_classes)
+    if previous is not None:
+        counts = counts + previous.class_count
+    rows = data.X, data.codes, weight
+    scale, slips = fitted_scale(fitted.network, fitted.plan, *rows, counts)
+    if previous is not None:
+        new = weight.sum() / counts.sum()
+        scale = float(previous.scale ** (1 - new) * scale**new)
+        slips = float(previous.slips * (1 - new) + slips * new)
+    return replace(fitted, class_count=counts, scale=scale, slips=slips)
 
 
 def fitted_scale(network, plan, X, codes, weight, counts):
@@ -81,7 +103,7 @@ def spaced(n, most):
 
 def directions(network, plan, X):
     """Activations under the neutral label, or a sketch of them, at length 1: (rows, numbers)."""
-    width = sum(plan.units[i] for i in plan.layers if i < network.depth)  # fewer after an interrupt
+    width = sum(plan.units[i] for i in plan.counted if i < network.depth)  # fewer if cut short
     sketch = Sketch(width) if width > SKETCH else lambda h: h
 
     def read(x):

@@ -5,15 +5,18 @@ from numbers import Real
 import numpy as np
 from sklearn.base import _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import check_is_fitted
 
-from ._learning import Learner
+from ._base import BaseFF, checked_rows
+from ._calibration import calibrated
+from ._input import Request
+from ._learning import learn, learn_more
 from ._machine import torch_threads
 from ._scoring import AccuracyScore, class_shares, log_probabilities, scaled_scores
-from ._validation import validate_rows
+from ._settings import SHARED_CONSTRAINTS
+from .heads import SoftmaxHead
 
 
-class FFClassifier(AccuracyScore, Learner):
+class FFClassifier(AccuracyScore, BaseFF):
     """Classifier of layers that learn without backpropagation, dense ones or convolutions.
 
     Every layer scores a row shown with a label, and learns by itself to score the true label higher
@@ -43,10 +46,6 @@ class FFClassifier(AccuracyScore, Learner):
         How scores become a loss; see :mod:`sklearn_ff.objectives`. "auto" is "softmax" for text of
         up to 20 classes (`scaling_` is "sparse"), and "swish" otherwise. Or a list with one per
         layer.
-    metric : callable, list of callables or None, default=None
-        A number to report beside the loss, or one per layer: a function of the scores g of a batch,
-        (rows, candidates), the positive one first, and of the rows' classes as numbers, (rows,).
-        Its mean over the rows of an epoch is `history_["metric"]`.
     normalization : {"rms", "unit", "layer_norm"}, Normalization or None, default="rms"
         What is done to activations before the next layer sees them.
     input_normalization : same as `normalization`, or "auto", default="auto"
@@ -55,14 +54,13 @@ class FFClassifier(AccuracyScore, Learner):
     scaling : {"auto", "standard", "shared", "global", "sparse"} or None, default="auto"
         How columns are scaled, by statistics of the training rows, and what "auto" comes to: see
         :mod:`sklearn_ff.scaling`.
-    schedule : {"simultaneous", "greedy"} or list of (layers, epochs), default="simultaneous"
+    schedule : {"simultaneous", "greedy"}, Schedule or list of (layers, epochs), \
+            default="simultaneous"
         All layers learn from every batch, or one layer is trained after another. Or a list of
         stages: layers is an index, a list of them, "all", or "head" for the softmax head alone, as
-        in ``[("all", 10), ("head", 50)]``; `max_iter` is then not used.
-    phases : {"together", "by_epoch"}, default="together"
-        Whether every batch teaches positive and negative candidates, or an epoch is a pass over all
-        positive candidates and then one over all negative ones; the latter needs
-        ``objective="logistic"``.
+        in ``[("all", 10), ("head", 50)]``; `max_iter` is then not used. An object such as
+        ``Greedy(phases="by_epoch")`` makes an epoch a pass over all positive candidates and then
+        one over all negative ones; see :mod:`sklearn_ff.schedules`.
     layers : list of int or layer kinds, or None, default=None
         Other layers instead of `hidden_layer_sizes`, which is then not used, such as
         ``[Conv2d(32, pool="max"), 500]``; see :mod:`sklearn_ff.layers`. Those that read images
@@ -78,14 +76,13 @@ class FFClassifier(AccuracyScore, Learner):
         goodness of the two labels that the head finds most likely.
     prediction_layers : {"all", "skip_first"} or sequence of int, default="all"
         Layers whose goodness counts and whose activations the head reads.
+    head : SoftmaxHead or None, default=None
+        Rate, penalty and options of the softmax head's optimizer, where they differ from the last
+        layer's; see :mod:`sklearn_ff.heads`.
     dropout : float in [0, 1), default=0.0
         Share of units dropped from every layer in training.
     peer_normalization : float, default=0.0
         Rate at which units are drawn to the mean activation of their layer; Hinton used 0.03.
-    weight_init : {"normal", "uniform"}, default="normal"
-        How weights start: normal with variance 1 / fan_in and biases zero, as in Hinton's code, or
-        both uniform within 1 / sqrt(fan_in) of zero, as torch's own layers do; fan_in counts the
-        inputs of a unit.
     optimizer : str, class or list of them, default="adam"
         A class of :mod:`torch.optim`, or its name, or one per layer; the head has the last.
     optimizer_params : dict, list of dicts or None, default=None
@@ -97,12 +94,8 @@ class FFClassifier(AccuracyScore, Learner):
         "cooldown" stays for the first half, then falls linearly.
     learning_rate_init : float, sequence of float or "auto", default="auto"
         Initial rate, for all layers or for each; "auto" is 5e-3 to 3e-2, by the number of updates.
-    head_learning_rate_init : float or None, default=None
-        Initial rate of the head; by default that of the last layer.
-    head_optimizer_params : dict or None, default=None
-        Options of the head's optimizer that replace the last layer's.
-    alpha, head_alpha : float, default=0.0
-        L2 penalties of the weights, divided by the number of rows as in MLPClassifier.
+    alpha : float, default=0.0
+        L2 penalty of the layers' weights, divided by the number of rows as in MLPClassifier.
     batch_size : int, "all" or "auto", default="auto"
         Rows of a batch; "auto" is all of up to 256 rows, and 128 of more.
     max_iter : int or "auto", default="auto"
@@ -169,7 +162,7 @@ class FFClassifier(AccuracyScore, Learner):
         it is that of the weights kept.
     history_ : dict of str to ndarray of shape (n_iter_, n_layers)
         "loss", "goodness_positive", "goodness_negative", "ranking_accuracy" (share of rows whose
-        true label scores above the negative ones); with a `metric`, "metric" too. NaN where a layer
+        true label scores above the negative ones); NaN where a layer
         did not learn.
     scale_ : float
         Factor that turns scores into log-probabilities.
@@ -208,13 +201,13 @@ class FFClassifier(AccuracyScore, Learner):
     True
     """
 
+    COUNTED = "prediction_layers"
+
     _parameter_constraints: dict = {
-        **Learner._parameter_constraints,
+        **SHARED_CONSTRAINTS,
         "prediction": [StrOptions({"goodness", "head", "hybrid"})],
         "prediction_layers": [StrOptions({"all", "skip_first"}), "array-like"],
-        "head_learning_rate_init": [Interval(Real, 0, None, closed="neither"), None],
-        "head_optimizer_params": [dict, None],
-        "head_alpha": Learner._parameter_constraints["alpha"],
+        "head": [SoftmaxHead, None],
         "early_stopping": ["boolean"],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "class_weight": [dict, StrOptions({"balanced"}), None],
@@ -229,28 +222,23 @@ class FFClassifier(AccuracyScore, Learner):
         negatives="auto",
         goodness="mean_square",
         objective="auto",
-        metric=None,
         normalization="rms",
         input_normalization="auto",
         scaling="auto",
         schedule="simultaneous",
-        phases="together",
         layers=None,
         image_shape=None,
         augmentation=None,
         prediction="goodness",
         prediction_layers="all",
+        head=None,
         dropout=0.0,
         peer_normalization=0.0,
-        weight_init="normal",
         optimizer="adam",
         optimizer_params=None,
         learning_rate="linear",
         learning_rate_init="auto",
-        head_learning_rate_init=None,
-        head_optimizer_params=None,
         alpha=0.0,
-        head_alpha=0.0,
         batch_size="auto",
         max_iter="auto",
         shuffle=True,
@@ -273,28 +261,23 @@ class FFClassifier(AccuracyScore, Learner):
         self.negatives = negatives
         self.goodness = goodness
         self.objective = objective
-        self.metric = metric
         self.normalization = normalization
         self.input_normalization = input_normalization
         self.scaling = scaling
         self.schedule = schedule
-        self.phases = phases
         self.layers = layers
         self.image_shape = image_shape
         self.augmentation = augmentation
         self.prediction = prediction
         self.prediction_layers = prediction_layers
+        self.head = head
         self.dropout = dropout
         self.peer_normalization = peer_normalization
-        self.weight_init = weight_init
         self.optimizer = optimizer
         self.optimizer_params = optimizer_params
         self.learning_rate = learning_rate
         self.learning_rate_init = learning_rate_init
-        self.head_learning_rate_init = head_learning_rate_init
-        self.head_optimizer_params = head_optimizer_params
         self.alpha = alpha
-        self.head_alpha = head_alpha
         self.batch_size = batch_size
         self.max_iter = max_iter
         self.shuffle = shuffle
@@ -310,11 +293,6 @@ class FFClassifier(AccuracyScore, Learner):
         self.n_threads = n_threads
         self.verbose = verbose
         self.random_state = random_state
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
-        return tags
 
     # Learning -----------------------------------------------------------------------------------
 
@@ -341,18 +319,7 @@ class FFClassifier(AccuracyScore, Learner):
         self : FFClassifier
             The fitted estimator.
         """
-        with self._all_or_nothing(), torch_threads(self.n_threads):
-            old = self if self.warm_start and hasattr(self, "net_") else None
-            X, y, weight = self._validate(X, y, sample_weight, reset=old is None)
-            X, y, weight, pool = self._set_aside(X, y, weight)
-            codes = self._encode(y, None if old is None else self.classes_)
-            by_class = self._class_weights(codes, weight)
-            data = self._weigh(X, codes, weight, by_class, reset=old is None)
-            held_out = self._held_out(X_val, y_val, by_class)
-            if self.early_stopping and held_out is None:
-                data, held_out = self._split(*data)
-            plan, network, draws = self._begin(*data, old)
-            return self._train(plan, network, draws, data, held_out, pool=pool)
+        return learn(self, X, Request(y, sample_weight, X_val, y_val), calibrated)
 
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y, classes=None, sample_weight=None):
@@ -375,18 +342,7 @@ class FFClassifier(AccuracyScore, Learner):
         self : FFClassifier
             The fitted estimator.
         """
-        self._refuse_in_partial_fit()
-        with self._all_or_nothing(), torch_threads(self.n_threads):
-            old = self if hasattr(self, "net_") else None
-            classes = self._all_classes(classes, old)
-            X, y, weight = self._validate(X, y, sample_weight, reset=old is None)
-            X, y, weight, pool = self._set_aside(X, y, weight)
-            codes = self._encode(y, classes)
-            by_class = self._class_weights(codes, weight)
-            data = self._weigh(X, codes, weight, by_class, reset=False)
-            self._refuse_sudden_weight(data[2], old)
-            plan, network, draws = self._begin(*data, old, resume=True)
-            return self._train(plan, network, draws, data, old=old, resume=True, pool=pool)
+        return learn_more(self, X, y, classes, sample_weight, calibrated)
 
     # Predicting ---------------------------------------------------------------------------------
 
@@ -436,10 +392,9 @@ class FFClassifier(AccuracyScore, Learner):
         log_p : ndarray of shape (n_samples, n_classes)
             Ordered as `classes_`.
         """
-        check_is_fitted(self)
         with torch_threads(self.n_threads):
-            X = validate_rows(self, X, reset=False)
-            scaled = scaled_scores(self.net_.module_, self._plan, X, self.scale_)
+            fitted, X = checked_rows(self, X)
+            scaled = scaled_scores(fitted.network, fitted.plan, X, self.scale_)
         return log_probabilities(scaled, self.slips_, class_shares(self.class_count_))
 
     def predict_proba(self, X):

@@ -7,6 +7,8 @@ direction. The covariance is regularised by `PRIOR_ROWS` more rows of average va
 direction, so fewer rows than units are enough.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from scipy.linalg import cho_factor, solve_triangular
@@ -20,6 +22,15 @@ LEAST_RIDGE = (
     1e-4  # of the average variance: above the rounding error of a covariance in single precision
 )
 ROUNDING = 1e-10  # of the mean square: above the rounding error of activations in single precision
+
+
+def with_familiarity(fitted, data, previous=None):
+    """The fitted value with what familiarity is measured by."""
+    goes_on = previous is not None and fitted.plan.resume and not fitted.plan.scaled_anew
+    before = previous.moments if goes_on else None
+    weight = data.weight * max(1.0, len(data.weight) / data.weight.sum())  # of one at least
+    moments = fitted_moments(fitted.network, fitted.plan, data.X, weight, before)
+    return replace(fitted, moments=moments)
 
 
 def fitted_moments(network, plan, X, weight, old=None):
@@ -36,7 +47,7 @@ def fitted_moments(network, plan, X, weight, old=None):
 
 def familiarity(network, plan, X, moments):
     """Minus the squared distances, summed over the output layers that are trained."""
-    counted = [i for i in plan.layers if i < network.depth] or [network.depth - 1]
+    counted = [i for i in plan.counted if i < network.depth] or [network.depth - 1]
     roots = {index: _root(*_unpacked(moments[index])) for index in counted}
     found = np.zeros(X.shape[0])
     for part, layers in _layers(network, plan, X):

@@ -1,7 +1,6 @@
 """Checks of given labels: one dimension, one kind of value, no missing value."""
 
 import re
-import warnings
 from collections.abc import Mapping
 from contextlib import contextmanager
 from numbers import Real
@@ -12,6 +11,8 @@ from scipy.sparse import csr_matrix, issparse
 from sklearn import config_context
 from sklearn.exceptions import DataConversionWarning
 from sklearn.utils import assert_all_finite, check_array
+
+from ._warn import warn
 
 KINDS = {
     **dict.fromkeys("biuf", "numbers"),
@@ -47,11 +48,10 @@ def checked_labels(values, name):
     with about(name, lines=1):
         labels = _array(as_numpy(values, name), name)
     if labels.ndim == 2 and labels.shape[1] == 1:
-        warnings.warn(
+        warn(
             f"A column-vector {name} was passed when a 1d array was expected. Please change the "
             f"shape of {name} to (n_samples, ), for example using ravel().",
             DataConversionWarning,
-            stacklevel=4,
         )
         labels = labels.ravel()
     if labels.ndim != 1:

@@ -70,11 +70,11 @@ def penalised(plan, layer):
     group, loss = plan.groups[layer.index], layer.objective
     share = plan.goodness.for_layer(layer.index).unit_share(plan.units[layer.index], plan.n_classes)
     steepness = loss.objective.slope(loss.facts) * share  # as the penalty is multiplied by
-    return max(group["l2"] / steepness, group["weight_decay"]) >= STRONG
+    return max(group.l2 / steepness, group.weight_decay) >= STRONG
 
 
 def head_penalised(plan):
-    return max(plan.groups[-1]["l2"], plan.groups[-1]["weight_decay"]) >= STRONG
+    return max(plan.groups[-1].l2, plan.groups[-1].weight_decay) >= STRONG
 
 
 def one_answer(loss, g):
@@ -92,14 +92,14 @@ def varies(h):
     return bool(gap > ROUNDING * torch.finfo(h.dtype).eps * h.abs().amax())
 
 
-def remedies(estimator, plan, X):
+def remedies(plan, X):
     """Remedies for such layers, the most likely cause first."""
     if not differ(X):
         return "give rows that differ"
     found = []
-    if any(group["l2"] for group in plan.groups[: len(plan.units)]):
-        found.append(f"lower alpha={estimator.alpha:g}")
-    if any(group["weight_decay"] for group in plan.groups):
+    if any(group.l2 for group in plan.groups[: len(plan.units)]):
+        found.append(f"lower alpha={plan.settings.alpha:g}")
+    if any(group.weight_decay for group in plan.groups):
         found.append("lower 'weight_decay' in optimizer_params")
     if plan.scaling is None:
         found.append("scale the columns, as scaling='auto' does")
@@ -109,11 +109,11 @@ def remedies(estimator, plan, X):
     return ", ".join(found)
 
 
-def head_remedy(estimator, plan):
+def head_remedy(plan):
     """What lets the head tell rows apart again."""
-    if plan.groups[-1]["l2"] >= STRONG:
-        return f"lower head_alpha={estimator.head_alpha:g}, or head_learning_rate_init"
-    return "lower 'weight_decay' in optimizer_params, or set another in head_optimizer_params"
+    if plan.groups[-1].l2 >= STRONG:
+        return f"lower alpha={plan.head_settings.alpha:g} of SoftmaxHead, or its learning_rate_init"
+    return "lower 'weight_decay' in optimizer_params, or set another in those of SoftmaxHead"
 
 
 def differ(X):

@@ -2,7 +2,6 @@
 
 import os
 import re
-import warnings
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import torch
 from sklearn import config_context
 
 from ._parts import is_number
+from ._warn import warn
 from .exceptions import FFMemoryError, FFWarning
 
 try:
@@ -132,12 +132,11 @@ def torch_threads(n_threads):
         raise ValueError(f"n_threads={n_threads!r} must be a positive whole number, or None.")
     before = torch.get_num_threads()
     if Fork.forked and n_threads is not None and n_threads > before:
-        warnings.warn(
+        warn(
             f"n_threads={n_threads} is not used, but {before}: this process is a fork, and torch's "
             f"threads do not survive one. Start processes by joblib's backend 'loky', or by the "
             f"method 'spawn'.",
             FFWarning,
-            stacklevel=4,
         )
         n_threads = None
     with own_settings():

@@ -8,7 +8,7 @@ import numpy as np
 from sklearn import get_config
 from sklearn.base import BaseEstimator, clone
 
-__all__ = ["EstimatorParams", "Params", "brief", "has_params"]
+__all__ = ["Params", "brief", "has_params"]
 
 FEW = 30  # entries up to which arrays and lists are shown
 
@@ -76,16 +76,6 @@ class Params:
         new = BaseEstimator.__sklearn_clone__(bare)
         vars(new).update(plain)
         return new
-
-
-class EstimatorParams(Params, BaseEstimator):
-    """The same for an estimator, which scikit-learn prints."""
-
-    __repr__ = BaseEstimator.__repr__
-
-    def _get_params_html(self, deep=True, doc_link=""):
-        """As scikit-learn's, without the parameters of parts, which their representations show."""
-        return super()._get_params_html(deep=False, doc_link=doc_link)
 
 
 def brief(value, data=False):

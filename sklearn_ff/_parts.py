@@ -32,6 +32,8 @@ class Part(Params):
     them.
     """
 
+    entries = None  # the parts of the layers, where each layer has its own
+
     def check(self):
         """Raise ValueError where a parameter is not valid; called at the beginning of a fit."""
 
@@ -49,6 +51,10 @@ class PerLayer(Part):
 
     def __init__(self, parts):
         self.parts = parts
+
+    @property
+    def entries(self):
+        return self.parts
 
     def check(self):
         for part in self.parts:

@@ -1,10 +1,10 @@
-"""One choice for all layers, or a list with one per layer: parts, optimizers, metrics."""
+"""One choice for all layers, or a list with one per layer: parts, rates, optimizers."""
 
 import math
-from types import SimpleNamespace
 
-from ._params import EstimatorParams, has_params
-from ._parts import PerLayer, check_arguments
+import numpy as np
+
+from ._params import has_params
 
 PARTS = ("goodness", "objective")  # families of which every layer may have a part of its own
 OURS = {"lr": "learning_rate_init", "l2": "alpha", "params": "the network"}
@@ -28,68 +28,20 @@ def each(name, value, n_layers):
     return list(value)
 
 
-def check_lengths(plan, n_layers):
+def check_lengths(parts, n_layers):
     """Raise ValueError where a list of parts, or of thresholds, does not fit the layers."""
     for name in PARTS:
-        part = getattr(plan, name)
-        if isinstance(part, PerLayer):
-            each(name, part.parts, n_layers)
-    for objective in map(plan.objective.for_layer, range(n_layers)):
+        if parts[name].entries is not None:
+            each(name, parts[name].entries, n_layers)
+    for objective in map(parts["objective"].for_layer, range(n_layers)):
         for name in objective.by_layer:
             each(name, getattr(objective, name), n_layers)
 
 
-def check_reach(plan):
-    """Raise ValueError where a goodness cannot reach a threshold, or would fall without end."""
-    for index, n_units in enumerate(plan.units):
-        layer = of_layer(plan, index)
-        asked = layer.objective._thresholds(SimpleNamespace(index=index, n_units=n_units))
-        if layer.goodness.quiet and any(threshold >= 0 for threshold in asked):
-            raise ValueError(
-                f"objective={layer.objective!r} asks for goodness above {max(asked)}, and "
-                f"{layer.goodness!r} is never above 0; give negative thresholds, such as "
-                f"Logistic(-0.5), or use objective='symba'."
-            )
-        if layer.goodness.endless and layer.objective._pulls_down():
-            raise ValueError(
-                f"objective={layer.objective!r} rewards a negative candidate's score for falling, "
-                f"and that of {layer.goodness!r} can fall without end; use penalty=0, or "
-                f"goodness='mean_square'."
-            )
-
-
-def check_phases(phases, plan, n_layers):
-    """Raise ValueError where an objective cannot act on positive and negative candidates apart."""
-    parts = [plan.objective.for_layer(index) for index in range(n_layers)]
-    for part in parts if phases == "by_epoch" else ():
-        if not part.splits:
-            raise ValueError(
-                f"phases='by_epoch' learns from positive candidates without negative ones, which "
-                f"objective={part!r} cannot, since it compares them; use objective='logistic', or "
-                f"one with a threshold below zero, such as Logistic(-0.5), where goodness is."
-            )
-
-
-def of_layer(plan, index):
-    """A plan as layer `index` sees it."""
-    own = {name: getattr(plan, name).for_layer(index) for name in PARTS}
-    return SimpleNamespace(**{**vars(plan), **own})
-
-
-def steepness_of(plan, index):
-    """How steeply the loss of a layer answers to one of its units.
-
-    Penalties are multiplied by it, so that they weigh against the loss as they do in a network of
-    plain log-losses, whatever the layer's width and the scale of its scores.
-    """
-    layer = of_layer(plan, index)
-    slope = layer.objective.slope(SimpleNamespace(sharpness=layer.goodness.sharpness))
-    return slope * layer.goodness.unit_share(plan.units[index], plan.n_classes)
-
-
-def shown(part):
-    """A part as a fitted attribute tells it: lists of parts as lists."""
-    return part.parts if isinstance(part, PerLayer) else part
+def shown(value):
+    """A part, or another value, as a fitted attribute shows it: lists of parts as lists."""
+    entries = getattr(value, "entries", None)
+    return value if entries is None else entries
 
 
 def optimizers_of(optimizer, params, n_layers, head, head_params=None):
@@ -99,15 +51,15 @@ def optimizers_of(optimizer, params, n_layers, head, head_params=None):
     """
     for options in params if is_list(params) else [params]:
         check_options(options)
-    check_options(head_params, "head_optimizer_params")
+    check_options(head_params, "optimizer_params of SoftmaxHead")
     own = head and head_params
     if not (is_list(optimizer) or is_list(params) or own):
-        return [(optimizer, params)]
+        return ((optimizer, params),)
     optimizers = each("optimizer", optimizer, n_layers)
     pairs = list(zip(optimizers, each("optimizer_params", params, n_layers), strict=True))
     if own:
-        return [*pairs, (pairs[-1][0], {**(pairs[-1][1] or {}), **head_params})]
-    return pairs + pairs[-1:] * head
+        return (*pairs, (pairs[-1][0], {**(pairs[-1][1] or {}), **head_params}))
+    return tuple(pairs + pairs[-1:] * head)
 
 
 def check_options(options, parameter="optimizer_params"):
@@ -129,51 +81,10 @@ def check_options(options, parameter="optimizer_params"):
             )
 
 
-def metrics_of(metric, n_layers):
-    """A metric or None for every layer; None where there is none at all."""
-    metrics = each("metric", metric, n_layers)
-    for one in metrics:
-        if one is not None and not callable(one):
-            raise ValueError(
-                f"metric holds {one!r}, which cannot be called; give functions (g, y) -> number, "
-                f"or None for a layer without one."
-            )
-        if one is not None:
-            check_arguments(one, "metric", "(g, y) -> number")
-    return None if metric is None else metrics
-
-
-class PerLayerParams(EstimatorParams):
-    """Parameters that reach inside lists of parts, as ``objective__1__sharpness``."""
-
-    def get_params(self, deep=True):
-        """The parameters of this estimator.
-
-        Parameters
-        ----------
-        deep : bool, default=True
-            Whether to name those of its parts too, as ``objective__sharpness``, or
-            ``objective__0__sharpness`` where every layer has a part of its own.
-
-        Returns
-        -------
-        params : dict
-            Parameters by name.
-        """
-        params = super().get_params(deep)
-        return {**params, **entries(params)} if deep else params
-
-    def set_params(self, **params):
-        """As scikit-learn's; entries of lists last."""
-        inside = {key: params.pop(key) for key in [*params] if self._is_inside(key, params)}
-        super().set_params(**params)
-        for key in sorted(inside, key=lambda key: key.count("__")):  # entries, then what is in them
-            set_entry(self, key, inside[key])
-        return self
-
-    def _is_inside(self, key, params):
-        name, nested, _ = key.partition("__")
-        return nested and name in LISTED and is_list(params.get(name, getattr(self, name, None)))
+def is_inside(key, params, estimator):
+    """Whether a nested name reaches inside a list of parts."""
+    name, nested, _ = key.partition("__")
+    return nested and name in LISTED and is_list(params.get(name, getattr(estimator, name, None)))
 
 
 def entries(params):
@@ -210,3 +121,11 @@ def set_entry(estimator, key, value):
             f"{name}[{index}]={part!r} has no parameter {inner!r} to set; put the part itself, as "
             f"an object, into the list."
         )
+
+
+def numbers_of(value):
+    """An array of at least one dimension; of objects, where `value` is ragged."""
+    try:
+        return np.atleast_1d(np.asarray(value))
+    except ValueError:
+        return np.empty(0, dtype=object)

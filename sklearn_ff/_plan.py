@@ -1,181 +1,288 @@
-"""What a plan of layers is made of: sizes, shapes and overlays as they are given, checked."""
+"""The plan of a fit: every choice definite, every number known, before anything is built."""
 
-import inspect
-import sys
-import warnings
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
-from ._images import is_image_shape
+from . import _automatic as automatic
+from ._automatic import LARGE_LAYER, Facts
+from ._families import FAMILIES
+from ._images import checked_image_shape, told_shape
+from ._machine import multiplies_bfloat16, pick_device
 from ._params import brief
-from ._parts import LARGEST, is_name
-from .exceptions import NoEffectWarning
-from .overlays import is_real
-
-LIBRARIES = ("sklearn_ff.", "sklearn.", "joblib.", "contextlib")  # in which no user's line is
-HEAD = ("head_alpha", "head_learning_rate_init", "head_optimizer_params")
-DEFAULT_UNITS = 256  # of hidden_layer_sizes, which stands there when nobody asks for sizes
-
-
-def check_overlay(plan):
-    """Refuse an overlay that nobody or not all of the first layer sees, or that has no room."""
-    if not plan.shows_labels:
-        _check_default(plan)
-        return
-    plan.overlay.check_room(plan.n_features, plan.n_classes)
-    _check_code(plan)
-    if plan.overlay.overwrites and plan.input_normalization.centers:
-        raise ValueError(
-            f"{plan.input_normalization!r} as input_normalization moves a row's mean, and with it "
-            f"the columns that {plan.overlay!r} has overwritten; use 'rms'."
-        )
-    first = plan.kinds[0]
-    seen = not first.reads_images or first.sees_all(plan.image_shape)
-    if not seen and (plan.overlay.local or in_few_columns(plan)):
-        raise ValueError(
-            f"{plan.overlay!r} shows the label in columns of its own, which most receptive fields "
-            f"of {first!r} do not see; use overlay='channel' or 'spatial', or goodness='readout', "
-            f"which needs no label shown."
-        )
+from ._parts import is_name
+from ._per_layer import check_lengths, each, numbers_of, optimizers_of
+from ._scaling import (
+    OpenColumns,
+    Scaler,
+    column_statistics,
+    largest,
+    open_columns,
+    scaler_of,
+)
+from ._settings import Settings
+from .augmentations import augmentations
+from .core.engine import PASSES, Group
+from .core.rows import n_parts
+from .heads import SoftmaxHead, checked_head
+from .layers import built, checked_layers
+from .objectives import LayerFacts
+from .schedules import Schedule, checked_schedule
 
 
-def _check_code(plan):
-    code = plan.overlay.code(plan.n_features, plan.n_classes)
-    if code is None:
-        return
-    shape = plan.n_classes, plan.n_features
-    if not isinstance(code, torch.Tensor) or not is_real(code) or tuple(code.shape) != shape:
-        given = f"shape {tuple(code.shape)}" if hasattr(code, "shape") else type(code).__name__
-        raise ValueError(
-            f"overlay={plan.overlay!r} has a code of {given}; it must be a tensor of real numbers, "
-            f"of shape (n_classes, n_features) = {shape}."
-        )
-    if not (code.abs() <= LARGEST).all():
-        raise ValueError(
-            f"The label code of {plan.overlay!r} holds {code.abs().max():.4g}; its numbers must be "
-            f"finite, and at most {LARGEST:g} in size."
-        )
-    n_codes = len(torch.unique(code.double().round(decimals=9), dim=0))
-    if n_codes < plan.n_classes:
-        raise ValueError(
-            f"{plan.overlay!r} shows {plan.n_classes} classes by {n_codes} different codes, and "
-            f"classes of one code cannot be told apart; give every class its own, or use "
-            f"overlay='append' (waves over an image of few pixels can be alike)."
-        )
+@dataclass(frozen=True)
+class Plan:
+    """Everything "auto" or by name, made definite.
+
+    Attributes
+    ----------
+    settings : Settings
+        The parameters as they are given, for messages.
+    resume : bool
+        Whether this is a call of `partial_fit`: one epoch, by the state of the last call.
+    n_features, n_classes : int
+        Columns of X, and classes; 1 class where no labels are learned.
+    activation, overlay, negatives, goodness, objective, normalization, input_normalization : Part
+        The choices of the method.
+    augmentation : Augmentation or None
+        How training images are varied.
+    schedule : Schedule
+        Which layers learn when.
+    head_settings : SoftmaxHead
+        How the softmax head learns, if there is one.
+    kinds : tuple of LayerKind
+        The layers.
+    image_shape : tuple of int or None
+        How a row is read as an image.
+    units : tuple of int
+        Numbers that each layer passes on.
+    width, n_products : int
+        Units of the widest layer, before pooling, and most multiply-adds of a layer per row.
+    n_weights : int
+        Weights of all layers, without the head's and those of readouts.
+    counted : tuple of int
+        Layers that count for prediction and features, and that the head reads.
+    prediction : str
+        The rule of prediction.
+    shows_labels, has_head : bool
+        Whether labels are shown to layers, and whether there is a softmax head.
+    dropout, peer_normalization : float
+        As given.
+    device, dtype : str
+        Where and in which precision the network computes.
+    low_precision : bool
+        Whether it multiplies in bfloat16 while training.
+    scaling : str or None
+        The kind of scaling; `scaler` is its state, as `Scaler.state` gives it.
+    open_columns : OpenColumns or None
+        Columns whose scale is not fixed yet; `scaled_anew` is whether a call of `partial_fit` has
+        changed that of all columns.
+    strength : float
+        Of the label.
+    batch_size, max_iter : int
+        Rows of a batch, and epochs.
+    learning_rate_init : float or list of float
+        Initial rate.
+    optimizers : tuple of pairs
+        An optimizer and its options, for all layers or for each.
+    groups : tuple of Group
+        Rate and penalties of every layer, and of the head.
+    stages : tuple of Stage
+        The schedule, made definite.
+    taught : int
+        Layers that the last fit has taught.
+    """
+
+    settings: Settings
+    resume: bool
+    n_features: int
+    n_classes: int
+    activation: Any
+    overlay: Any
+    negatives: Any
+    goodness: Any
+    objective: Any
+    normalization: Any
+    input_normalization: Any
+    augmentation: Any
+    schedule: Schedule
+    head_settings: SoftmaxHead
+    kinds: tuple
+    image_shape: tuple | None
+    units: tuple
+    width: int
+    n_products: int
+    n_weights: int
+    counted: tuple
+    prediction: str
+    shows_labels: bool
+    has_head: bool
+    dropout: float
+    peer_normalization: float
+    device: str
+    dtype: str
+    low_precision: bool
+    scaling: str | None
+    scaler: dict
+    open_columns: OpenColumns | None
+    scaled_anew: bool
+    strength: float
+    batch_size: int
+    max_iter: int
+    learning_rate_init: Any
+    optimizers: tuple
+    groups: tuple
+    stages: tuple
+    taught: int
+
+    @property
+    def passes(self):
+        """The passes over the rows of which an epoch consists."""
+        return PASSES[self.schedule.phases]
 
 
-def _check_default(plan):
-    """Warn of an overlay other than the default where no label is shown."""
-    if plan.overlay.is_default:
-        return
-    if plan.goodness.scores_classes:
-        why, other = f"goodness {plan.goodness!r} scores all classes at once", "goodness"
-    else:
-        why, other = f"negatives {plan.negatives!r} let rows compete without labels", "negatives"
-    warn_unused(
-        f"overlay={plan.overlay!r}",
-        f"{why}, so that no label is shown; leave overlay='append', which is the default, or use "
-        f"other {other}",
+def make_plan(settings, data, previous=None, resume=False):
+    """The plan for the rows of `data`; what the `previous` fit has fixed stays."""
+    old = None if previous is None else previous.plan
+    (n_rows, n_features), n_classes = data.X.shape, data.n_classes
+    scale = scale_of(settings, data, old)
+    facts = Facts(n_rows, n_classes, scale.kind if old is None else old.scaling)
+    parts = parts_of(settings, facts, old)
+    shape = checked_image_shape(settings.image_shape, n_features)
+    for name in ("overlay", "negatives"):
+        parts[name] = told_shape(parts[name], shape, n_features)
+    sizes = sizes_of(settings, parts, shape or (n_features,), n_classes)
+    n_layers, negatives, schedule = len(sizes.kinds), parts["negatives"], parts["schedule"]
+    has_head = negatives.needs_head or settings.prediction in ("head", "hybrid")
+    taught = 0 if previous is None else previous.network.depth
+    batch_size = automatic.batch_size(settings, n_rows)
+    n_batches = n_parts(n_rows, batch_size) * len(PASSES[schedule.phases])
+    max_iter = 1 if resume else automatic.max_iter(settings, schedule, n_batches)
+    stages = schedule.stages(n_layers, max_iter, has_head, taught)
+    updates = updates_of(settings, sizes, stages, n_batches, resume)
+    rate = automatic.learning_rate(settings, updates)
+    optimizers = optimizers_of(
+        settings.optimizer,
+        automatic.optimizer_params(settings, facts),
+        n_layers,
+        has_head,
+        parts["head_settings"].optimizer_params,
+    )
+    device = pick_device(settings.device)
+    dtype, low_precision = precision_of(settings, facts, sizes, device, old)
+    return Plan(
+        settings=settings,
+        resume=resume,
+        n_features=n_features,
+        n_classes=n_classes,
+        **parts,
+        image_shape=shape,
+        **sizes._asdict(),
+        counted=counted_layers(settings.counted, n_layers, settings.counted_name),
+        prediction=settings.prediction,
+        shows_labels=negatives.labelled and n_classes > 1 and not parts["goodness"].scores_classes,
+        has_head=has_head,
+        dropout=settings.dropout,
+        peer_normalization=settings.peer_normalization,
+        device=device,
+        dtype=dtype,
+        low_precision=low_precision,
+        scaling=scale.kind,
+        scaler=scale.scaler.state(),
+        open_columns=scale.open,
+        scaled_anew=old is not None and scale.rms is not None,
+        strength=strength_of(parts["overlay"], scale, data.X, old),
+        batch_size=batch_size,
+        max_iter=max_iter,
+        learning_rate_init=rate,
+        optimizers=optimizers,
+        groups=groups_of(settings, parts, sizes, rate, optimizers, has_head, data),
+        stages=tuple(stages),
+        taught=taught,
     )
 
 
-def warn_unused(given, why):
-    """Tell that a parameter has no effect, and why."""
-    warnings.warn(f"{given} has no effect: {why}.", NoEffectWarning, stacklevel=user_level())
+class Scale(NamedTuple):
+    """The scaler of the columns and its kind, the root mean square of the scaled rows, where all
+    columns have their scale from these, and the columns that stay open."""
+
+    scaler: Scaler
+    kind: str | None
+    rms: float | None
+    open: OpenColumns | None
 
 
-def user_level():
-    """How far up the stack, seen from the caller, the user's line is: outside of the libraries."""
-    frame, level = sys._getframe(1), 1
-    while frame is not None and frame.f_globals.get("__name__", "").startswith(LIBRARIES):
-        frame, level = frame.f_back, level + 1
-    return level
+def scale_of(settings, data, old):
+    """The scale of the columns; what the rows before have fixed stays."""
+    if old is None:
+        columns = column_statistics(data.X, data.weight)
+        scaler, kind, rms = scaler_of(columns, settings.scaling)
+        return Scale(scaler, kind, rms, open_columns(scaler, kind, columns))
+    if old.open_columns is None:
+        return Scale(Scaler(**old.scaler), old.scaling, None, None)
+    rows = data.X, data.weight
+    return Scale(*old.open_columns.settled(*rows, old.scaler, old.scaling, settings.scaling))
 
 
-def warn_of_replaced(estimator):
-    """Warn of a parameter in whose place another one stands, where both are given."""
-    listed = not isinstance(estimator.schedule, str)
-    if listed and not is_name(estimator.max_iter, "auto"):
-        warn_unused(
-            f"max_iter={estimator.max_iter}",
-            "schedule is a list, which holds its epochs; leave max_iter='auto', or name a schedule",
-        )
-    sizes = estimator.hidden_layer_sizes
-    if estimator.layers is not None and numbers_of(sizes).tolist() != [DEFAULT_UNITS]:
-        warn_unused(
-            f"hidden_layer_sizes={brief(sizes)}",
-            f"layers says which there are; leave hidden_layer_sizes=({DEFAULT_UNITS},), which is "
-            f"the default, or give no layers",
-        )
+def strength_of(overlay, scale, X, old):
+    """The strength of the label, fixed by the training rows that have fixed the scale."""
+    if old is not None and scale.rms is None:
+        return old.strength
+    if overlay.strength == "max":
+        highest = largest(scale.scaler, X)
+        return float(highest if highest > 0 else scale.rms)
+    return float(scale.rms if overlay.strength == "auto" else overlay.strength)
 
 
-def warn_of_unused(estimator, plan, resume):
-    """Warn of a parameter other than its default that acts only beside others, where these are not.
-
-    `resume` is whether this is a partial_fit, for which nothing of how training ends is meant.
-    """
-    if not plan.head:
-        for name in HEAD:
-            warn_if_changed(
-                estimator, name, "there is no softmax head", "use prediction='head' or 'hybrid'"
-            )
-    if not reads_images(plan):
-        why = "no layer, overlay, negatives or augmentation reads rows as images"
-        warn_if_changed(estimator, "image_shape", why, "give such a part, as layers=[Conv2d(32)]")
-    if is_name(getattr(estimator, estimator.LAYERS), "skip_first") and len(plan.units) == 1:
-        why = "there is one layer, which counts"
-        warn_if_changed(estimator, estimator.LAYERS, why, "give more layers")
-    if resume:
-        return
-    if not estimator.early_stopping:
-        why = "no rows are held out"
-        warn_if_changed(estimator, "validation_fraction", why, "set early_stopping=True")
-    if not (estimator.early_stopping or estimator._may_be_flat()):
-        why = f"learning_rate={estimator.learning_rate!r} spends all epochs"
-        why = "tol=None lets training run all epochs" if estimator.tol is None else why
-        why = "a list as schedule runs all epochs" if estimator._listed() else why
-        stop = "set early_stopping=True" if hasattr(estimator, "validation_fraction") else ""
-        stop = stop or "set learning_rate='constant' and a number as tol"
-        if estimator.tol is not None:  # which asks for nothing
-            warn_if_changed(estimator, "tol", why, stop)
-        warn_if_changed(estimator, "n_iter_no_change", why, stop)
+def parts_of(settings, facts, old):
+    """The part that each parameter means, by its field of the plan."""
+    found = {name: part_of(name, settings, facts, old) for name in FAMILIES}
+    found["augmentation"] = None
+    if settings.augmentation is not None:
+        found["augmentation"] = augmentations.get(settings.augmentation)
+        found["augmentation"].check()
+    found["schedule"] = checked_schedule(settings.schedule)
+    found["head_settings"] = checked_head(settings.head)
+    return found
 
 
-def warn_if_changed(estimator, name, why, remedy):
-    """Warn of a parameter of the estimator's that is not its default."""
-    known = inspect.signature(type(estimator).__init__).parameters
-    if name not in known:
-        return
-    value, default = getattr(estimator, name), known[name].default
-    if value is default or (default is not None and value == default):
-        return
-    warn_unused(f"{name}={brief(value)}", f"{why}; leave {name}={default!r}, or {remedy}")
+def part_of(name, settings, facts, old):
+    """The part of a family; what "auto" has come to in the `old` plan stays."""
+    value, may_be_automatic = getattr(settings, name), name in automatic.AUTOMATIC
+    if may_be_automatic and is_name(value, "auto"):
+        fresh = old is None
+        value = automatic.automatic_part(name, settings, facts) if fresh else getattr(old, name)
+    part = FAMILIES[name].get(value, name, may_be_automatic)
+    part.check()
+    return part
 
 
-def reads_images(plan):
-    """Whether anything reads rows as images; an overlay that is not shown has its own warning."""
-    asked = any(hasattr(part, "image_shape") for part in (plan.overlay, plan.negatives))
-    kinds = any(kind.reads_images for kind in plan.kinds)
-    return asked or kinds or plan.augmentation is not None
+class Sizes(NamedTuple):
+    """The layers, and how large they are; see `Plan`."""
+
+    kinds: tuple
+    units: tuple
+    width: int
+    n_products: int
+    n_weights: int
 
 
-def in_few_columns(plan):
-    """Whether a code differs between classes in less than half of the columns."""
-    code = plan.overlay.code(plan.n_features, plan.n_classes)
-    return code is not None and 2 * int((code != code[:1]).any(0).sum()) < plan.n_features
-
-
-def told_shape(part, plan):
-    """A part that reads rows as images as the estimator does, unless it says so itself."""
-    own = checked_image_shape(getattr(part, "image_shape", None), plan.n_features)
-    if own is not None and own != (plan.image_shape or own):
-        raise ValueError(
-            f"{part!r} reads rows as other images than image_shape={plan.image_shape!r}; give the "
-            f"shape once, to the estimator."
-        )
-    known = own is not None or plan.image_shape is None
-    return part if known else part.for_images(plan.image_shape)
+def sizes_of(settings, parts, shape, n_classes):
+    """Sizes of the layers on rows of a `shape`, from a network without memory."""
+    kinds = checked_layers(settings.layers, checked_units(settings.hidden_layer_sizes))
+    check_lengths(parts, len(kinds))
+    with torch.device("meta"):
+        found = built(kinds, shape, [0] * len(kinds), False)
+    own = n_classes * sum(t.n_units if parts["overlay"].plane else t.n_biases for t in found)
+    return Sizes(
+        kinds=tuple(kinds),
+        units=tuple(affine.n_outputs for affine in found),
+        width=max(affine.n_units for affine in found),
+        n_products=max(affine.n_products for affine in found),
+        n_weights=own + sum(p.numel() for affine in found for p in affine.parameters()),
+    )
 
 
 def checked_units(sizes):
@@ -189,44 +296,10 @@ def checked_units(sizes):
     return units.tolist()
 
 
-def checked_image_shape(shape, n_features):
-    """(channels, height, width), if that is what `shape` is and the rows have so many columns."""
-    if shape is None:
-        return None
-    if not is_image_shape(shape):
-        raise ValueError(
-            f"image_shape={shape!r} is no shape of an image; give (channels, height, width), such "
-            f"as (1, 28, 28)."
-        )
-    channels, height, width = (int(n) for n in shape)
-    if channels * height * width != n_features:
-        raise ValueError(
-            f"image_shape={tuple(shape)!r} means {channels * height * width} pixels, but X has "
-            f"{n_features} features; give (channels, height, width) of the images in X."
-        )
-    if min(channels, height) > 4 >= width:
-        warnings.warn(
-            f"image_shape={tuple(shape)!r} means {channels} channels of {height} x {width} pixels; "
-            f"channels come first, so give ({width}, {channels}, {height}) if X holds images of "
-            f"{channels} x {height}.",
-            UserWarning,
-            stacklevel=2,
-        )
-    return channels, height, width
-
-
-def numbers_of(value):
-    """An array of at least one dimension; of objects, where `value` is ragged."""
-    try:
-        return np.atleast_1d(np.asarray(value))
-    except ValueError:
-        return np.empty(0, dtype=object)
-
-
-def counted_layers(choice, n_layers, parameter="prediction_layers"):
+def counted_layers(choice, n_layers, parameter):
     """Indices of the layers that count: "all", "skip_first", or the indices themselves."""
     if isinstance(choice, str):
-        return list(range(1 if choice == "skip_first" and n_layers > 1 else 0, n_layers))
+        return tuple(range(1 if choice == "skip_first" and n_layers > 1 else 0, n_layers))
     given = numbers_of(choice)
     whole = given.ndim == 1 and len(given) and given.dtype.kind in "iu"
     if not whole or given.min() < -n_layers or given.max() >= n_layers:
@@ -234,4 +307,70 @@ def counted_layers(choice, n_layers, parameter="prediction_layers"):
             f"{parameter}={brief(choice)} names no layer, or one that is not there; the "
             f"{n_layers} layers are 0 to {n_layers - 1}."
         )
-    return sorted({int(i) % n_layers for i in given})
+    return tuple(sorted({int(i) % n_layers for i in given}))
+
+
+def precision_of(settings, facts, sizes, device, old):
+    """The dtype of the network, and whether it multiplies in bfloat16 while training."""
+    if old is not None and settings.precision == "auto":
+        return old.dtype, old.low_precision
+    dtype = "float64" if automatic.double_precision(settings, facts.n_rows) else "float32"
+    if settings.precision != "auto":
+        return dtype, settings.precision == "bfloat16"
+    pays = dtype == "float32" and facts.scaling == "shared" and sizes.n_products >= LARGE_LAYER
+    return dtype, pays and multiplies_bfloat16(device)
+
+
+def updates_of(settings, sizes, stages, n_batches, resume):
+    """Updates of the longest stage of layers, in which the rate falls once.
+
+    None where the rate is careful: it does not fall, or layers of images learn.
+    """
+    careful = resume or settings.learning_rate == "constant"
+    if careful or any(kind.reads_images for kind in sizes.kinds):
+        return None
+    longest = max((stage.epochs for stage in stages if stage.layers), default=None)
+    longest = longest or sum(stage.epochs for stage in stages)
+    return longest * n_batches
+
+
+def groups_of(settings, parts, sizes, rate, optimizers, has_head, data):
+    """Rate and penalties of every layer, and of the head."""
+    n_rows, n_layers = float(max(data.weight.sum(), len(data.weight))), len(sizes.kinds)
+    rates = checked_rates(rate, settings.learning_rate_init, n_layers)
+    penalties = [
+        settings.alpha * steepness(parts, sizes.units[index], index, data.n_classes) / n_rows
+        for index in range(n_layers)
+    ]
+    if has_head:
+        head = parts["head_settings"]
+        rates.append(head.learning_rate_init or rates[-1])
+        penalties.append(head.alpha / n_rows)
+    options = [options or {} for _, options in optimizers]
+    options = options * len(rates) if len(options) == 1 else options
+    return tuple(
+        Group(float(rate), l2, own.get("weight_decay", 0.0))  # none unasked, as of AdamW
+        for rate, l2, own in zip(rates, penalties, options, strict=True)
+    )
+
+
+def checked_rates(rate, given, n_layers):
+    """A positive rate for each layer."""
+    rates = numbers_of(rate)
+    numeric = rates.ndim == 1 and rates.dtype.kind in "iuf"
+    if not (numeric and (rates > 0).all() and np.isfinite(rates).all()):
+        raise ValueError(
+            f"learning_rate_init={brief(given)} must be a positive number, or one per layer."
+        )
+    return each("learning_rate_init", rate, n_layers)
+
+
+def steepness(parts, n_units, index, n_classes):
+    """How steeply the loss of a layer answers to one of its units.
+
+    Penalties are multiplied by it, so that they weigh against the loss as they do in a network of
+    plain log-losses, whatever the layer's width and the scale of its scores.
+    """
+    goodness, objective = (parts[name].for_layer(index) for name in ("goodness", "objective"))
+    slope = objective.slope(LayerFacts(index, n_units, goodness.sharpness))
+    return slope * goodness.unit_share(n_units, n_classes)

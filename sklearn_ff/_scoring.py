@@ -1,6 +1,7 @@
 """Scores of many rows, part by part, exact where probabilities ask for it; accuracy."""
 
 import copy
+from dataclasses import replace
 from types import MethodType
 
 import numpy as np
@@ -61,7 +62,7 @@ class Accuracy:
 
     def __call__(self, network):
         top = network.depth - 1
-        serves = top < max(self.plan.layers) and top not in self.plan.layers
+        serves = top < max(self.plan.counted) and top not in self.plan.counted
         if serves and not (self.plan.shows_labels or self.plan.goodness.scores_classes):
             return np.nan
         scores = network_scores(network, self.plan, self.X, [top] if serves else None)
@@ -105,7 +106,7 @@ def loss_of(network, negatives, x, y, weight, draws):
     """Σ over rows of weight · loss, as in the page's `step`, where nothing is taught."""
     shown = network.encode(negatives.candidates(x, draws))
     belief = network.head(network.features(shown.positive())) if network.head else None
-    if not any(layer.learning for layer in network.layers):
+    if not any([layer.learning for layer in network.layers]):  # no generator: see `Batches`
         return weight @ cross_entropy(belief, y, reduction="none")
     drawn = negatives.draw(y, network.n_classes, draws, belief)
     labels = torch.cat([y[:, None], drawn], 1)
@@ -123,9 +124,9 @@ def network_scores(network, plan, X, layers=None):
     By the goodness of `layers`, if given, or of the last that has learned, if none that counts has.
     """
     network.eval()
-    if layers is None and network.depth <= min(plan.layers):
+    if layers is None and network.depth <= min(plan.counted):
         layers = [network.depth - 1]
-    rule = (plan.prediction, plan.layers) if layers is None else ("goodness", layers)
+    rule = (plan.prediction, plan.counted) if layers is None else ("goodness", layers)
     width = scored_width(plan, rule[0])
     return by_parts(
         network, plan, X, lambda x: label_scores(network, x, *rule), plan.n_classes, width
@@ -239,8 +240,7 @@ class Twin:
     """A network's weights in double precision: a copy for the time of a call."""
 
     def __init__(self, network, plan):
-        self.network, self.plan = doubled(network.eval()), copy.copy(plan)
-        self.plan.dtype = "float64"
+        self.network, self.plan = doubled(network.eval()), replace(plan, dtype="float64")
 
     def scores(self, X):
         """Scores of numpy or sparse rows; None where a user's part cannot be used in float64."""

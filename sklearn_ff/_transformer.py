@@ -6,22 +6,17 @@ import numpy as np
 import torch
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin, _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import check_is_fitted
 
-from ._base import FAMILIES
-from ._familiarity import familiarity, fitted_moments
-from ._learning import Learner
-from ._machine import memory_errors, torch_threads
+from ._base import BaseFF, checked_rows
+from ._familiarity import familiarity, with_familiarity
+from ._input import Request
+from ._learning import learn, learn_more
+from ._machine import torch_threads
 from ._scoring import by_parts, network_scores
-from ._validation import checked_weight, validate_rows
-from .negatives import HeldOutClasses
-from .objectives import Logistic
-
-# Without labels, where the parameters are "auto".
-UPDATES, RATE = 1200, 2e-3
+from ._settings import SHARED_CONSTRAINTS
 
 
-class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learner):
+class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseFF):
     """Features of layers that learn without backpropagation, by default without labels.
 
     Every layer learns by itself to tell rows from corrupted ones (Hinton, 2022); what it then makes
@@ -48,7 +43,7 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learner):
         positive rows and of 6 for negative ones, as Chen et al. (2025) have them for images of
         digits, or "symba" where the goodness is "neg_mean_square", which reaches no such threshold.
         Or a list with one per layer.
-    metric, normalization : optional
+    normalization : optional
         As of :class:`FFClassifier`.
     input_normalization : str or Normalization, default="auto"
         What is done to a row before the first layer sees it; "auto" is None with labels, and
@@ -58,9 +53,9 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learner):
     output : {"activations", "triangle"}, default="activations"
         "activations" is h, "triangle" is max(0, a − mean of a over the layer) of the pre-activation
         a, which is sparser (Coates et al., 2011; Chen et al., 2025); both by `normalization`.
-    scaling, schedule, phases, layers, image_shape, augmentation, dropout : optional
+    scaling, schedule, layers, image_shape, augmentation, dropout : optional
         As of :class:`FFClassifier`.
-    peer_normalization, weight_init, optimizer, optimizer_params, learning_rate : optional
+    peer_normalization, optimizer, optimizer_params, learning_rate : optional
         As of :class:`FFClassifier`.
     learning_rate_init : float, sequence of float or "auto", default="auto"
         Initial rate; "auto" is that of :class:`FFClassifier` with labels, and 2e-3 without.
@@ -90,7 +85,7 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learner):
         That loss for every epoch.
     history_ : dict of str to ndarray of shape (n_iter_, n_layers)
         "loss", "goodness_positive", "goodness_negative", "ranking_accuracy" (share of rows that
-        score above their negative candidates); with a `metric`, "metric" too. NaN where a layer did
+        score above their negative candidates). NaN where a layer did
         not learn.
     validation_scores_, best_validation_score_ : None
         Nothing is held out here.
@@ -122,11 +117,10 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learner):
     (1797, 64)
     """
 
-    prediction, early_stopping, class_weight = "goodness", False, None
-    head_optimizer_params, head_learning_rate_init, head_alpha = None, None, 0.0
+    COUNTED = "output_layers"
 
     _parameter_constraints: dict = {
-        **Learner._parameter_constraints,
+        **SHARED_CONSTRAINTS,
         "supervised": ["boolean"],
         "output_layers": [StrOptions({"all", "skip_first"}), "array-like"],
         "output": [StrOptions({"triangle", "activations"})],
@@ -143,20 +137,17 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learner):
         overlay="append",
         goodness="mean_square",
         objective="auto",
-        metric=None,
         normalization="rms",
         input_normalization="auto",
         output_layers="all",
         output="activations",
         scaling="auto",
         schedule="simultaneous",
-        phases="together",
         layers=None,
         image_shape=None,
         augmentation=None,
         dropout=0.0,
         peer_normalization=0.0,
-        weight_init="normal",
         optimizer="adam",
         optimizer_params=None,
         learning_rate="linear",
@@ -182,20 +173,17 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learner):
         self.overlay = overlay
         self.goodness = goodness
         self.objective = objective
-        self.metric = metric
         self.normalization = normalization
         self.input_normalization = input_normalization
         self.output_layers = output_layers
         self.output = output
         self.scaling = scaling
         self.schedule = schedule
-        self.phases = phases
         self.layers = layers
         self.image_shape = image_shape
         self.augmentation = augmentation
         self.dropout = dropout
         self.peer_normalization = peer_normalization
-        self.weight_init = weight_init
         self.optimizer = optimizer
         self.optimizer_params = optimizer_params
         self.learning_rate = learning_rate
@@ -216,7 +204,6 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learner):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
         tags.target_tags.required = self.supervised
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
@@ -243,9 +230,7 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learner):
         self : FFTransformer
             The fitted estimator.
         """
-        with self._all_or_nothing(), torch_threads(self.n_threads):
-            old = self if self.warm_start and hasattr(self, "net_") else None
-            return self._learn(X, y, sample_weight, old)
+        return learn(self, X, Request(y, sample_weight), with_familiarity)
 
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y=None, classes=None, sample_weight=None):
@@ -268,43 +253,14 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learner):
         self : FFTransformer
             The fitted estimator.
         """
-        self._refuse_in_partial_fit()
-        with self._all_or_nothing(), torch_threads(self.n_threads):
-            old = self if hasattr(self, "net_") else None
-            return self._learn(X, y, sample_weight, old, classes, resume=True)
-
-    def _learn(self, X, y, sample_weight, old, classes=None, resume=False):
-        if old is not None and self.supervised != (old._plan.n_classes > 1):
-            raise ValueError(
-                "The architecture has changed since the last fit (supervised), and its weights "
-                "cannot be kept; set warm_start=False, or make a new estimator."
-            )
-        if self.supervised:
-            classes = self._known_classes(classes, old, resume)
-        elif old is None:
-            vars(self).pop("classes_", None)
-        X, y, weight = self._validate(X, y, sample_weight, reset=old is None)
-        X, y, weight, pool = self._set_aside(X, y, weight)
-        if self.supervised:
-            codes = self._encode(y, classes)
-            by_class = self._class_weights(codes, weight)
-            data = self._weigh(X, codes, weight, by_class, reset=old is None and not resume)
-        else:
-            data, pool = self._unlabelled(X, weight), pool and self._in_order(*pool)
-        plan, network, draws = self._begin(*data, old, resume)
-        old = old if resume else None  # a warm start begins a history of its own
-        return self._train(plan, network, draws, data, old=old, resume=resume, pool=pool)
-
-    def _known_classes(self, classes, old, resume):
-        if resume:
-            return self._all_classes(classes, old)
-        return None if old is None else getattr(self, "classes_", None)
+        return learn_more(self, X, y, classes, sample_weight, with_familiarity)
 
     # Features -----------------------------------------------------------------------------------
 
     @property
     def _n_features_out(self):
-        return sum(self._plan.units[index] for index in self._plan.layers)
+        plan = self._fitted.plan
+        return sum(plan.units[index] for index in plan.counted)
 
     def transform(self, X):
         """Return activations of the output layers side by side, normalised as between layers.
@@ -319,14 +275,14 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learner):
         features : ndarray of shape (n_samples, n_features_out)
             In float32 if X is, otherwise in float64.
         """
-        check_is_fitted(self)
-        X, plan, network = self._checked(X), self._plan, self.net_.module_
-        read = OUTPUT[plan.output]
-
-        def features(x):
-            return read(network, network.encode(x))
-
         with torch_threads(self.n_threads):
+            fitted, X = checked_rows(self, X)
+            plan, network = fitted.plan, fitted.network
+            read_out = OUTPUT[plan.settings.output]
+
+            def features(x):
+                return read_out(network, network.encode(x))
+
             n_out = self._n_features_out
             found = by_parts(network.eval(), plan, X, features, n_out, max(plan.width, n_out))
             return found.astype(np.float32 if X.dtype == np.float32 else np.float64, copy=False)
@@ -359,11 +315,11 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learner):
         512 units of a layer, and `partial_fit` adds to these. The covariance is regularised as if
         200 rows of average variance in every direction had been seen besides.
         """
-        X = self._checked(X)
         with torch_threads(self.n_threads):
-            if self._plan.negatives.shows_strange:
-                return network_scores(self.net_.module_, self._plan, X).max(1)
-            return familiarity(self.net_.module_, self._plan, X, self._moments)
+            fitted, X = checked_rows(self, X)
+            if fitted.plan.negatives.shows_strange:
+                return network_scores(fitted.network, fitted.plan, X).max(1)
+            return familiarity(fitted.network, fitted.plan, X, fitted.moments)
 
     def layer_scores(self, X):
         """Compute the goodness of each row in every layer, for every label if these are learned.
@@ -378,65 +334,11 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learner):
         goodness : ndarray of shape (n_samples, n_layers, n_classes)
             With one class where no labels are learned; without layers not reached by a greedy fit.
         """
-        X = self._checked(X)
-        network = self.net_.module_
         with torch_threads(self.n_threads):
-            each = [network_scores(network, self._plan, X, [i]) for i in range(network.depth)]
+            fitted, X = checked_rows(self, X)
+            network, plan = fitted.network, fitted.plan
+            each = [network_scores(network, plan, X, [i]) for i in range(network.depth)]
         return np.stack(each, 1)
-
-    def _checked(self, X):
-        check_is_fitted(self)
-        with memory_errors():
-            return validate_rows(self, X, reset=False)
-
-    # What differs from learning labels ----------------------------------------------------------
-
-    AUTOMATIC = ("negatives", "objective", "input_normalization")
-    LAYERS = "output_layers"
-
-    @property
-    def prediction_layers(self):
-        return self.output_layers
-
-    def _automatic(self, name, n_rows, n_classes, scaling):
-        if self.supervised and name != "input_normalization":
-            return super()._automatic(name, n_rows, n_classes, scaling)
-        if name == "objective":
-            return "symba" if self._quiet() else Logistic(4.0, 1.0, 6.0)
-        if name == "input_normalization":
-            return None if self.supervised else "rms"
-        return "noise" if self._quiet() else "pair_sum"
-
-    def _updates(self, n_batches):
-        return super()._updates(n_batches) if self.supervised else UPDATES
-
-    def _rate(self, n_updates):
-        unlabelled = isinstance(self.learning_rate_init, str) and not self.supervised
-        return RATE if unlabelled else super()._rate(n_updates)
-
-    def _validate(self, X, y, sample_weight, reset=True):
-        if self.supervised or (y is not None and isinstance(self.negatives, HeldOutClasses)):
-            return super()._validate(X, y, sample_weight, reset)
-        X = validate_rows(self, X, reset=reset)
-        return X, None, checked_weight(X, sample_weight)
-
-    def _resolve(self, n_rows, n_features, n_classes, old=None, scaling=None):
-        self._check_supervision()
-        plan = super()._resolve(n_rows, n_features, n_classes, old, scaling)
-        plan.output = self.output
-        return plan
-
-    def _quiet(self):
-        return FAMILIES["goodness"].get(self.goodness).quiet
-
-    def _n_classes(self):
-        return super()._n_classes() if self.supervised else 1
-
-    def _keep_scale(self, X, codes, weight, old):
-        """Instead of the scale of probabilities, what familiarity is measured by."""
-        before = None if old is None or self._plan.scaled_anew else old._moments
-        network = self.net_.module_
-        self._moments = fitted_moments(network, self._plan, X, weight, before)
 
 
 def _triangles(network, shown):

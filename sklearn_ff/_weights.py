@@ -1,4 +1,4 @@
-"""Weights of a network: first values, values of the last fit, and conversion to numpy arrays."""
+"""Weights of a network: how they start, and as numpy arrays; parts compared by value."""
 
 import numpy as np
 import torch
@@ -7,19 +7,18 @@ from joblib.hashing import NumpyHasher
 from ._parts import Part
 from .layers import drawn_normal, drawn_uniform
 
-# Parts that fix the meaning of the weights; a warm start needs them unchanged.
-ARCHITECTURE = ("activation", "overlay", "goodness", "normalization", "input_normalization")
 SCALE = ("scaler.shift", "scaler.divisor")
+DRAWN = {"normal": drawn_normal, "uniform": drawn_uniform}
 
 
-def initialize(network, generator, weight_init="normal"):
-    """Draw W and U, and with "uniform" also b; other biases and readouts start at zero."""
-    draw = {"normal": drawn_normal, "uniform": drawn_uniform}[weight_init]
-    for layer in network.layers:
+def initialize(network, generator, kinds):
+    """Draw W and U, and b with uniform ones; other biases and readouts start at zero."""
+    for layer, kind in zip(network.layers, kinds, strict=True):
+        draw = DRAWN[kind.weight_init]
         layer.affine.reset(generator, draw)
         if layer.label is not None:
             draw(layer.label.weight, layer.affine.fan_in, generator)
-        if weight_init == "uniform":
+        if kind.weight_init == "uniform":
             draw(layer.affine.bias, layer.affine.fan_in, generator)
         if hasattr(layer.goodness.score, "reset"):
             layer.goodness.score.reset(generator)
@@ -44,36 +43,10 @@ def _convert(state, kind, function):
     return state
 
 
-def check_unchanged(plan, old_plan):
-    """Raise ValueError where the meaning of the last fit's weights has changed."""
-    changed = [
-        name
-        for name in ARCHITECTURE
-        if describe(getattr(plan, name)) != describe(getattr(old_plan, name))
-    ]
-    if [*map(describe, plan.kinds)] != [*map(describe, old_plan.kinds)]:
-        changed.append("hidden_layer_sizes or layers")
-    if plan.image_shape != old_plan.image_shape:
-        changed.append("image_shape")
-    if plan.scaling != old_plan.scaling:
-        changed.append("scaling")
-    if plan.dtype != old_plan.dtype:
-        changed.append("precision")
-    if (plan.shows_labels, plan.n_classes) != (old_plan.shows_labels, old_plan.n_classes):
-        changed.append("negatives or supervised (with or without labels)")
-    if plan.head != old_plan.head or plan.layers != old_plan.layers:
-        changed.append("prediction, prediction_layers or negatives (with or without a head)")
-    if changed:
-        raise ValueError(
-            f"The architecture has changed since the last fit ({', '.join(changed)}), and its "
-            f"weights cannot be kept; set warm_start=False, or make a new estimator."
-        )
-
-
-def continue_from(network, old_net):
-    """Give a new network the old one's weights; columns may be scaled anew."""
+def continue_from(network, old):
+    """Give a new network the weights of an old one; columns may be scaled anew."""
     kept = {name: value for name, value in network.state_dict().items() if name in SCALE}
-    network.load_state_dict(old_net.module_.state_dict() | kept)
+    network.load_state_dict(old.state_dict() | kept)
 
 
 def describe(part):

@@ -44,6 +44,10 @@ class LayerKind(Part):
 
     reads_images = False
     whole_batches = False  # whether a row's activations depend on the rest of the batch
+    weight_init = "normal"  # how weights start: "normal", or "uniform" with biases too
+
+    def check(self):
+        check_choice(self, "weight_init", ("normal", "uniform"))
 
     def build(self, shape, n_label_inputs=0, low_precision=False, raw=False):
         raise NotImplementedError
@@ -54,12 +58,19 @@ layer_kinds = Family("layers", LayerKind)
 
 @layer_kinds.register("dense")
 class Dense(LayerKind):
-    """`n_units` units, each connected to all inputs."""
+    """`n_units` units, each connected to all inputs.
 
-    def __init__(self, n_units=256):
+    `weight_init` says how weights start: "normal" with variance 1 / fan_in and biases zero, as in
+    Hinton's code, or "uniform" within 1 / sqrt(fan_in) of zero, biases too, as torch's own layers
+    do; fan_in counts the inputs of a unit, the label's among them.
+    """
+
+    def __init__(self, n_units=256, *, weight_init="normal"):
         self.n_units = n_units
+        self.weight_init = weight_init
 
     def check(self):
+        super().check()
         check_number(self, "n_units", at_least=1, whole=True)
 
     def build(self, shape, n_label_inputs=0, low_precision=False, raw=False):
@@ -77,6 +88,7 @@ class ImageLayer(LayerKind):
         return self.norm == "batch"
 
     def check(self):
+        super().check()
         for name in ("n_channels", "kernel_size", "stride", "pool_size"):
             check_number(self, name, at_least=1, whole=True)
         self._check_padding()
@@ -327,6 +339,7 @@ class Conv2d(ImageLayer):
     `padding="same"` keeps an image's size (kernels of odd size, stride 1). `norm` is None,
     "batch" (statistics of the positive candidates) or "group"; `pool` is None, "max" or "mean"
     over squares of `pool_size`, after the activation. Each channel has one bias.
+    `weight_init` is as of :class:`Dense`.
     """
 
     affine = Convolution
@@ -341,6 +354,7 @@ class Conv2d(ImageLayer):
         norm=None,
         pool=None,
         pool_size=2,
+        weight_init="normal",
     ):
         self.n_channels = n_channels
         self.kernel_size = kernel_size
@@ -349,6 +363,7 @@ class Conv2d(ImageLayer):
         self.norm = norm
         self.pool = pool
         self.pool_size = pool_size
+        self.weight_init = weight_init
 
 
 @layer_kinds.register("locally_connected2d")

@@ -64,11 +64,12 @@ class Objective(Part):
         """Largest slope of the loss in a score; the penalty of the weights is multiplied by it."""
         return self.factor(layer)
 
-    def _thresholds(self, layer):
+    def score_targets(self, layer):
         """Thresholds of the positive and of the negative candidates, if any."""
         return ()
 
-    def _pulls_down(self):
+    @property
+    def falls_without_end(self):
         """Whether the loss falls without bound as the score of a negative candidate falls."""
         return False
 
@@ -141,7 +142,7 @@ class Logistic(Objective):
         if self.threshold_negative is not None:
             _check_thresholds("threshold_negative", self.threshold_negative)
 
-    def _thresholds(self, layer):
+    def score_targets(self, layer):
         negative = self.threshold if self.threshold_negative is None else self.threshold_negative
         return _threshold(self.threshold, layer), _threshold(negative, layer)
 
@@ -149,10 +150,10 @@ class Logistic(Objective):
         return self.positive(scores, layer) + self.negative(scores, layer)
 
     def positive(self, scores, layer):
-        return softplus(self.factor(layer) * (self._thresholds(layer)[0] - scores[:, 0]))
+        return softplus(self.factor(layer) * (self.score_targets(layer)[0] - scores[:, 0]))
 
     def negative(self, scores, layer):
-        threshold = self._thresholds(layer)[1]
+        threshold = self.score_targets(layer)[1]
         return softplus(self.factor(layer) * (scores[:, 1:] - threshold)).mean(1)
 
 
@@ -208,7 +209,8 @@ class Margin(Objective):
         check_number(self, "margin", at_least=0)
         check_number(self, "penalty", at_least=0)
 
-    def _pulls_down(self):
+    @property
+    def falls_without_end(self):
         return self.penalty > 0
 
     def slope(self, layer):

@@ -6,15 +6,18 @@ and 1. Faults of the programs that lie outside the method are not repeated; the 
 them.
 """
 
+import numpy as np
 import torch
 
 from ._classifier import FFClassifier
 from ._images import is_image_shape
 from .goodness import goodness
-from .layers import Conv2d
+from .heads import SoftmaxHead
+from .layers import Conv2d, Dense
 from .negatives import HeldOutClasses, Permuted, negatives
 from .objectives import Logistic
 from .overlays import Add, Replace
+from .schedules import Simultaneous
 
 __all__ = ["hinton_supervised", "loewe", "mpezeshki", "rmwkwok_conv", "rmwkwok_dense"]
 
@@ -41,7 +44,7 @@ def _replaced_by(overrides):
 
 
 def _without_place(settings):
-    """Names of settings of a head, or of several layers, where there is no such thing."""
+    """Names of settings of a head, or of several layers, where these do not exist."""
     unused, layers = set(), settings.get("layers") or settings["hidden_layer_sizes"]
     if isinstance(layers, int) or len(layers) == 1:
         unused.add("prediction_layers")
@@ -50,7 +53,7 @@ def _without_place(settings):
     except ValueError:  # fit says what is not known
         return unused
     if not needs_head and settings.get("prediction", "goodness") == "goodness":
-        unused |= {"head_alpha", "head_learning_rate_init", "head_optimizer_params"}
+        unused.add("head")
     return unused
 
 
@@ -83,7 +86,7 @@ def _after_hinton():
     )
 
 
-def mpezeshki(**overrides):
+def mpezeshki(hidden_layer_sizes=(500, 500), **overrides):
     """The most copied demonstration: two greedy layers, full batches, permuted labels.
 
     Settings: two layers of 500 units with first weights as of torch's layers, rows normalised to
@@ -102,6 +105,8 @@ def mpezeshki(**overrides):
 
     Parameters
     ----------
+    hidden_layer_sizes : int or sequence of int, default=(500, 500)
+        Number of units of every layer.
     **overrides : dict
         Parameters of :class:`FFClassifier` that replace those of the recipe.
 
@@ -125,14 +130,15 @@ def mpezeshki(**overrides):
     True
     """
     settings = dict(
-        hidden_layer_sizes=(500, 500),
+        layers=[
+            Dense(n, weight_init="uniform") for n in np.atleast_1d(hidden_layer_sizes).tolist()
+        ],
         overlay=Replace(strength="max"),
         negatives=Permuted(redraw="once"),
         goodness="mean_square",
         objective=Logistic(threshold=2.0, sharpness=1.0),
         normalization="unit",
         input_normalization="unit",
-        weight_init="uniform",
         scaling="global",
         schedule="greedy",
         optimizer="adam",
@@ -223,13 +229,13 @@ def _rmwkwok(supervised, version="model_based"):
         normalization="unit",
         input_normalization=None,
         scaling=None,
-        phases="by_epoch",
+        schedule=Simultaneous(phases="by_epoch"),
         prediction="head",
         prediction_layers="skip_first",
         optimizer="adam",
         learning_rate="constant",
         learning_rate_init=1e-4,
-        head_learning_rate_init=1e-3 if later else 1e-4,
+        head=SoftmaxHead(learning_rate_init=1e-3 if later else 1e-4),
         batch_size=128,
         max_iter=200,
         shuffle=later,
@@ -329,7 +335,7 @@ def hinton_supervised(**overrides):
     ----------
     **overrides : dict
         Parameters of :class:`FFClassifier` that replace those of the recipe; another
-        `optimizer` needs other `optimizer_params` and `head_optimizer_params`.
+        `optimizer` needs other `optimizer_params` and `head`.
 
     Returns
     -------
@@ -355,9 +361,8 @@ def hinton_supervised(**overrides):
         negatives="hard",
         peer_normalization=0.06,
         optimizer_params={"momentum": 0.9, "weight_decay": 0.002},
-        head_optimizer_params={"weight_decay": 0.003},
         learning_rate_init=5e-4,
-        head_learning_rate_init=0.01,
+        head=SoftmaxHead(learning_rate_init=0.01, optimizer_params={"weight_decay": 0.003}),
     )
     return _ready(settings, overrides)
 
@@ -381,7 +386,7 @@ def loewe(**overrides):
     ----------
     **overrides : dict
         Parameters of :class:`FFClassifier` that replace those of the recipe; another
-        `optimizer` needs other `optimizer_params` and `head_optimizer_params`.
+        `optimizer` needs other `optimizer_params` and `head`.
 
     Returns
     -------
@@ -407,8 +412,7 @@ def loewe(**overrides):
         prediction="head",
         peer_normalization=1.2e-5,
         optimizer_params={"momentum": 0.9, "weight_decay": 6e-4},
-        head_optimizer_params={"weight_decay": 0.003},
         learning_rate_init=5e-4,
-        head_learning_rate_init=0.01,
+        head=SoftmaxHead(learning_rate_init=0.01, optimizer_params={"weight_decay": 0.003}),
     )
     return _ready(settings, overrides)

@@ -20,7 +20,7 @@ from sklearn.utils._param_validation import InvalidParameterError
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from sklearn_ff import FFClassifier
-from sklearn_ff._base import NAMED
+from sklearn_ff._families import NAMED
 from sklearn_ff.exceptions import DivergenceError, FFMemoryError, FFWarning
 
 ROUND = 20

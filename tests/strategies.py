@@ -25,15 +25,18 @@ from random_tables import (
 from sklearn.utils._param_validation import Interval, StrOptions
 from skorch.callbacks import Callback, GradientNormClipping
 
-from sklearn_ff._base import NAMED
+from sklearn_ff._automatic import AUTOMATIC
+from sklearn_ff._families import NAMED
+from sklearn_ff.heads import SoftmaxHead
 from sklearn_ff.layers import layer_kinds
+from sklearn_ff.schedules import Greedy, Simultaneous, Stages, checked_schedule
+
+PHASES = st.sampled_from(["together", "by_epoch"])
+SCHEDULES = st.sampled_from(
+    ["simultaneous", "greedy", Greedy("by_epoch"), Simultaneous("by_epoch"), Greedy()]
+)
 
 # Parameters -------------------------------------------------------------------------------------
-
-
-def mean_gap(g, y):
-    """A metric."""
-    return (g[:, 0] - g[:, 1:].mean(1)).mean()
 
 
 def special(name, context):
@@ -49,8 +52,10 @@ def special(name, context):
         "hidden_layer_sizes": sizes,
         "layers": st.one_of(st.none(), layer_lists(context)),
         "image_shape": st.sampled_from([None, context.image_shape]),
-        "metric": st.sampled_from([None, mean_gap, [mean_gap] * n]),
-        "schedule": st.one_of(st.sampled_from(["simultaneous", "greedy"]), epochs),
+        "schedule": st.one_of(SCHEDULES, epochs, st.builds(Stages, epochs, PHASES)),
+        "head": st.sampled_from(
+            [None, SoftmaxHead(), SoftmaxHead(0.1, 0.01), SoftmaxHead(None, 1.0)]
+        ),
         "optimizer": st.sampled_from(
             ["adam", "sgd", "adamw", "rmsprop", torch.optim.SGD, ["adam"] * n]
         ),
@@ -112,7 +117,7 @@ def from_constraint(constraint):
 def values(estimator, name, context):
     """Values that the estimator's parameter may have."""
     if name in NAMED:
-        automatic = name in estimator.AUTOMATIC
+        automatic = name in AUTOMATIC
         found = parts(NAMED[name], context)
         if name == "augmentation":
             return st.one_of(st.none(), found)
@@ -189,13 +194,14 @@ def harmonised(estimator, params, context):
         out["image_shape"] = context.image_shape
     if goodness.quiet:
         out["objective"] = "symba"
-    if given["phases"] == "by_epoch":
+    schedule = checked_schedule(given["schedule"])
+    if schedule.phases == "by_epoch":
         out |= {"objective": "logistic", "goodness": "mean_square"}
     if overlay.overwrites:
         out.pop("input_normalization", None)
-    if given["schedule"] not in ("simultaneous", "greedy"):
-        stages = [stage for stage in given["schedule"] if stage[0] != "head"]
-        out["schedule"] = [("all", 1), *stages]
+    if schedule.holds_epochs:
+        stages = [stage for stage in schedule.pairs if stage[0] != "head"]
+        out["schedule"] = Stages([("all", 1), *stages], schedule.phases)
     return out
 
 

@@ -13,7 +13,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sklearn_ff import FFClassifier, FFTransformer
+from sklearn_ff.heads import SoftmaxHead
 from sklearn_ff.objectives import Margin
+from sklearn_ff.schedules import Simultaneous
 
 X, y = load_iris(return_X_y=True)
 TABLES = {"iris": load_iris, "breast_cancer": load_breast_cancer}
@@ -92,7 +94,10 @@ def test_an_epoch_of_any_batches_pulls_by_all_rows_in_every_update(batch_size):
 
 def test_two_passes_share_the_penalty_of_one():
     given = {"goodness": "sum_square", "objective": "logistic", "learning_rate_init": 1e-9}
-    W = [pulled(1e4, phases=phases, **given)[0] for phases in ("by_epoch", "together")]
+    W = [
+        pulled(1e4, schedule=Simultaneous(phases), **given)[0]
+        for phases in ("by_epoch", "together")
+    ]
     np.testing.assert_allclose(*W, rtol=1e-3)
 
 
@@ -122,13 +127,13 @@ def test_decay_is_the_optimizers_own_only_where_it_is_asked_for(optimizer):
     assert [g["weight_decay"] for g in model.net_.optimizer_.param_groups] == [0, 0]
     model.set_params(optimizer_params={"weight_decay": 0.1}).fit(X, y)
     assert [g["weight_decay"] for g in model.net_.optimizer_.param_groups] == [0.1, 0.1]
-    model.set_params(head_optimizer_params={"weight_decay": 0.2}).fit(X, y)
+    model.set_params(head=SoftmaxHead(optimizer_params={"weight_decay": 0.2})).fit(X, y)
     assert [g["weight_decay"] for g in model.net_.optimizer_.param_groups] == [0.1, 0.2]
 
 
 def test_head_options_are_checked_by_name():
-    model = FFClassifier(8, prediction="head", head_optimizer_params={"lr": 1.0})
-    with pytest.raises(ValueError, match=r"head_optimizer_params=.* sets 'lr'"):
+    model = FFClassifier(8, prediction="head", head=SoftmaxHead(optimizer_params={"lr": 1.0}))
+    with pytest.raises(ValueError, match=r"optimizer_params of SoftmaxHead=.* sets 'lr'"):
         model.fit(X, y)
 
 
@@ -145,8 +150,10 @@ def test_a_network_that_its_penalty_has_killed_says_so(model):
 
 
 def test_a_head_that_its_penalty_has_killed_says_so():
-    model = FFClassifier(8, prediction="head", head_alpha=1e6, random_state=0)
-    with pytest.warns(ConvergenceWarning, match=r"softmax head .* lower head_alpha=1e\+06"):
+    model = FFClassifier(8, prediction="head", head=SoftmaxHead(alpha=1e6), random_state=0)
+    with pytest.warns(
+        ConvergenceWarning, match=r"softmax head .* lower alpha=1e\+06 of SoftmaxHead"
+    ):
         model.fit(X, y)
 
 
@@ -158,28 +165,30 @@ def test_a_head_that_its_penalty_has_killed_says_so():
         ({"hidden_layer_sizes": (32, 32)}, "alpha"),
         ({"objective": "softmax", "negatives": "all"}, "alpha"),
         ({"goodness": "readout"}, "alpha"),
-        ({"negatives": "pair_sum", "prediction": "head"}, "head_alpha"),
-        ({"prediction": "head"}, "head_alpha"),
-        ({"prediction": "hybrid"}, "head_alpha"),
+        ({"negatives": "pair_sum", "prediction": "head"}, "head__alpha"),
+        ({"prediction": "head"}, "head__alpha"),
+        ({"prediction": "hybrid"}, "head__alpha"),
     ],
 )
 def test_one_answer_for_all_rows_is_told(params, names, alpha):
     rows, labels = load_breast_cancer(return_X_y=True)
-    alpha *= 300 if names == "head_alpha" else 1
-    model = FFClassifier(32, max_iter=20, random_state=0).set_params(**{names: alpha}, **params)
-    with pytest.warns(
-        ConvergenceWarning, match=f"alike.*lower {names}={alpha:g}".replace("+", ".")
-    ):
+    alpha *= 300 if names == "head__alpha" else 1
+    head = SoftmaxHead() if names == "head__alpha" else None
+    model = FFClassifier(32, max_iter=20, head=head, random_state=0)
+    model.set_params(**{names: alpha}, **params)
+    message = f"alike.*lower alpha={alpha:g}".replace("+", ".")
+    with pytest.warns(ConvergenceWarning, match=message):
         model.fit(rows, labels)
 
 
 @pytest.mark.parametrize("goodness", ["mean_square", "readout"])
-@pytest.mark.parametrize("names", ["alpha", "head_alpha"])
+@pytest.mark.parametrize("names", ["alpha", "head__alpha"])
 def test_noise_is_not_taken_for_the_work_of_a_penalty(names, goodness):
     rng = np.random.default_rng(0)
     noise, rare = rng.normal(size=(2000, 3)), (rng.random(2000) < 0.03).astype(int)
     prediction = "goodness" if names == "alpha" else "head"
     model = FFClassifier(8, goodness=goodness, prediction=prediction, random_state=0)
+    model.set_params(head=None if names == "alpha" else SoftmaxHead())
     model.set_params(**{names: 1e-2}).fit(noise, rare)  # without a warning
 
 

@@ -159,6 +159,7 @@ def test_a_fitted_estimator_with_callbacks_pickles_and_clones():
     "stage", [{}, {"schedule": "greedy"}, {"schedule": [("all", 4)], "max_iter": "auto"}]
 )
 @pytest.mark.parametrize("split", [True, False])
+@pytest.mark.filterwarnings("ignore:n_iter_no_change=.* has no effect")
 def test_held_out_rows_have_a_loss(stage, split):
     model = classifier(early_stopping=split, n_iter_no_change=50, **stage)
     model.fit(X, y, **({} if split else HELD_OUT))

@@ -14,12 +14,14 @@ from sklearn_ff.activations import activations
 from sklearn_ff.augmentations import Shifts
 from sklearn_ff.exceptions import FFWarning, NoEffectWarning
 from sklearn_ff.goodness import goodness
+from sklearn_ff.heads import SoftmaxHead
 from sklearn_ff.layers import Conv2d
 from sklearn_ff.negatives import Uniform, negatives
 from sklearn_ff.normalizations import normalizations
 from sklearn_ff.objectives import objectives
 from sklearn_ff.overlays import Add, Append, overlays
 from sklearn_ff.recipes import hinton_supervised, loewe, mpezeshki
+from sklearn_ff.schedules import Greedy, Simultaneous
 
 X, Y = load_iris(return_X_y=True)
 IMAGE = {"image_shape": (1, 2, 2)}
@@ -45,9 +47,7 @@ NO_EFFECT = [
     (FFTransformer, {"schedule": [(0, 2), (1, 2)], "max_iter": 7}, "max_iter"),
     (FFClassifier, {"layers": [6], "hidden_layer_sizes": (3, 3)}, "hidden_layer_sizes"),
     (FFTransformer, {"layers": [6], "hidden_layer_sizes": 255}, "hidden_layer_sizes"),
-    (FFClassifier, {"head_alpha": 0.1}, "head_alpha"),
-    (FFClassifier, {"head_learning_rate_init": 0.1}, "head_learning_rate_init"),
-    (FFClassifier, {"head_optimizer_params": {"eps": 1e-7}}, "head_optimizer_params"),
+    (FFClassifier, {"head": SoftmaxHead(alpha=0.1)}, "head"),
     (FFClassifier, {"image_shape": (1, 2, 2)}, "image_shape"),
     (FFTransformer, {"image_shape": (1, 2, 2)}, "image_shape"),
     (FFClassifier, {"prediction_layers": "skip_first"} | ONE, "prediction_layers"),
@@ -60,9 +60,7 @@ NO_EFFECT = [
     (FFClassifier, {"validation_fraction": 0.3}, "validation_fraction"),
 ]
 QUIET_MORE = {
-    "head_alpha": 0.0,
-    "head_learning_rate_init": None,
-    "head_optimizer_params": None,
+    "head": None,
     "image_shape": None,
     "prediction_layers": "all",
     "output_layers": "all",
@@ -85,12 +83,12 @@ def test_a_parameter_without_effect_is_told_and_changes_nothing(cls, params, nam
 
 SILENT = [
     {"early_stopping": True, "validation_fraction": 0.3},
-    {"prediction": "head", "head_learning_rate_init": 0.1, "head_alpha": 0.1},
-    {"negatives": "hard", "head_optimizer_params": {"eps": 1e-7}},
+    {"prediction": "head", "head": SoftmaxHead(0.1, 0.1)},
+    {"negatives": "hard", "head": SoftmaxHead(optimizer_params={"eps": 1e-7})},
     {"early_stopping": True, "tol": 1e-3, "n_iter_no_change": 3},
     {"learning_rate": "constant", "tol": 1e9, "n_iter_no_change": 1},
     {"tol": None},
-    {"tol": 1e-4, "n_iter_no_change": 10, "validation_fraction": 0.1, "head_alpha": 0},
+    {"tol": 1e-4, "n_iter_no_change": 10, "validation_fraction": 0.1, "head": None},
     {"image_shape": (1, 2, 2), "augmentation": lambda image: image},
     {"image_shape": (1, 2, 2), "overlay": "spatial"},
     {"prediction_layers": "skip_first", "hidden_layer_sizes": (6, 6)},
@@ -163,7 +161,7 @@ WRONG = {
     "corrupted rows by goodness": dict(negatives="noise"),
     "corrupted rows and scores of classes": dict(negatives="noise", goodness="readout"),
     "quiet goodness above a threshold": dict(goodness="neg_mean_square", objective="logistic"),
-    "sides that are compared": dict(phases="by_epoch", objective="swish"),
+    "sides that are compared": dict(schedule=Simultaneous("by_epoch"), objective="swish"),
     "peers that see other pixels": dict(
         layers=[Conv2d(4, 1)], overlay="channel", peer_normalization=0.1, **IMAGE
     ),
@@ -193,8 +191,13 @@ CHOICES = {
     "normalization": normalizations.names,
     "input_normalization": ["auto", *normalizations.names],
     "scaling": ["auto", "standard", "shared", "global", None],
-    "schedule": ["simultaneous", "greedy", [(0, 1), (1, 1)]],
-    "phases": ["together", "by_epoch"],
+    "schedule": [
+        "simultaneous",
+        "greedy",
+        [(0, 1), (1, 1)],
+        Greedy("by_epoch"),
+        Simultaneous("by_epoch"),
+    ],
     "prediction": ["goodness", "head", "hybrid"],
     "prediction_layers": ["all", "skip_first"],
     "learning_rate": ["linear", "cosine", "cooldown", "constant"],
@@ -228,7 +231,9 @@ def test_a_random_combination_is_fitted_or_refused_for_a_wrong_result(seed):
 
 
 @pytest.mark.parametrize("wrap", [lambda est: est, make_pipeline])
-@pytest.mark.parametrize("params", [{"head_alpha": 0.1}, {"overlay": "add", "goodness": "readout"}])
+@pytest.mark.parametrize(
+    "params", [{"head": SoftmaxHead(0.1)}, {"overlay": "add", "goodness": "readout"}]
+)
 def test_a_warning_points_at_the_line_of_the_user(wrap, params):
     with pytest.warns(NoEffectWarning) as caught:
         wrap(made(**params)).fit(X, Y)

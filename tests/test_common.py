@@ -16,7 +16,7 @@ from sklearn.base import clone
 from sklearn.datasets import load_iris
 
 from sklearn_ff import FFClassifier
-from sklearn_ff._base import FAMILIES
+from sklearn_ff._families import FAMILIES
 from sklearn_ff.exceptions import NoEffectWarning
 from sklearn_ff.goodness import Goodness, goodness
 
@@ -50,7 +50,7 @@ def refused(prediction="head", **names):
     """Whether the facts that the parts declare forbid them to meet."""
     given = {**DEFAULTS, **names}
     parts = {parameter: part_of(parameter, given[parameter]) for parameter in DEFAULTS}
-    asked = parts["objective"]._thresholds(SimpleNamespace(index=0, n_units=1))
+    asked = parts["objective"].score_targets(SimpleNamespace(index=0, n_units=1))
     if parts["goodness"].quiet and max(asked, default=-1) >= 0:
         return True
     if parts["negatives"].of_rows and (parts["goodness"].scores_classes or prediction != "head"):

@@ -18,7 +18,8 @@ from skorch.callbacks import Callback
 
 from sklearn_ff import FFClassifier, FFTransformer
 from sklearn_ff import negatives as negatives_module
-from sklearn_ff._base import FAMILIES
+from sklearn_ff._families import FAMILIES
+from sklearn_ff.schedules import schedules
 
 ROOT = Path(__file__).parents[1]
 SCRIPT = ROOT / "examples" / "plot_digits.py"
@@ -51,7 +52,7 @@ AXES = {  # page: the names that it must tell of
     ],
     "goodness": FAMILIES["goodness"].names,
     "objective": FAMILIES["objective"].names,
-    "schedule": sorted(FFClassifier._parameter_constraints["schedule"][0].options),
+    "schedule": schedules.names,
     "prediction": [
         *sorted(FFClassifier._parameter_constraints["prediction"][0].options),
         *sorted(FFTransformer._parameter_constraints["output"][0].options),
@@ -414,7 +415,7 @@ def test_results_have_the_settings_of_today_and_are_the_last_of_a_seed(monkeypat
     report = benchmark(monkeypatch, "report")
     today = report["settings"](report["RUNS"]["loewe"].make(0))
     line = {"rows": "test", "run": "loewe", "benchmark": "recipes", "seed": 0}
-    older = {k: v for k, v in today.items() if k != "weight_init"}  # came up later
+    older = {k: v for k, v in today.items() if k != "head"}  # came up later
     found = [{"settings": older}, {"settings": today}, {"settings": today | {"max_iter": 1}}]
     assert report["results"]([line | one for one in found]) == [line | found[1]]
     assert report["results"]([line | found[2]]) == []

@@ -287,7 +287,7 @@ ILLEGAL = [
     {"batch_size": 0},
     {"dropout": np.nan},
     {"n_threads": -1},
-    {"phases": "never"},
+    {"schedule": 3},
     {"random_state": "a"},
     {"shuffle": "no"},
 ]

@@ -7,6 +7,7 @@ from sklearn.exceptions import NotFittedError
 
 from sklearn_ff import FFClassifier
 from sklearn_ff.exceptions import DivergenceError
+from sklearn_ff.heads import SoftmaxHead
 from sklearn_ff.negatives import Hard
 from sklearn_ff.objectives import Logistic, Margin, SymBa
 from sklearn_ff.overlays import Add, Append, Channel, EveryLayer, Replace, Spatial
@@ -47,10 +48,19 @@ def test_a_temperature_is_refused_by_name(value):
 
 
 @pytest.mark.parametrize("value", HUGE)
-@pytest.mark.parametrize("name", ["alpha", "head_alpha", "peer_normalization"])
+@pytest.mark.parametrize("name", ["alpha", "peer_normalization"])
 def test_rates_of_penalties_are_refused_by_name(name, value):
     with pytest.raises(ValueError, match=f"The '{name}' parameter"):
         FFClassifier(**{name: value}, **BRIEF).fit(X, y)
+
+
+@pytest.mark.parametrize("value", HUGE)
+@pytest.mark.parametrize("name", ["alpha", "learning_rate_init"])
+def test_numbers_of_the_head_are_refused_by_name(name, value):
+    if name == "learning_rate_init" and 0 < value < 1e10:
+        pytest.skip("a rate may be this large")
+    with pytest.raises(ValueError, match=rf"SoftmaxHead\({name}="):
+        FFClassifier(head=SoftmaxHead(**{name: value}), **BRIEF).fit(X, y)
 
 
 @pytest.mark.parametrize("value", HUGE)
@@ -97,7 +107,7 @@ def test_options_that_break_an_optimizer_are_refused(options):
         {"learning_rate_init": 1e300},
         {"learning_rate_init": 1e30, "optimizer": "sgd"},
         {"alpha": 1e10, "optimizer": "sgd"},
-        {"head_alpha": 1e10, "optimizer": "sgd", "prediction": "head"},
+        {"head": SoftmaxHead(alpha=1e10), "optimizer": "sgd", "prediction": "head"},
         {"overlay": Append(strength=1e10)},
         {"objective": SymBa(sharpness=1e10), "optimizer": "sgd"},
         {"peer_normalization": 1e10, "optimizer": "sgd"},

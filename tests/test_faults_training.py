@@ -22,12 +22,13 @@ from sklearn.model_selection import cross_val_score
 from skorch.callbacks import BatchScoring, Callback, EpochScoring, Freezer
 
 from sklearn_ff import DivergenceError, FFClassifier, InterruptedFitWarning
-from sklearn_ff._learning import history_arrays
 from sklearn_ff._scoring import Accuracy, network_scores
+from sklearn_ff._training import history_arrays
 from sklearn_ff.core.callbacks import DivergenceGuard
 from sklearn_ff.goodness import Goodness, TopK
 from sklearn_ff.layers import Conv2d
 from sklearn_ff.overlays import Add, Replace
+from sklearn_ff.schedules import Simultaneous
 
 X, y = load_iris(return_X_y=True)
 DIGITS, DIGIT = load_digits(return_X_y=True)
@@ -39,6 +40,10 @@ def classifier(**params):
 
 def weights(fitted):
     return {k: v.numpy() for k, v in fitted.net_.module_.state_dict().items()}
+
+
+def all_scores(model, rows):
+    return network_scores(model.net_.module_, model._fitted.plan, rows)
 
 
 def same_weights(a, b):
@@ -57,25 +62,21 @@ def test_D5_divergence_is_named_and_the_last_finite_weights_are_kept(rate):
 
 
 def test_D6_a_score_that_is_no_number_is_no_gain(monkeypatch):
-    from sklearn_ff import _learning
-
     scores = iter([0.5, np.nan, 0.4, np.nan, 0.3, 0.2])
-    monkeypatch.setattr(_learning.Accuracy, "__call__", lambda self, network: next(scores))
+    monkeypatch.setattr(Accuracy, "__call__", lambda self, network: next(scores))
     fitted = classifier(early_stopping=True, n_iter_no_change=3).fit(X, y)
     np.testing.assert_array_equal(fitted.validation_scores_, [0.5, np.nan, 0.4, np.nan])
     assert fitted.best_validation_score_ == 0.5
 
 
 def test_D6_the_weights_of_the_best_epoch_are_put_back(monkeypatch):
-    from sklearn_ff import _learning
-
     seen = []
 
     def score(self, network):
         seen.append(network.layers[0].affine.bias.detach().clone())
         return float(-len(seen))
 
-    monkeypatch.setattr(_learning.Accuracy, "__call__", score)
+    monkeypatch.setattr(Accuracy, "__call__", score)
     fitted = classifier(early_stopping=True, n_iter_no_change=3).fit(X, y)
     assert fitted.n_iter_ == 4
     np.testing.assert_array_equal(weights(fitted)["layers.0.affine.bias"], seen[0])
@@ -550,7 +551,7 @@ def test_D6_a_greedy_layer_that_does_not_count_is_judged_by_its_own_goodness(pre
     ).fit(DIGITS[:600], DIGIT[:600])
     scores = np.array(fitted.validation_scores_)
     assert len(scores) == fitted.n_iter_
-    for layer in {0, 1} - set(fitted._plan.layers):
+    for layer in {0, 1} - set(fitted._fitted.plan.counted):
         stage = scores[np.isfinite(fitted.history_["loss"][:, layer])]
         assert len(np.unique(stage)) > 1
 
@@ -712,7 +713,7 @@ def test_D5_weights_of_huge_scores_are_not_kept(rate, params):
     with pytest.raises(DivergenceError, match="learning_rate_init"):
         for _ in range(5):
             model.partial_fit(X, y)
-    assert np.abs(model._scores(X)).max() < DivergenceGuard.LIMIT
+    assert np.abs(all_scores(model, X)).max() < DivergenceGuard.LIMIT
     assert np.isfinite(model.predict_proba(1e6 * X)).all()
 
 
@@ -726,14 +727,16 @@ def test_hybrid_prediction_with_an_untrained_head_is_repeatable():
     with torch.no_grad():
         for p in model.net_.module_.head.parameters():
             p.zero_()
-    scores = model._scores(DIGITS)
-    goodness = network_scores(model.net_.module_, model._plan, DIGITS, model._plan.layers)
+    scores = all_scores(model, DIGITS)
+    goodness = network_scores(
+        model.net_.module_, model._fitted.plan, DIGITS, model._fitted.plan.counted
+    )
     assert np.isfinite(scores).all()
     # The first two labels by their goodness; the others below the lowest of these.
     np.testing.assert_allclose(scores[:, :2], goodness[:, :2], rtol=1e-5)
     assert (scores[:, 2:].max(1) < scores[:, :2].min(1)).all()
-    np.testing.assert_array_equal(scores, model._scores(DIGITS))
-    one_by_one = np.vstack([model._scores(DIGITS[i : i + 1]) for i in range(50)])
+    np.testing.assert_array_equal(scores, all_scores(model, DIGITS))
+    one_by_one = np.vstack([all_scores(model, DIGITS[i : i + 1]) for i in range(50)])
     np.testing.assert_allclose(one_by_one, scores[:50], rtol=1e-4)
 
 
@@ -823,7 +826,6 @@ def test_the_rate_suits_the_longest_stage_of_layers(stages, rate):
 
 @pytest.mark.parametrize("phases, epochs", [("together", 20), ("by_epoch", 10)])
 def test_as_many_epochs_as_make_300_updates(phases, epochs):
-    clf = FFClassifier(4, objective="logistic", phases=phases, n_threads=1, random_state=0).fit(
-        DIGITS, DIGIT
-    )
+    clf = FFClassifier(4, objective="logistic", schedule=Simultaneous(phases), random_state=0)
+    clf.fit(DIGITS, DIGIT)
     assert clf.max_iter_ == epochs and 300 <= clf.net_.n_updates_ < 330

@@ -11,8 +11,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sklearn_ff import FFClassifier
-from sklearn_ff._input import InputRows
+from sklearn_ff import FFClassifier, _input
 
 X, y = load_iris(return_X_y=True)
 
@@ -27,14 +26,14 @@ def classifier(**params):
 @pytest.fixture
 def split(monkeypatch):
     """The labels learned from and those held out, of every fit."""
-    seen, original = [], InputRows._split
+    seen, original = [], _input.split
 
-    def spying(self, *data):
-        learn, hold = original(self, *data)
-        seen.append((learn[1], hold[1]))
+    def spying(*data):
+        learn, hold = original(*data)
+        seen.append((learn.codes, hold.codes))
         return learn, hold
 
-    monkeypatch.setattr(InputRows, "_split", spying)
+    monkeypatch.setattr(_input, "split", spying)
     return seen
 
 
@@ -140,13 +139,13 @@ def test_class_weights_weigh_the_rows_of_X_val(class_weight, of_each):
 
 def test_X_val_and_the_split_of_the_estimator_are_scored_alike(monkeypatch):
     parts = []
-    original = InputRows._split
+    original = _input.split
 
-    def spying(self, *data):
-        parts.append(original(self, *data))
+    def spying(*data):
+        parts.append(original(*data))
         return parts[-1]
 
-    monkeypatch.setattr(InputRows, "_split", spying)
+    monkeypatch.setattr(_input, "split", spying)
     params = {"class_weight": {0: 5, 1: 0.5, 2: 1}, "max_iter": 15, "tol": 0.0}
     own = classifier(**params, scaling=None).fit(X, NOISY)
     (A, codes, _), (A_val, codes_val, weight) = parts[0]

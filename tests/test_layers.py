@@ -2,6 +2,7 @@
 
 import pickle
 import warnings
+from functools import partial
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.model_selection import GridSearchCV
 
-from sklearn_ff import FFClassifier, FFTransformer, _base
+from sklearn_ff import FFClassifier, FFTransformer, _compatibility
 from sklearn_ff.augmentations import Augmentation
 from sklearn_ff.core import engine
 from sklearn_ff.goodness import ClassGroups, Patches, Readout
@@ -60,13 +61,14 @@ def test_uniform_weights_start_within_one_over_root_fan_in_and_fill_the_range():
     assert abs(w.var() * 3 * 500 - 1) < 5 * (0.8 / 120_000) ** 0.5
 
 
-@pytest.mark.parametrize("kind", [Dense(4), Conv2d(4), LocallyConnected2d(4)])
+@pytest.mark.parametrize("kind", [partial(k, 4) for k in (Dense, Conv2d, LocallyConnected2d)])
 def test_weight_init_draws_weights_labels_and_biases_of_every_kind_of_layer(kind):
     X, y = np.random.default_rng(0).normal(size=(12, 36)), np.arange(12) % 3
-    settings = dict(layers=[kind, 5], image_shape=(1, 6, 6), overlay="channel", max_iter=1)
+    settings = dict(image_shape=(1, 6, 6), overlay="channel", max_iter=1)
     settings |= dict(learning_rate_init=1e-12, input_normalization=None, random_state=0)
     for init, n_zero in (("normal", 2), ("uniform", 0)):
-        layers = FFClassifier(weight_init=init, **settings).fit(X, y).net_.module_.layers
+        kinds = [kind(weight_init=init), Dense(5, weight_init=init)]
+        layers = FFClassifier(layers=kinds, **settings).fit(X, y).net_.module_.layers
         bounds = [layer.affine.fan_in**-0.5 + 1e-9 for layer in layers]
         largest = [layer.affine.weight.abs().max() for layer in layers]
         assert all(w <= b for w, b in zip(largest, bounds, strict=True)) == (init == "uniform")
@@ -313,7 +315,9 @@ def test_label_inputs_count_among_those_a_weight_competes_with():
 @pytest.mark.parametrize("learned", [True, False])
 def test_the_memory_asked_for_counts_the_weights_of_labels(monkeypatch, learned):
     counted = []
-    monkeypatch.setattr(_base, "check_memory", lambda weights, dtype: counted.append(weights))
+    monkeypatch.setattr(
+        _compatibility, "check_memory", lambda weights, dtype: counted.append(weights)
+    )
     params = {"layers": [Conv2d(4)], "overlay": Channel(learned), "negatives": "uniform"}
     network = images(**params, max_iter=1).fit(X, Y).net_.module_
     assert counted == [sum(p.numel() for p in network.parameters())]

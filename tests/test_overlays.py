@@ -3,10 +3,9 @@
 import numpy as np
 import pytest
 import torch
+from planned import planned
 
 from sklearn_ff import FFClassifier
-from sklearn_ff._weights import initialize
-from sklearn_ff.core.build import build_network
 from sklearn_ff.core.forward_forward import step
 from sklearn_ff.core.prediction import label_scores
 from sklearn_ff.layers import Conv2d
@@ -50,12 +49,7 @@ def network(overlay, negatives="all", n_features=D, n_classes=K, **params):
         image_shape=(1, 2, n_features // 2),
         **params,
     )
-    plan = est._resolve(100, n_features, n_classes)
-    X = np.random.default_rng(0).normal(size=(100, n_features))
-    est._scale(plan, X, np.ones(100))
-    net, draws = build_network(plan), est._draws(plan)
-    initialize(net, draws.generator)
-    return net, draws, plan
+    return planned(est, np.random.default_rng(0).normal(size=(100, n_features)), n_classes)
 
 
 def one_hot(labels):
@@ -236,7 +230,7 @@ def test_a_step_computes_the_large_product_once_per_row(name, normalization, neg
 def test_prediction_computes_the_large_product_once_per_row(name, prediction):
     net, _, plan = network(name, prediction=prediction)
     seen = count_rows(net)
-    scores = label_scores(net, torch.tensor(features(40)), prediction, plan.layers, 2)
+    scores = label_scores(net, torch.tensor(features(40)), prediction, plan.counted, 2)
     assert scores.shape == (40, K)
     assert sorted(seen) == sorted([40, *([K + 1] if name in IN_FEATURES else [])])
 

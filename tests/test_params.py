@@ -133,11 +133,6 @@ class Loss(Foreign):
         return nn.functional.softplus(scores[:, 1:] - scores[:, :1]).mean(1)
 
 
-class Number(Foreign):
-    def forward(self, g, y):
-        return g.mean()
-
-
 def foreign(**params):
     return FFClassifier(**dict(hidden_layer_sizes=(8, 8), max_iter=2, random_state=0) | params)
 
@@ -146,10 +141,8 @@ FOREIGN = {
     "activation": Foreign(),
     "goodness": Score(),
     "objective": Loss(),
-    "metric": Number(),
     "goodness of every layer": [Score(), TopK(3)],
     "objective of every layer": [Loss(), "symba"],
-    "metric of every layer": [Number(), None],
     "hyperparameters": {"n": Foreign()},
 }
 

@@ -13,6 +13,7 @@ from torch.optim.lr_scheduler import StepLR
 
 from sklearn_ff import FFClassifier, FFTransformer
 from sklearn_ff.goodness import MeanSquare, TopK
+from sklearn_ff.heads import SoftmaxHead
 from sklearn_ff.objectives import Logistic, Swish, SymBa
 
 X, y = load_iris(return_X_y=True)
@@ -106,10 +107,6 @@ def test_unknown_entries_are_refused_by_name():
         classifier(goodness=[["top_k"], ["top_k"]]).fit(X, y)
     with pytest.raises(ValueError, match="optimizer='no' is not an optimizer"):
         classifier(optimizer=["no", "sgd"]).fit(X, y)
-    with pytest.raises(ValueError, match="metric holds 3, which cannot be called"):
-        classifier(metric=[3, None]).fit(X, y)
-    with pytest.raises(ValueError, match=r"must be a callable \(g, y\) -> number, .* 2 arguments"):
-        classifier(metric=lambda g: g.mean()).fit(X, y)
 
 
 @pytest.mark.parametrize(
@@ -200,7 +197,7 @@ def test_the_head_has_the_optimizer_of_the_last_layer():
 def test_the_head_takes_the_rate_of_the_last_layer():
     params = {"learning_rate_init": [0.1, 0.02], "learning_rate": "constant", "tol": None}
     for own, rates in ((None, [0.1, 0.02, 0.02]), (0.3, [0.1, 0.02, 0.3])):
-        model = classifier(head_learning_rate_init=own, prediction="head", **params).fit(X, y)
+        model = classifier(head=SoftmaxHead(own), prediction="head", **params).fit(X, y)
         assert [group["lr"] for group in model.net_.optimizer_.param_groups] == rates
 
 
@@ -237,58 +234,3 @@ def test_optimizers_of_several_kinds_save_load_and_pickle():
         after = [p for group in other.param_groups for p in group["params"]]
         assert not any(map(torch.equal, before, after))
         assert len(other.state) == len(after)
-
-
-# Metrics ----------------------------------------------------------------------------------------
-
-
-def above(g, y):
-    """Share of positive candidates above 1/2."""
-    return (g[:, 0] > 0.5).double().mean()
-
-
-def test_a_metric_is_the_mean_over_the_rows_of_an_epoch():
-    seen = []
-
-    def goodness_of_positive(g, y):
-        seen.append(y.tolist())
-        assert not g.requires_grad and len(g) == len(y)
-        return g[:, 0].mean()
-
-    model = classifier(metric=goodness_of_positive).fit(X, y)
-    assert model.history_["metric"].shape == (4, 2)
-    np.testing.assert_allclose(model.history_["metric"], model.history_["goodness_positive"], 1e-6)
-    assert sorted(seen[0] + seen[2] + seen[4]) == y.tolist()
-    plain = classifier().fit(X, y)
-    assert "metric" not in plain.history_ and same(model, plain)
-
-
-def test_a_metric_per_layer_and_none_for_some():
-    model = classifier(metric=[None, above], schedule="greedy").fit(X, y)
-    found = np.isnan(model.history_["metric"])
-    assert found[:, 0].all() and not found[4:, 1].any()
-    assert ((model.history_["metric"][4:, 1] >= 0) & (model.history_["metric"][4:, 1] <= 1)).all()
-
-
-def test_a_metric_may_come_and_go_between_calls_of_partial_fit():
-    model = classifier().partial_fit(X, y, classes=[0, 1, 2])
-    model.set_params(metric=above).partial_fit(X, y)
-    assert np.isnan(model.history_["metric"]).tolist() == [[True, True], [False, False]]
-    assert "metric" not in model.set_params(metric=None).partial_fit(X, y).history_
-
-
-def test_a_metric_without_labels_is_told_of_none():
-    classes = []
-    FFTransformer(6, metric=lambda g, y: classes.append(y) or 0, max_iter=1).fit(X)
-    assert classes and all(one is None for one in classes)
-
-
-@pytest.mark.parametrize("value", ["x", None, torch.zeros(2)])
-def test_a_metric_that_returns_no_number_is_refused(value):
-    with pytest.raises(ValueError, match="metric must return a number"):
-        classifier(metric=lambda g, y: value).fit(X, y)
-
-
-def test_the_refusal_of_a_metric_tells_the_shape_and_no_numbers():
-    with pytest.raises(ValueError, match=r"it returned Tensor of shape \(64, 3\)\.$"):
-        classifier(metric=lambda g, y: g).fit(X, y)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sklearn_ff import FFClassifier, _base
+from sklearn_ff import FFClassifier, _plan
 
 rng = np.random.default_rng(0)
 X, y = rng.uniform(size=(300, 250)), rng.integers(0, 3, 300)
@@ -26,12 +26,12 @@ def fitted(X=X, **params):
     ],
 )
 def test_auto_precision(monkeypatch, params, able, expected):
-    monkeypatch.setattr(_base, "multiplies_bfloat16", lambda device: able)
+    monkeypatch.setattr(_plan, "multiplies_bfloat16", lambda device: able)
     assert fitted(**params).precision_ == expected
 
 
 def test_the_processor_is_asked():
-    assert _base.multiplies_bfloat16("cpu") in (True, False)
+    assert _plan.multiplies_bfloat16("cpu") in (True, False)
 
 
 def test_low_precision_does_not_reach_prediction():

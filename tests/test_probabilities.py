@@ -1,5 +1,7 @@
 """Probabilities: what they do not depend on, and how sure they are."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -239,7 +241,7 @@ def test_mistaken_labels_far_from_the_boundary_are_slips():
 def test_partial_fit_averages_the_slips_by_the_rows_seen():
     model = classifier(learning_rate_init=1e-9, precision="float64")
     model.partial_fit(DIGITS[:400], DIGIT[:400], classes=range(10))
-    model.slips_ = 0.3
+    model._fitted = replace(model._fitted, slips=0.3)
     model.partial_fit(DIGITS[:4], DIGIT[:4])
     assert 0.29 < model.slips_ < 0.31
 

@@ -29,9 +29,9 @@ RMWKWOK = {  # what the docstrings say; parts inside are named as by get_params
     "optimizer": "adam",
     "learning_rate": "constant",
     "learning_rate_init": 1e-4,
-    "head_learning_rate_init": 1e-4,
+    "head__learning_rate_init": 1e-4,
     "alpha": 0.0,
-    "phases": "by_epoch",
+    "schedule__phases": "by_epoch",
     "batch_size": 128,
     "max_iter": 200,
     "shuffle": False,
@@ -53,10 +53,10 @@ HINTON = {
     "optimizer": "sgd",
     "learning_rate": "cooldown",
     "learning_rate_init": 5e-4,
-    "head_learning_rate_init": 0.01,
-    "head_optimizer_params": {"weight_decay": 0.003},
+    "head__learning_rate_init": 0.01,
+    "head__optimizer_params": {"weight_decay": 0.003},
     "alpha": 0.0,
-    "head_alpha": 0.0,
+    "head__alpha": 0.0,
     "batch_size": 100,
     "max_iter": 100,
     "tol": None,
@@ -64,7 +64,10 @@ HINTON = {
 }
 SETTINGS = {
     "mpezeshki": {
-        "hidden_layer_sizes": (500, 500),
+        "layers__0__n_units": 500,
+        "layers__1__n_units": 500,
+        "layers__0__weight_init": "uniform",
+        "layers__1__weight_init": "uniform",
         "overlay__strength": "max",
         "negatives__redraw": "once",
         "goodness": "mean_square",
@@ -72,7 +75,6 @@ SETTINGS = {
         "objective__sharpness": 1.0,
         "normalization": "unit",
         "input_normalization": "unit",
-        "weight_init": "uniform",
         "scaling": "global",
         "schedule": "greedy",
         "optimizer": "adam",
@@ -141,12 +143,12 @@ def test_learns_in_any_unit(name):
 
 def test_rmwkwok_forms():
     labelled = recipes.rmwkwok_dense(supervised=True, **SMALL).fit(X, y)
-    assert labelled._plan.shows_labels and labelled.classes_.tolist() == [0, 1, 2, 3, 4]
+    assert labelled._fitted.plan.shows_labels and labelled.classes_.tolist() == [0, 1, 2, 3, 4]
     by_goodness = recipes.rmwkwok_dense(supervised=True, prediction="goodness", **SMALL)
     assert set(by_goodness.fit(X, y).predict(X)) <= set(range(5))
     later = recipes.rmwkwok_dense(n_units=500, version="layer_based")
     assert later.hidden_layer_sizes == (500,) * 4
-    assert (later.shuffle, later.head_learning_rate_init) == (True, 1e-3)
+    assert (later.shuffle, later.head.learning_rate_init) == (True, 1e-3)
 
 
 def test_rmwkwoks_convolutions_say_what_they_cannot_do():
@@ -232,4 +234,4 @@ def test_hinton_moves_as_by_averages_of_half_the_gradient():
         average = 0.9 * average + 0.1 * gradient / 2
         place -= 0.01 * average
     assert weight.item() == pytest.approx(place)
-    assert clf.head_learning_rate_init == pytest.approx(0.1 * 0.1)
+    assert clf.head.learning_rate_init == pytest.approx(0.1 * 0.1)

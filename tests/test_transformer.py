@@ -224,7 +224,7 @@ def test_held_out_classes_without_labels():
     part = HeldOutClasses([7, 8, 9], labelled=False)
     fitted = FFClassifier(40, negatives=part, max_iter=30, prediction="head", random_state=0)
     fitted.fit(X, y)
-    assert not fitted._plan.shows_labels
+    assert not fitted._fitted.plan.shows_labels
     assert fitted.score(X[y < 7], y[y < 7]) > 0.9
     with pytest.raises(ValueError, match="only the head can predict"):
         fitted.set_params(prediction="goodness").fit(X, y)

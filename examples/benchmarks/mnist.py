@@ -11,6 +11,7 @@ import argparse
 import os
 import time
 from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 from results import emit
@@ -89,11 +90,12 @@ def error(clf, X, y, rule):
 @contextmanager
 def predicting_by(clf, rule):
     """Another prediction rule of the same fit; for labels only, since probabilities differ."""
-    before, clf._plan.prediction = clf._plan.prediction, rule
+    before = clf._fitted
+    clf._fitted = replace(before, plan=replace(before.plan, prediction=rule))
     try:
         yield
     finally:
-        clf._plan.prediction = before
+        clf._fitted = before
 
 
 def summary(args, runs):

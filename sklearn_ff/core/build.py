@@ -66,14 +66,14 @@ class Loss:
 def build_network(plan):
     """The network of a plan, before its weights are drawn."""
     layers = [build_layer(plan, i, affine) for i, affine in enumerate(affines(plan))]
-    width = sum(plan.units[index] for index in plan.layers)
-    head = Head(width, plan.n_classes) if plan.head else None
+    width = sum(plan.units[index] for index in plan.counted)
+    head = Head(width, plan.n_classes) if plan.has_head else None
     overlay = plan.overlay if plan.shows_labels else None
     encoder = Encoder(
         overlay, plan.n_features, plan.n_classes, plan.strength, plan.input_normalization
     )
     scaler = Scaler(**plan.scaler)
-    network = Network(scaler, encoder, layers, head, plan.layers, plan.n_classes)
+    network = Network(scaler, encoder, layers, head, plan.counted, plan.n_classes)
     return network.to(dtype=getattr(torch, plan.dtype), device=plan.device)
 
 

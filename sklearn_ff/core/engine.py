@@ -1,17 +1,22 @@
 """The training loop: a skorch net around the step of the algorithm."""
 
 from contextlib import contextmanager, suppress
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from skorch import NeuralNet
 from skorch.callbacks import Callback, EpochTimer
 
-from .callbacks import (
+from .._optimizers import per_group
+from .callbacks import Interrupted, StopStage, StopTraining
+from .forward_forward import step
+from .freezing import not_frozen
+from .head import step_head
+from .interrupts import current
+from .rows import Batches, parts
+from .user_callbacks import (
     LISTED,
-    Interrupted,
-    StopStage,
-    StopTraining,
     check_load,
     check_pattern,
     loads,
@@ -21,10 +26,6 @@ from .callbacks import (
     unlike,
     unrecorded,
 )
-from .forward_forward import step
-from .head import step_head
-from .interrupts import current
-from .rows import Batches, parts
 
 # Bytes for the candidates of one layer in training; a larger batch is processed in parts, whose
 # gradients add up. At its peak a candidate takes LIVE_TENSORS tensors of the layer's width:
@@ -36,8 +37,41 @@ PASSES = {"together": (None,), "by_epoch": ("positive", "negative")}
 # Attributes of a net that exist during training only.
 PASSING = (
     *("interrupts_", "end_", "n_loaded_", "stage_", "stage_number_", "stage_epochs_"),
-    *("learning_", "passes_", "side_", "watched_", "weighted_"),
+    *("learning_", "passes_", "side_", "watched_", "weighted_", "listeners_"),
 )
+
+
+class Group(NamedTuple):
+    """Initial rate, L2 penalty, and the optimizer's own weight decay, of a layer or the head."""
+
+    lr: float
+    l2: float
+    weight_decay: float = 0.0
+
+
+def ready_net(plan, network, draws, own=(), callbacks=()):
+    """A skorch net ready to train the network of a plan."""
+    optimizer, options = per_group(plan.optimizers)
+    net = FFNet(
+        network,
+        criterion=torch.nn.Identity,
+        optimizer=optimizer,
+        stages=plan.stages,
+        passes=plan.passes,
+        negatives=plan.negatives,
+        draws=draws,
+        groups=plan.groups,
+        shuffle=plan.settings.shuffle,
+        batch_size=plan.batch_size,
+        max_epochs=sum(stage.epochs for stage in plan.stages),
+        train_split=None,
+        own=own,
+        callbacks=list(callbacks),
+        device=plan.device,
+        verbose=int(bool(plan.settings.verbose)),
+        **{f"optimizer__{name}": value for name, value in options.items()},
+    )
+    return net.initialize()
 
 
 class FFNet(NeuralNet):
@@ -51,17 +85,16 @@ class FFNet(NeuralNet):
         self,
         *args,
         stages=(),
-        phases="together",
+        passes=(None,),
         negatives=None,
         draws=None,
-        groups=None,
+        groups=(),
         shuffle=True,
-        metric=None,
         own=(),
         **kw,
     ):
-        self.stages, self.phases, self.draws, self.groups = stages, phases, draws, groups
-        self.negatives, self.shuffle, self.metric, self.own = negatives, shuffle, metric, own
+        self.stages, self.passes, self.draws, self.groups = stages, passes, draws, groups
+        self.negatives, self.shuffle, self.own = negatives, shuffle, own
         super().__init__(*args, **kw)
 
     def get_default_callbacks(self):
@@ -84,7 +117,7 @@ class FFNet(NeuralNet):
     def initialize_optimizer(self, triggered_directly=None):
         modules = learners(self.module_)
         groups = [
-            {"params": list(module.parameters()), **group}
+            {"params": list(module.parameters()), **group._asdict()}
             for module, group in zip(modules, self.groups, strict=True)
         ]
         self.optimizer_ = self.optimizer(groups, **self.get_params_for("optimizer"))
@@ -118,6 +151,7 @@ class FFNet(NeuralNet):
             for _, callback in self.callbacks_:
                 check_pattern(callback, self)
             self.watched_ = any(watches_gradients(c) for _, c in self.callbacks_)
+            self.listeners_ = hooks_named("on_layer_scores", self.callbacks_)
             for number, stage in enumerate(self.stages):
                 self._train_stage(number, stage, rows)
         except Interrupted:
@@ -137,9 +171,7 @@ class FFNet(NeuralNet):
         self.stage_ = [self.module_.layers[index] for index in stage.layers]
         self.stage_number_, self.stage_epochs_ = number, stage.epochs
         self.lowest_loss_ = np.inf
-        self.passes_ = PASSES[
-            self.phases if self.stage_ else "together"
-        ]  # the head has no negatives
+        self.passes_ = self.passes if self.stage_ else (None,)  # the head knows no sides
         depth, n_updates, end = self.module_.depth, self.n_updates_, None
         self.module_.depth = stage.depth  # layers above do not exist yet
         try:
@@ -158,8 +190,7 @@ class FFNet(NeuralNet):
         super().on_epoch_begin(net, **kwargs)
 
     def notify_stage(self, name, rows):
-        hooks = [getattr(callback, name, None) for _, callback in self.callbacks_]
-        self._tell_all([hook for hook in hooks if hook is not None], self, rows)
+        self._tell_all(hooks_named(name, self.callbacks_), self, rows)
 
     def notify(self, method_name, **kwargs):
         """As skorch's, but a request to end is served after all callbacks have been called.
@@ -261,23 +292,19 @@ class FFNet(NeuralNet):
             draws = self.draws.by(weight[part]) if self.weighted_ else self.draws
             record = lesson(self.module_, self.negatives, *rows, update, draws, some)
             found = statistics(*map(torch.stack, zip(*record, strict=True)), weight[part])
-            if self.metric is not None:
-                found = torch.cat([found, self._measured(record, y[part]) * len(y[part]) / len(y)])
+            if self.listeners_:
+                self._show_scores(record, y[part], rows[2])
             total = total + found
         for layer in self.module_.layers:
             layer.peers.end_batch()
         return total
 
-    def _measured(self, record, y):
-        """The user's metric of every layer, (1, layers); NaN for the head."""
-        indices = [layer.index for layer in self.learning_] or [None]
+    def _show_scores(self, record, y, weight):
+        """Let callbacks see the scores g of every layer that has learned, (rows, candidates)."""
         y = y if self.module_.n_classes > 1 else None
-        return torch.stack(
-            [
-                measured(None if i is None else self.metric[i], g, y)
-                for i, (_, g) in zip(indices, record, strict=True)
-            ]
-        )[None]
+        for layer, (_, g) in zip(self.learning_, record, strict=False):
+            for hook in self.listeners_:
+                hook(self, layer=layer.index, scores=g, labels=y, weight=weight)
 
     def _part_size(self, x):
         net = self.module_
@@ -321,7 +348,7 @@ class FFNet(NeuralNet):
                 weights.grad.add_(weights.detach(), alpha=l2)
 
     def _record(self, totals):
-        """Record the statistics of an epoch, (4 or 5, layers that learn), in the history."""
+        """Record the statistics of an epoch, (4, layers that learn), in the history."""
         totals = totals.cpu().numpy().astype(np.float64)
         loss = float(totals[0].mean())
         self.history.record("train_loss", loss)
@@ -361,59 +388,16 @@ def one_sided(layers, side):
             layer.objective.side, layer.peers.rate = None, rate
 
 
-@torch.no_grad()
-def measured(metric, g, y):
-    """The metric of the scores of one layer, as a tensor; NaN without a metric."""
-    value = torch.nan if metric is None else metric(g, y)
-    try:
-        return torch.as_tensor(value, dtype=g.dtype, device=g.device).detach().reshape(())
-    except (TypeError, ValueError, RuntimeError) as error:
-        shape = f" of shape {tuple(value.shape)}" if hasattr(value, "shape") else ""
-        raise ValueError(
-            f"the callable given as metric must return a number, but it returned "
-            f"{type(value).__name__}{shape}."
-        ) from error
-
-
-def not_frozen(stage, network):
-    """The layers of a stage that learn: callbacks may freeze some layers, but not all.
-
-    A stage without layers trains the head.
-    """
-    free = [layer for layer in network.layers if not is_frozen(layer, f"layer {layer.index + 1}")]
-    learning = [layer for layer in stage if layer in free]
-    numbers = [layer.index + 1 for layer in stage]
-    if stage and not learning:
-        raise ValueError(
-            f"A callback has frozen every layer of a stage (layers {numbers}), so that nothing is "
-            f"left to train; let it freeze fewer layers, or remove it."
-        )
-    if network.head is not None and is_frozen(network.head, "the softmax head"):
-        raise ValueError(
-            "A callback has frozen the softmax head, which negatives or prediction rely on; let it "
-            "freeze layers only, as with Freezer('layers.0.*')."
-        )
-    return learning
-
-
-def is_frozen(module, name):
-    """Whether all weights of a layer or of the head are frozen; ValueError if only some are."""
-    named = module.named_parameters()
-    learning = {weight.removeprefix("affine."): p.requires_grad for weight, p in named}
-    if len(set(learning.values())) > 1:
-        frozen = [weight for weight in learning if not learning[weight]]
-        rest = [weight for weight in learning if learning[weight]]
-        raise ValueError(
-            f"A callback has frozen the {', '.join(frozen)} of {name}, but not its "
-            f"{', '.join(rest)}; freeze whole layers, as with Freezer('layers.0.*')."
-        )
-    return not any(learning.values())
-
-
 def watches_gradients(callback):
     """Whether a callback has `on_grad_computed`, whose list of weights costs 2 % of a step."""
     method = callback.on_grad_computed
     return getattr(method, "__func__", method) is not Callback.on_grad_computed
+
+
+def hooks_named(name, callbacks):
+    """Methods of this name that some callbacks have."""
+    hooks = [getattr(callback, name, None) for _, callback in callbacks]
+    return [hook for hook in hooks if hook is not None]
 
 
 def learners(network):

@@ -13,6 +13,8 @@ class Negatives(Part):
     redraw = "batch"
     shows_strange = False  # whether the user gives negative rows as examples of strange ones
     varied = True  # whether an augmentation varies negative rows as it does positive ones
+    own_rows = None  # negative rows that the user has given
+    held_out = None  # labels of the rows that serve as negative ones
     n_views = 1  # number of views of a row that an augmentation makes
 
     def check(self):

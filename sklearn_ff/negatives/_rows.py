@@ -216,6 +216,10 @@ class OwnRows(Pool):
     def __init__(self, rows):
         self.rows = rows
 
+    @property
+    def own_rows(self):
+        return self.rows
+
 
 class HeldOutClasses(Pool):
     """Rows of the given `classes` as negatives of all other rows (rmwkwok, 2023).
@@ -230,6 +234,10 @@ class HeldOutClasses(Pool):
     def __init__(self, classes, labelled=True):
         self.classes = classes
         self.labelled = labelled
+
+    @property
+    def held_out(self):
+        return self.classes
 
     def check(self):
         super().check()

@@ -3,15 +3,14 @@
 import numpy as np
 import pytest
 import torch
+from planned import planned
 
 from sklearn_ff import FFClassifier
-from sklearn_ff._weights import initialize
-from sklearn_ff.core.build import build_network
 from sklearn_ff.core.engine import learners
 from sklearn_ff.core.forward_forward import step
 from sklearn_ff.core.prediction import label_scores
-from sklearn_ff.core.schedule import Stage, stages_of
 from sklearn_ff.overlays import Append
+from sklearn_ff.schedules import Greedy, Simultaneous, Stage
 
 D, K, ROWS = 7, 4, 24
 # Every overlay with a goodness that needs one, and a goodness that scores classes and needs none.
@@ -25,11 +24,7 @@ def network(units=(6, 5, 4), negatives="all", n_classes=K, **params):
     est = FFClassifier(
         units, negatives=negatives, precision="float64", device="cpu", random_state=0, **params
     )
-    plan = est._resolve(100, D, n_classes)
-    est._scale(plan, np.random.default_rng(0).normal(size=(100, D)), np.ones(100))
-    net, draws = build_network(plan), est._draws(plan)
-    initialize(net, draws.generator)
-    return net, draws, plan
+    return planned(est, np.random.default_rng(0).normal(size=(100, D)), n_classes)
 
 
 def batch(rows=ROWS, n_classes=K):
@@ -113,7 +108,7 @@ def test_D4_one_step_moves_every_weight_of_every_layer_and_of_the_head(overlay, 
 @pytest.mark.parametrize("prediction", ["goodness", "hybrid"])
 def test_D4_in_a_greedy_stage_only_the_learning_layer_moves(prediction):
     net, draws, plan = network(overlay="every_layer", prediction=prediction)
-    for k, stage in enumerate(stages_of("greedy", 3, 5)):
+    for k, stage in enumerate(Greedy().stages(3, 5)):
         assert stage == Stage((k,), 5, k + 1)
         net.depth = stage.depth
         for layer in net.layers:
@@ -126,7 +121,7 @@ def test_D4_in_a_greedy_stage_only_the_learning_layer_moves(prediction):
 
 
 def test_D4_simultaneous_is_one_stage_of_all_layers():
-    assert stages_of("simultaneous", 3, 5) == [Stage((0, 1, 2), 5, 3)]
+    assert Simultaneous().stages(3, 5) == [Stage((0, 1, 2), 5, 3)]
 
 
 @pytest.mark.parametrize("overlay", ["append", "every_layer"])
@@ -190,7 +185,7 @@ def trained(**params):
 def test_D2_label_scores_match_reference():
     net, _, plan = trained(units=(6, 5), overlay=Append(strength=1.3))
     x = batch()[0]
-    scores = label_scores(net, x, "goodness", plan.layers)
+    scores = label_scores(net, x, "goodness", plan.counted)
     expected = numpy_goodness(net, x.numpy(), 1.3)
     np.testing.assert_allclose(scores, expected, rtol=1e-12, atol=1e-12)
 
@@ -207,8 +202,8 @@ def test_scores_of_a_row_do_not_depend_on_the_other_rows():
     net, _, plan = trained(prediction="hybrid")
     x = batch()[0]
     for prediction in ("goodness", "head", "hybrid"):
-        whole = label_scores(net, x, prediction, plan.layers, 2)
-        parts = [label_scores(net, row[None], prediction, plan.layers, 2) for row in x]
+        whole = label_scores(net, x, prediction, plan.counted, 2)
+        parts = [label_scores(net, row[None], prediction, plan.counted, 2) for row in x]
         torch.testing.assert_close(whole, torch.cat(parts), rtol=1e-12, atol=1e-12)
 
 
@@ -216,7 +211,7 @@ def test_prediction_draws_nothing_and_drops_nothing():
     net, draws, plan = network(dropout=0.5)
     state = draws.generator.get_state()
     x = batch()[0]
-    first, again = (label_scores(net, x, "goodness", plan.layers) for _ in range(2))
+    first, again = (label_scores(net, x, "goodness", plan.counted) for _ in range(2))
     assert torch.equal(first, again)
     assert torch.equal(state, draws.generator.get_state())
 
@@ -232,7 +227,7 @@ def test_head_reads_the_normalised_activities_under_the_neutral_label():
         h2 = (z1 @ second.affine.weight.T + second.affine.bias).relu()
         z2 = h2 / (h2.square().mean(1, keepdim=True) + 1e-10).sqrt()
         expected = torch.cat([z1, z2], 1) @ net.head.weight.T + net.head.bias
-    scores = label_scores(net, x, "head", plan.layers)
+    scores = label_scores(net, x, "head", plan.counted)
     torch.testing.assert_close(scores, expected, rtol=1e-12, atol=1e-12)
 
 
@@ -240,9 +235,9 @@ def test_head_reads_the_normalised_activities_under_the_neutral_label():
 def test_hybrid_ranks_labels_off_the_shortlist_below_it(shortlist):
     net, _, plan = trained(prediction="hybrid")
     x = batch()[0]
-    logits = label_scores(net, x, "head", plan.layers)
-    g = label_scores(net, x, "goodness", plan.layers)
-    scores = label_scores(net, x, "hybrid", plan.layers, shortlist)
+    logits = label_scores(net, x, "head", plan.counted)
+    g = label_scores(net, x, "goodness", plan.counted)
+    scores = label_scores(net, x, "hybrid", plan.counted, shortlist)
     order = logits.argsort(1, descending=True)
     on, off = order[:, :shortlist], order[:, shortlist:]
     torch.testing.assert_close(scores.gather(1, on), g.gather(1, on))
@@ -257,9 +252,9 @@ def test_hybrid_breaks_ties_by_the_order_of_labels_and_keeps_the_shortlist_above
         for p in net.head.parameters():
             p.zero_()
     x = batch()[0]
-    g = label_scores(net, x, "goodness", plan.layers)
+    g = label_scores(net, x, "goodness", plan.counted)
     for shortlist in (1, 2):
-        scores = label_scores(net, x, "hybrid", plan.layers, shortlist)
+        scores = label_scores(net, x, "hybrid", plan.counted, shortlist)
         assert torch.equal(scores[:, :shortlist], g[:, :shortlist])
         assert (scores[:, shortlist:] < scores[:, :shortlist].amin(1, keepdim=True)).all()
 
@@ -267,8 +262,8 @@ def test_hybrid_breaks_ties_by_the_order_of_labels_and_keeps_the_shortlist_above
 def test_hybrid_with_everything_shortlisted_is_goodness():
     net, _, plan = trained(prediction="hybrid")
     x = batch()[0]
-    g = label_scores(net, x, "goodness", plan.layers)
-    torch.testing.assert_close(label_scores(net, x, "hybrid", plan.layers, 9), g)
+    g = label_scores(net, x, "goodness", plan.counted)
+    torch.testing.assert_close(label_scores(net, x, "hybrid", plan.counted, 9), g)
 
 
 def test_negative_labels_that_are_given_are_used():
@@ -334,6 +329,6 @@ def test_a_step_runs_on_the_meta_device(negatives, overlay, goodness, input_norm
     assert len(record) == 3
     assert {part.device.type for parts in record for part in parts} == {"meta"}
     assert len(updated) == 4
-    scores = label_scores(net, x, "hybrid", plan.layers, 2)
+    scores = label_scores(net, x, "hybrid", plan.counted, 2)
     assert scores.shape == (ROWS, K)
     assert scores.device.type == "meta"

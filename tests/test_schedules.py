@@ -8,8 +8,9 @@ from skorch.callbacks import Callback
 
 from sklearn_ff import FFClassifier
 from sklearn_ff.core.engine import one_sided
-from sklearn_ff.core.schedule import Stage, check_taught, stages_of
+from sklearn_ff.heads import SoftmaxHead
 from sklearn_ff.objectives import objectives
+from sklearn_ff.schedules import Simultaneous, Stage, Stages
 
 X, y = load_iris(return_X_y=True)
 
@@ -19,8 +20,14 @@ def classifier(**params):
     return FFClassifier((9, 8, 6), **{**defaults, **params})
 
 
+def stages_of(pairs, n_layers, head=False, depth=0):
+    schedule = Stages(pairs)
+    schedule.check()
+    return schedule.stages(n_layers, None, head, depth)
+
+
 def test_a_list_becomes_stages():
-    stages = stages_of([(0, 2), ([0, -1], 3), ["all", np.int64(1)], ("head", 5)], 3, 9, head=True)
+    stages = stages_of([(0, 2), ([0, -1], 3), ["all", np.int64(1)], ("head", 5)], 3, head=True)
     assert stages == [
         Stage((0,), 2, 1),
         Stage((0, 2), 3, 3),
@@ -30,9 +37,9 @@ def test_a_list_becomes_stages():
 
 
 def test_trained_layers_stay():
-    assert stages_of([(1, 2), (0, 3)], 3, 9) == [Stage((1,), 2, 2), Stage((0,), 3, 2)]
-    assert stages_of([("head", 2)], 3, 9, head=True, depth=2) == [Stage((), 2, 2)]
-    assert stages_of([("head", 2)], 3, 9, head=True) == [Stage((), 2, 3)]
+    assert stages_of([(1, 2), (0, 3)], 3) == [Stage((1,), 2, 2), Stage((0,), 3, 2)]
+    assert stages_of([("head", 2)], 3, head=True, depth=2) == [Stage((), 2, 2)]
+    assert stages_of([("head", 2)], 3, head=True) == [Stage((), 2, 3)]
 
 
 BAD = {
@@ -48,15 +55,15 @@ BAD = {
 )
 def test_malformed_lists_are_refused(sentence, schedule):
     with pytest.raises(ValueError) as error:
-        stages_of(schedule, 3, 9)
+        stages_of(schedule, 3)
     assert sentence in str(error.value) and f"schedule={schedule!r}" in str(error.value)
 
 
 def test_a_layer_that_counts_must_be_trained():
-    stages = stages_of([(0, 2), (2, 1)], 3, 9)
-    check_taught("...", stages, [0, 2])
+    pairs = [(0, 2), (2, 1)]
+    classifier(schedule=pairs, prediction_layers=[0, 2]).fit(X, y)
     with pytest.raises(ValueError, match=r"never teaches layers \[1\], which count"):
-        check_taught("...", stages, [0, 1])
+        classifier(schedule=pairs, prediction_layers=[0, 1]).fit(X, y)
     with pytest.raises(ValueError, match="never teaches"):
         classifier(schedule=[("head", 3)]).fit(X, y)
 
@@ -167,9 +174,10 @@ def test_a_rate_that_cools_down_does_so_in_every_stage():
 # Phases -----------------------------------------------------------------------------------------
 
 
-def phased(**params):
-    given = {"objective": "logistic", "max_iter": 3, "phases": "by_epoch", "prediction": "goodness"}
-    return classifier(**{**given, **params})
+def phased(phases="by_epoch", pairs=None, **params):
+    schedule = Simultaneous(phases) if pairs is None else Stages(pairs, phases)
+    given = {"objective": "logistic", "max_iter": 3, "prediction": "goodness"}
+    return classifier(**{**given, "schedule": schedule, **params})
 
 
 class Passes(Callback):
@@ -200,7 +208,7 @@ def test_the_phases_by_hand():
     model = phased(**params).fit(X, y)
     params |= {"learning_rate_init": 1e-30, "prediction": "goodness", "objective": "logistic"}
     start = classifier(**params).fit(X, y)
-    net, plan = start.net_.module_, start._plan
+    net, plan = start.net_.module_, start._fitted.plan
     rows = (torch.tensor(X) - net.scaler.shift) / net.scaler.divisor
     labels = torch.tensor((y[:, None] + np.arange(3)) % 3)
     with torch.enable_grad():
@@ -225,8 +233,8 @@ def test_phases_keep_the_meaning_of_the_history():
 
 
 def test_a_stage_of_the_head_alone_has_no_phases():
-    params = {"prediction": "head", "schedule": [("all", 1), ("head", 2)], "negatives": "all"}
-    params |= {"learning_rate_init": 1e-30, "head_learning_rate_init": 0.1, "max_iter": "auto"}
+    params = {"prediction": "head", "pairs": [("all", 1), ("head", 2)], "negatives": "all"}
+    params |= {"learning_rate_init": 1e-30, "head": SoftmaxHead(0.1), "max_iter": "auto"}
     whole = params | {"batch_size": "all", "learning_rate": "constant"}
     apart, both = phased(**whole).fit(X, y), phased(phases="together", **whole).fit(X, y)
     np.testing.assert_allclose(apart.loss_curve_[1:], both.loss_curve_[1:], rtol=1e-6)

@@ -1,0 +1,363 @@
+"""Which choices go together: every refusal of a combination, and what has no effect beside others.
+
+`check(plan)` raises ValueError with the first refusal; it reads the plan, and changes nothing.
+"""
+
+import torch
+
+from ._machine import check_memory
+from ._params import brief
+from ._parts import LARGEST, is_name
+from ._per_layer import numbers_of
+from ._warn import warn
+from ._weights import describe
+from .exceptions import NoEffectWarning
+from .objectives import LayerFacts
+from .overlays import is_real
+from .schedules import checked_schedule
+
+DEFAULT_UNITS = 256  # of hidden_layer_sizes
+
+# Parts that fix what the weights mean; a warm start must find them unchanged.
+ARCHITECTURE = ("activation", "overlay", "goodness", "normalization", "input_normalization")
+
+
+def check(plan, previous=None):
+    """Raise ValueError where the choices of a plan cannot hold together, or after `previous`.
+
+    Warn of parameters without effect.
+    """
+    for refuse in REFUSALS:
+        refuse(plan)
+    check_memory(plan.n_weights, plan.dtype)
+    if previous is not None:
+        check_continues(plan, previous.plan)
+    if previous is None or not plan.resume:
+        for given, why in without_effect(plan):
+            warn(f"{given} has no effect: {why}.", NoEffectWarning)
+
+
+def check_partial_fit(settings):
+    """Raise ValueError where `partial_fit` cannot do what the parameters ask for."""
+    refused = {
+        "early_stopping=True": settings.early_stopping,
+        "class_weight='balanced'": is_name(settings.class_weight, "balanced"),
+        f"schedule={settings.schedule!r}": not checked_schedule(settings.schedule).at_once,
+    }
+    for name, given in refused.items():
+        if given:
+            raise ValueError(f"partial_fit does not support {name}; use fit, or another value.")
+
+
+def may_be_flat(plan):
+    """Whether a loss that falls no more ends a stage: a budget is meant to be spent."""
+    settings = plan.settings
+    constant = settings.learning_rate == "constant" and settings.tol is not None
+    return constant and not plan.schedule.holds_epochs and not plan.resume
+
+
+# What cannot hold -------------------------------------------------------------------------------
+
+
+def check_supervision(plan):
+    """What learns labels where there are none, and what learns none where there are."""
+    settings, part = plan.settings, plan.negatives
+    if settings.predicts:
+        return
+    given = f"negatives={settings.negatives!r}"
+    if not settings.supervised and not part.of_rows:
+        raise ValueError(
+            f"{given} are negative labels, but without supervised=True no labels are learned; set "
+            f"it, or use negatives of rows, such as 'pair_sum', Corruption(function) or "
+            f"OwnRows(rows)."
+        )
+    if settings.supervised and not part.labelled:
+        raise ValueError(
+            f"{given} tell rows apart without their labels, but supervised=True asks to learn "
+            f"these; use supervised=False, or negatives of labels such as 'hard'."
+        )
+    automatic = is_name(settings.negatives, "auto")
+    if automatic and not settings.supervised and plan.goodness.scores_classes:
+        raise ValueError(
+            f"goodness={settings.goodness!r} scores classes, and without supervised=True there are "
+            f"none; set it, or use a goodness with one score per row such as 'mean_square'."
+        )
+
+
+def check_images(plan):
+    settings = plan.settings
+    if plan.augmentation is not None and not plan.negatives.varied:
+        raise ValueError(
+            f"augmentation={settings.augmentation!r} varies the rows that are learned from, but "
+            f"not the negative ones of negatives={settings.negatives!r}, which would be told by "
+            f"this alone; use one without the other."
+        )
+    if plan.augmentation is not None and plan.image_shape is None:
+        raise ValueError(
+            f"augmentation={settings.augmentation!r} varies images, but rows are read as images "
+            f"only by a shape; set image_shape=(channels, height, width)."
+        )
+    if plan.peer_normalization and any(kind.reads_images for kind in plan.kinds):
+        raise ValueError(
+            f"peer_normalization={plan.peer_normalization!r} compares units that see the same, "
+            f"as those of dense layers do; set it to 0 with layers of images."
+        )
+
+
+def check_reach(plan):
+    """A goodness that cannot reach a threshold, or that would fall without end."""
+    for index, n_units in enumerate(plan.units):
+        goodness, objective = (getattr(plan, n).for_layer(index) for n in ("goodness", "objective"))
+        asked = objective.score_targets(LayerFacts(index, n_units))
+        if goodness.quiet and any(threshold >= 0 for threshold in asked):
+            raise ValueError(
+                f"objective={objective!r} asks for goodness above {max(asked)}, and "
+                f"{goodness!r} is never above 0; give negative thresholds, such as "
+                f"Logistic(-0.5), or use objective='symba'."
+            )
+        if goodness.endless and objective.falls_without_end:
+            raise ValueError(
+                f"objective={objective!r} rewards a negative candidate's score for falling, and "
+                f"that of {goodness!r} can fall without end; use penalty=0, or "
+                f"goodness='mean_square'."
+            )
+
+
+def check_negative_rows(plan):
+    """What cannot be learned or predicted where layers see no labels."""
+    settings = plan.settings
+    if not plan.negatives.of_rows:
+        return
+    given = f"negatives={settings.negatives!r}"
+    if plan.goodness.scores_classes:
+        raise ValueError(
+            f"goodness={settings.goodness!r} scores the classes of one row, and {given} lets two "
+            f"rows compete, for which there is no true class; use another goodness, such as "
+            f"'mean_square', or negatives of labels, such as 'hard'."
+        )
+    if plan.negatives.labelled or plan.n_classes == 1:
+        return
+    if plan.prediction != "head":
+        raise ValueError(
+            f"layers that learn from the corrupted rows of {given} are never shown labels, so "
+            f"that only the head can predict; use prediction='head'."
+        )
+    skipped = set(range(max(plan.counted))) - set(plan.counted)
+    if settings.early_stopping and not plan.schedule.at_once and skipped:
+        raise ValueError(
+            f"early_stopping cannot judge a layer that learns alone, to which neither {given} nor "
+            f"the head shows the labels; use prediction_layers='all', or "
+            f"schedule='simultaneous'."
+        )
+
+
+def check_overlay(plan):
+    """An overlay that not all of the first layer sees, or that has no room."""
+    if not plan.shows_labels:
+        return
+    plan.overlay.check_room(plan.n_features, plan.n_classes)
+    check_code(plan)
+    if plan.overlay.overwrites and plan.input_normalization.centers:
+        raise ValueError(
+            f"{plan.input_normalization!r} as input_normalization moves a row's mean, and with it "
+            f"the columns that {plan.overlay!r} has overwritten; use 'rms'."
+        )
+    first = plan.kinds[0]
+    seen = not first.reads_images or first.sees_all(plan.image_shape)
+    if not seen and (plan.overlay.local or in_few_columns(plan)):
+        raise ValueError(
+            f"{plan.overlay!r} shows the label in columns of its own, which most receptive fields "
+            f"of {first!r} do not see; use overlay='channel' or 'spatial', or goodness='readout', "
+            f"which needs no label shown."
+        )
+
+
+def check_code(plan):
+    code = plan.overlay.code(plan.n_features, plan.n_classes)
+    if code is None:
+        return
+    shape = plan.n_classes, plan.n_features
+    if not isinstance(code, torch.Tensor) or not is_real(code) or tuple(code.shape) != shape:
+        given = f"shape {tuple(code.shape)}" if hasattr(code, "shape") else type(code).__name__
+        raise ValueError(
+            f"overlay={plan.overlay!r} has a code of {given}; it must be a tensor of real numbers, "
+            f"of shape (n_classes, n_features) = {shape}."
+        )
+    if not (code.abs() <= LARGEST).all():
+        raise ValueError(
+            f"The label code of {plan.overlay!r} holds {code.abs().max():.4g}; its numbers must be "
+            f"finite, and at most {LARGEST:g} in size."
+        )
+    n_codes = len(torch.unique(code.double().round(decimals=9), dim=0))
+    if n_codes < plan.n_classes:
+        raise ValueError(
+            f"{plan.overlay!r} shows {plan.n_classes} classes by {n_codes} different codes, and "
+            f"classes of one code cannot be told apart; give every class its own, or use "
+            f"overlay='append' (waves over an image of few pixels can be alike)."
+        )
+
+
+def in_few_columns(plan):
+    """Whether a code differs between classes in less than half of the columns."""
+    code = plan.overlay.code(plan.n_features, plan.n_classes)
+    return code is not None and 2 * int((code != code[:1]).any(0).sum()) < plan.n_features
+
+
+def check_batches(plan):
+    """Batches of one row where rows need others beside them."""
+    if plan.batch_size >= 2:
+        return
+    if plan.negatives.of_rows and plan.negatives.mixes_rows:
+        raise ValueError(
+            f"negatives={plan.settings.negatives!r} let a row compete with another one, but a "
+            f"batch holds 1 sample; give at least two rows, and batch_size=2 or more."
+        )
+    if any(kind.whole_batches for kind in plan.kinds):
+        raise ValueError(
+            "norm='batch' compares a row with the others of its batch, but a batch holds 1 "
+            "sample; give batch_size=2 or more, or use norm='group'."
+        )
+
+
+def check_phases(plan):
+    """Objectives that cannot act on positive and negative candidates apart."""
+    if len(plan.passes) == 1:
+        return
+    for part in map(plan.objective.for_layer, range(len(plan.units))):
+        if not part.splits:
+            raise ValueError(
+                f"phases='by_epoch' learns from positive candidates without negative ones, which "
+                f"objective={part!r} cannot, since it compares them; use objective='logistic', or "
+                f"one with a threshold below zero, such as Logistic(-0.5), where goodness is."
+            )
+
+
+def check_stages(plan):
+    """Stages that leave out a layer which counts."""
+    untaught = set(plan.counted) - {layer for stage in plan.stages for layer in stage.layers}
+    if untaught and not plan.taught:
+        raise ValueError(
+            f"schedule={plan.settings.schedule!r} never teaches layers {sorted(untaught)}, which "
+            f"count for prediction; add a stage for them, or choose other layers to count."
+        )
+
+
+REFUSALS = (
+    check_supervision,
+    check_images,
+    check_reach,
+    check_negative_rows,
+    check_overlay,
+    check_batches,
+    check_phases,
+    check_stages,
+)
+
+
+def check_continues(plan, old):
+    """Weights of an `old` fit that would not mean the same."""
+    changed = [
+        name
+        for name in ARCHITECTURE
+        if describe(getattr(plan, name)) != describe(getattr(old, name))
+    ]
+    if [*map(describe, plan.kinds)] != [*map(describe, old.kinds)]:
+        changed.append("hidden_layer_sizes or layers")
+    if plan.image_shape != old.image_shape:
+        changed.append("image_shape")
+    if plan.settings.scaling not in ("auto", old.scaling):
+        changed.append("scaling")
+    if plan.dtype != old.dtype:
+        changed.append("precision")
+    if (plan.shows_labels, plan.n_classes) != (old.shows_labels, old.n_classes):
+        changed.append("negatives or supervised (with or without labels)")
+    if plan.has_head != old.has_head or plan.counted != old.counted:
+        changed.append("prediction, prediction_layers or negatives (with or without a head)")
+    if changed:
+        raise ValueError(
+            f"The architecture has changed since the last fit ({', '.join(changed)}), and its "
+            f"weights cannot be kept; set warm_start=False, or make a new estimator."
+        )
+
+
+# What has no effect -----------------------------------------------------------------------------
+
+
+def without_effect(plan):
+    """Pairs: a parameter as it is given, and why it has no effect."""
+    yield from replaced(plan)
+    yield from unseen_overlay(plan)
+    for name, why, remedy in [*without_place(plan), *without_end(plan)]:
+        value, default = plan.settings.given(name), plan.settings.defaults.get(name)
+        known = name in plan.settings.defaults
+        if known and value is not default and (default is None or value != default):
+            yield f"{name}={brief(value)}", f"{why}; leave {name}={default!r}, or {remedy}"
+
+
+def replaced(plan):
+    """Parameters in whose place another one stands."""
+    settings = plan.settings
+    if plan.schedule.holds_epochs and not is_name(settings.max_iter, "auto"):
+        yield (
+            f"max_iter={settings.max_iter}",
+            "schedule is a list, which holds its epochs; leave max_iter='auto', or name a schedule",
+        )
+    sizes = settings.hidden_layer_sizes
+    if settings.layers is not None and numbers_of(sizes).tolist() != [DEFAULT_UNITS]:
+        yield (
+            f"hidden_layer_sizes={brief(sizes)}",
+            f"layers says which there are; leave hidden_layer_sizes=({DEFAULT_UNITS},), which is "
+            f"the default, or give no layers",
+        )
+
+
+def unseen_overlay(plan):
+    """An overlay other than the default where no label is shown."""
+    if plan.shows_labels or plan.overlay.is_default:
+        return
+    if plan.goodness.scores_classes:
+        why, other = f"goodness {plan.goodness!r} scores all classes at once", "goodness"
+    else:
+        why, other = f"negatives {plan.negatives!r} let rows compete without labels", "negatives"
+    yield (
+        f"overlay={plan.overlay!r}",
+        f"{why}, so that no label is shown; leave overlay='append', which is the default, or use "
+        f"other {other}",
+    )
+
+
+def without_place(plan):
+    """Names of parameters that act beside others alone, why these are not there, and a remedy."""
+    if not plan.has_head:
+        yield "head", "there is no softmax head", "use prediction='head' or 'hybrid'"
+    if not reads_images(plan):
+        why = "no layer, overlay, negatives or augmentation reads rows as images"
+        yield "image_shape", why, "give such a part, as layers=[Conv2d(32)]"
+    if is_name(plan.settings.counted, "skip_first") and len(plan.units) == 1:
+        yield plan.settings.counted_name, "there is one layer, which counts", "give more layers"
+
+
+def reads_images(plan):
+    """Whether anything reads rows as images; an overlay that is not shown has its own warning."""
+    asked = any(hasattr(part, "image_shape") for part in (plan.overlay, plan.negatives))
+    kinds = any(kind.reads_images for kind in plan.kinds)
+    return asked or kinds or plan.augmentation is not None
+
+
+def without_end(plan):
+    """The same of how a fit ends, which `partial_fit` does not look at."""
+    settings = plan.settings
+    if plan.resume:
+        return
+    if not settings.early_stopping:
+        yield "validation_fraction", "no rows are held out", "set early_stopping=True"
+    if settings.early_stopping or may_be_flat(plan):
+        return
+    why = f"learning_rate={settings.learning_rate!r} spends all epochs"
+    why = "tol=None lets training run all epochs" if settings.tol is None else why
+    why = "a list as schedule runs all epochs" if plan.schedule.holds_epochs else why
+    stop = "set learning_rate='constant' and a number as tol"
+    stop = "set early_stopping=True" if settings.predicts else stop
+    if settings.tol is not None:  # None asks for nothing
+        yield "tol", why, stop
+    yield "n_iter_no_change", why, stop

@@ -1,0 +1,116 @@
+"""What a fit leaves behind: a frozen value, to and from plain arrays."""
+
+from dataclasses import dataclass, field, fields
+
+import numpy as np
+import torch
+
+from ._draws import Draws
+from ._machine import pick_device, torch_has
+from ._plan import Plan
+from ._scaling import Columns, OpenColumns
+from ._settings import Settings
+from ._weights import to_numpy, to_torch
+from .core.build import build_network
+from .core.engine import FFNet, Group, ready_net
+from .schedules import Stage
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A trained network, and what is known of it.
+
+    Attributes
+    ----------
+    plan : Plan
+        What was built and how it was trained.
+    net : FFNet
+        The skorch net, with the network in `module_`.
+    classes, class_count : ndarray or None
+        The labels, and the weight of the rows of each that were learned from.
+    history : dict of str to ndarray of shape (n_epochs, n_layers)
+        Statistics of every epoch and layer.
+    loss_curve : list of float
+        The training loss of every epoch.
+    validation_scores : list of float or None
+        Accuracy on held-out rows after every epoch.
+    best_validation_score : float or None
+        The best of them, in the last stage.
+    scale, slips : float or None
+        What turns scores into probabilities; see `_calibration`.
+    moments : dict or None
+        What familiarity is measured by; see `_familiarity`.
+    error : DivergenceError or None
+        Why training ended before its time; the weights are the last finite ones.
+    """
+
+    plan: Plan
+    net: FFNet
+    classes: np.ndarray | None
+    history: dict
+    loss_curve: list = field(default_factory=list)
+    validation_scores: list | None = None
+    best_validation_score: float | None = None
+    class_count: np.ndarray | None = None
+    scale: float | None = None
+    slips: float | None = None
+    moments: dict | None = None
+    error: Exception | None = None
+
+    @property
+    def network(self):
+        return self.net.module_
+
+    @property
+    def resumable(self):
+        """Whether `partial_fit` goes on with its generator and optimizer."""
+        return self.plan.resume
+
+
+def to_state(fitted):
+    """Owned numpy arrays, parts and plain values, so that pickles cross devices."""
+    net = fitted.net
+    state = {name: getattr(fitted, name) for name in _names(Fitted) - {"net", "error"}}
+    state["plan"] = {name: getattr(fitted.plan, name) for name in _names(Plan)}
+    settings = fitted.plan.settings
+    state["plan"]["settings"] = {name: getattr(settings, name) for name in _names(Settings)}
+    scale = fitted.plan.open_columns
+    if scale is not None:
+        scale = {**scale._asdict(), "columns": scale.columns._asdict()}
+    state["plan"]["open_columns"] = scale
+    state["plan"]["groups"] = [tuple(group) for group in fitted.plan.groups]
+    state["plan"]["stages"] = [tuple(stage) for stage in fitted.plan.stages]
+    state["weights"] = to_numpy(net.module_.state_dict())
+    state["depth"] = net.module_.depth
+    if fitted.resumable:
+        state["optimizer"] = to_numpy(net.optimizer_.state_dict())
+        state["generator"] = net.draws.generator.get_state().numpy().copy()
+    return state
+
+
+def from_state(state):
+    """The value whose state this is; on the CPU where its device is not available."""
+    state = dict(state)
+    weights, depth = state.pop("weights"), state.pop("depth")
+    optimizer, generator = state.pop("optimizer", None), state.pop("generator", None)
+    plan = dict(state.pop("plan"))
+    plan["settings"] = Settings(**plan["settings"])
+    plan["groups"] = tuple(Group(*group) for group in plan["groups"])
+    scale = plan["open_columns"]
+    if scale is not None:
+        plan["open_columns"] = OpenColumns(**{**scale, "columns": Columns(**scale["columns"])})
+    plan["stages"] = tuple(Stage(*stage) for stage in plan["stages"])
+    plan["device"] = pick_device(plan["device"] if torch_has(plan["device"]) else "cpu")
+    plan = Plan(**plan)
+    draws = Draws(torch.Generator(plan.device), plan.device, getattr(torch, plan.dtype))
+    net = ready_net(plan, build_network(plan), draws)
+    net.module_.load_state_dict(to_torch(weights))
+    net.module_.depth = depth
+    if optimizer is not None:
+        net.optimizer_.load_state_dict(to_torch(optimizer))
+        draws.generator.set_state(torch.from_numpy(generator.copy()))
+    return Fitted(plan=plan, net=net, **state)
+
+
+def _names(cls):
+    return {one.name for one in fields(cls)}

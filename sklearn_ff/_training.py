@@ -1,0 +1,215 @@
+"""From a plan to a trained network: `build`, then `train`."""
+
+from functools import partial
+
+import numpy as np
+import torch
+from scipy.sparse import issparse
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_random_state
+
+from ._compatibility import may_be_flat
+from ._draws import Draws
+from ._fitted import Fitted
+from ._lifeless import head_remedy, lifeless, remedies
+from ._optimizers import resume_optimizer
+from ._scoring import Accuracy, HeldOutLoss, network_scores
+from ._validation import largest_number
+from ._warn import warn
+from ._weights import continue_from, initialize
+from .augmentations import Views
+from .core.build import build_network
+from .core.callbacks import Decay, DivergenceGuard, FlatLoss, Log, Validation
+from .core.engine import ready_net
+from .core.rows import Rows, as_tensor, dense, n_parts
+from .core.user_callbacks import checked_callback
+from .exceptions import DivergenceError
+
+GUARDED_UPDATES = 10  # after so many, weights and scores are looked at
+PROBED_ROWS = 8  # scored after every epoch, to see that the weights are sound
+LARGE = 10.0  # of values that are not scaled: beyond, this may be why a fit diverges
+HISTORY = ("loss", "goodness_positive", "goodness_negative", "ranking_accuracy")
+
+
+def build(plan, previous=None):
+    """The network of a plan, new or with the weights of the `previous` fit, and its draws."""
+    network = build_network(plan)
+    if plan.resume and previous is not None and previous.resumable:
+        draws = previous.net.draws.copy()
+    else:
+        draws = seeded(plan)
+    if previous is None:
+        initialize(network, draws.generator, plan.kinds)
+    else:
+        continue_from(network, previous.network)
+    return network, draws
+
+
+def seeded(plan):
+    """One generator for initial weights, order of rows, negatives and dropout."""
+    seed = check_random_state(plan.settings.random_state).randint(np.iinfo(np.int32).max)
+    generator = torch.Generator(plan.device).manual_seed(int(seed))
+    return Draws(generator, plan.device, getattr(torch, plan.dtype))
+
+
+def train(plan, network, draws, data, callbacks=None, previous=None):
+    """Train the network; what diverges is kept at its last finite weights.
+
+    With `plan.resume`, optimizer and history of the `previous` fit go on.
+    """
+    previous = previous if plan.resume else None
+    own = own_callbacks(plan, data)
+    users = [checked_callback(entry) for entry in callbacks or ()]
+    net = ready_net(plan, network, draws, list(own.items()), users)
+    resumable = previous is not None and previous.resumable
+    if resumable and previous.plan.optimizers == plan.optimizers:
+        resume_optimizer(net.optimizer_, previous.net.optimizer_)
+    network.train()
+    error = None
+    try:
+        if data.pool is not None:
+            net.negatives = plan.negatives.bind(pool_on_device(plan, network, *data.pool))
+        net.train(rows_on_device(plan, network, draws, data))
+    except DivergenceError as diverged:
+        net.optimizer_.state.clear()  # its moments are not finite any more
+        error = diverged
+    except BaseException:
+        net.forget()  # a callback may hold the net
+        raise
+    finally:
+        net.negatives = plan.negatives  # without rows set aside
+    network.eval()
+    network.requires_grad_(True)
+    fitted = Fitted(plan, net, data.classes, error=error, **records(net, len(plan.units), previous))
+    net.forget()
+    if error is not None:
+        refuse_unless_sound(fitted, data.X)
+        return fitted
+    warn_of_budget(plan, net, own.get("flat"))
+    warn_of_lifeless(fitted, data)
+    return fitted
+
+
+# What the loop is handed ------------------------------------------------------------------------
+
+
+def rows_on_device(plan, network, draws, data):
+    """Copies on the device; weights have mean 1, so that a batch's loss is not biased."""
+    dtype, weight = getattr(torch, plan.dtype), data.weight / data.weight.mean()
+    y = torch.as_tensor(data.codes, dtype=torch.int64).to(plan.device)
+    weight = torch.as_tensor(weight, dtype=dtype).to(plan.device)
+    views, convert = None, network.scaler.scaled
+    if plan.augmentation is not None:
+        views = Views(plan.augmentation, plan.image_shape, draws, plan.negatives.n_views)
+        convert = dense  # scaled when they have been varied
+    x = data.X.copy() if issparse(data.X) else as_tensor(data.X, dtype, plan.device, convert)
+    return Rows(x, y, weight, network.scaler, dtype, views)
+
+
+def pool_on_device(plan, network, X, weight):
+    """Rows that negative ones are drawn from, and the sums of their weights up to each."""
+    cumulative = torch.tensor(weight.cumsum() / weight.sum(), dtype=getattr(torch, plan.dtype))
+    rows = as_tensor(X, cumulative.dtype, plan.device, network.scaler.scaled)
+    return rows, cumulative.to(rows.device)
+
+
+def own_callbacks(plan, data):
+    """The package's own callbacks, which come before the user's."""
+    settings, n_batches = plan.settings, n_parts(len(data.codes), plan.batch_size)
+    probe = partial(network_scores, plan=plan, X=data.X[:PROBED_ROWS])
+    patience = -(-GUARDED_UPDATES // (n_batches * len(plan.passes)))
+    own = {"guard": DivergenceGuard(probe, patience, partial(advice, plan, data.X))}
+    if settings.learning_rate != "constant" and not plan.resume:
+        own["decay"] = Decay(settings.learning_rate, n_batches)
+    if data.held_out is not None:
+        patience = settings.n_iter_no_change if settings.early_stopping else None
+        judges = Accuracy(plan, *data.held_out), HeldOutLoss(plan, *data.held_out)
+        own["validation"] = Validation(*judges, patience, settings.tol or 0.0)
+    elif may_be_flat(plan):
+        own["flat"] = FlatLoss(settings.tol, settings.n_iter_no_change)
+    if settings.verbose:
+        own["log"] = Log()
+    return own
+
+
+def advice(plan, X):
+    """What to do about rows that diverge because they are large; empty where they are not."""
+    size = largest_number(X)
+    if plan.scaling is not None or size <= LARGE:
+        return ""
+    return (
+        f"Values of X go up to {size:.4g}, and scaling=None leaves them so; scale the columns, as "
+        f"scaling='auto' does, or lower "
+    )
+
+
+# What the loop leaves ---------------------------------------------------------------------------
+
+
+def records(net, n_layers, previous):
+    """What the epochs have recorded, after those of the `previous` fit."""
+    epochs = [row for row in net.history if "statistics" in row]
+    history = history_arrays(epochs, n_layers)
+    losses = [row["train_loss"] for row in epochs]
+    if previous is not None:
+        history = {name: np.vstack([previous.history[name], history[name]]) for name in HISTORY}
+        losses = [*previous.loss_curve, *losses]
+    scores = [row["valid_score"] for row in epochs if "valid_score" in row]
+    stage = [row["stage"] for row in epochs[-1:]]
+    last = [row.get("valid_score", np.nan) for row in epochs if [row["stage"]] == stage]
+    finite = [score for score in last if not np.isnan(score)]
+    return {
+        "history": history,
+        "loss_curve": losses,
+        "validation_scores": scores or None,
+        "best_validation_score": max(finite) if finite else None,
+    }
+
+
+def history_arrays(rows, n_layers):
+    """What skorch's history holds of our statistics, as arrays (epochs, layers)."""
+    arrays = {name: np.full((len(rows), n_layers), np.nan) for name in HISTORY}
+    for epoch, row in enumerate(rows):
+        for name, values in zip(HISTORY, row["statistics"], strict=True):
+            if row["layers"]:  # not where the head learned alone
+                arrays[name][epoch, row["layers"]] = values
+    shares = arrays["ranking_accuracy"]
+    shares.clip(0, 1, out=shares)  # a sum of rounded weights
+    return arrays
+
+
+def refuse_unless_sound(fitted, X):
+    """Raise ValueError, after which nothing is kept, if even the first weights are no use."""
+    if not np.isfinite(network_scores(fitted.network, fitted.plan, X[:PROBED_ROWS])).all():
+        raise ValueError(
+            f"The network gave no finite scores even before training; nothing is kept. Scale the "
+            f"data, or lower the label's strength, which is {fitted.plan.strength:.4g}."
+        )
+
+
+def warn_of_budget(plan, net, flat):
+    """Warn where a constant rate has not come to rest."""
+    if net.interrupted_ or net.stopped_ or flat is None or flat.flat_:
+        return
+    warn(
+        f"The training loss still fell by more than tol={plan.settings.tol} after max_iter="
+        f"{plan.max_iter} epochs; increase max_iter.",
+        ConvergenceWarning,
+    )
+
+
+def warn_of_lifeless(fitted, data):
+    """Say which layers, or the head (0), respond to everything alike, and what helps."""
+    plan = fitted.plan
+    dead = lifeless(fitted.network, plan, data.X, data.codes)
+    if dead == [0]:
+        warn(
+            f"The softmax head responds to all rows alike; {head_remedy(plan)}.",
+            ConvergenceWarning,
+        )
+    elif dead:
+        warn(
+            f"Layers {dead} respond alike to every row or candidate, so that nothing can be told "
+            f"from their scores; {remedies(plan, data.X)}.",
+            ConvergenceWarning,
+        )

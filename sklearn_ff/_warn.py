@@ -1,0 +1,18 @@
+"""Warnings that point at the user's line, whatever lies between it and this package."""
+
+import sys
+import warnings
+
+BETWEEN = {"sklearn_ff", "sklearn", "skorch", "torch", "joblib", "contextlib", "threading"}
+
+
+def warn(message, category=UserWarning):
+    """Issue a warning at the nearest line outside this package and the libraries it stands on."""
+    frame, level = sys._getframe(1), 2
+    while frame.f_back is not None and _package(frame) in BETWEEN:
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, category, stacklevel=level)
+
+
+def _package(frame):
+    return frame.f_globals.get("__name__", "").partition(".")[0]

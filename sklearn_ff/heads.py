@@ -1,0 +1,51 @@
+"""The softmax head's own settings.
+
+The head is a linear classifier of a row's normalised activations under the neutral label. It exists
+where `negatives` draw labels by its belief, and where it predicts.
+"""
+
+from ._parts import LARGEST, Part, check_number
+
+__all__ = ["SoftmaxHead"]
+
+
+class SoftmaxHead(Part):
+    """How the softmax head learns, where this differs from the last layer.
+
+    Parameters
+    ----------
+    learning_rate_init : float or None, default=None
+        Initial rate; None is that of the last layer.
+    alpha : float, default=0.0
+        L2 penalty of its weights, divided by the number of rows.
+    optimizer_params : dict or None, default=None
+        Options of its optimizer that replace the last layer's.
+    """
+
+    def __init__(self, learning_rate_init=None, alpha=0.0, optimizer_params=None):
+        self.learning_rate_init = learning_rate_init
+        self.alpha = alpha
+        self.optimizer_params = optimizer_params
+
+    def check(self):
+        if self.learning_rate_init is not None:
+            check_number(self, "learning_rate_init", above=0)
+        check_number(self, "alpha", at_least=0, at_most=LARGEST)
+        if not (self.optimizer_params is None or isinstance(self.optimizer_params, dict)):
+            raise ValueError(
+                f"SoftmaxHead(optimizer_params={self.optimizer_params!r}) is no dict; give the "
+                f"options of the optimizer by name, such as {{'weight_decay': 0.003}}, or None."
+            )
+
+
+def checked_head(value):
+    """The settings of the head; None stands for the defaults."""
+    if value is None:
+        return SoftmaxHead()
+    if isinstance(value, type) or not isinstance(value, SoftmaxHead):
+        raise ValueError(
+            f"head={value!r} is not known; head must be a SoftmaxHead object, such as "
+            f"SoftmaxHead(alpha=0.003), or None."
+        )
+    value.check()
+    return value.changed()

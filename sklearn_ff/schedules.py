@@ -1,0 +1,141 @@
+"""Which layers learn in which epochs.
+
+The contract. `stages(n_layers, n_epochs, head, depth)` returns a list of `Stage`: `n_epochs` are
+those of `max_iter`, `head` says whether there is a softmax head, and the first `depth` layers exist
+already, from a fit before. `phases` is "together" where every batch teaches positive and negative
+candidates, and "by_epoch" where an epoch is a pass over all positive candidates and then one over
+all negative ones. A list of pairs (layers, epochs) serves too, as `Stages(list)`.
+"""
+
+from numbers import Integral
+from typing import NamedTuple
+
+import numpy as np
+
+from ._parts import Family, Part, check_choice
+
+__all__ = ["Greedy", "Schedule", "Simultaneous", "Stage", "Stages", "schedules"]
+
+
+class Stage(NamedTuple):
+    """So many epochs in which `layers` learn (none: the head alone), the first `depth` existing."""
+
+    layers: tuple
+    epochs: int
+    depth: int
+
+
+class Schedule(Part):
+    """Base of a schedule; see the module's docstring for the contract."""
+
+    at_once = False  # whether all layers learn from every batch
+    holds_epochs = False  # whether the schedule says how many epochs there are
+
+    def check(self):
+        check_choice(self, "phases", ("together", "by_epoch"))
+
+    def n_epochs(self):
+        """All epochs, where the schedule holds them."""
+        raise NotImplementedError
+
+    def stages(self, n_layers, n_epochs, head=False, depth=0):
+        raise NotImplementedError
+
+
+schedules = Family("schedule", Schedule)
+
+
+@schedules.register("simultaneous")
+class Simultaneous(Schedule):
+    """All layers learn from every batch."""
+
+    at_once = True
+
+    def __init__(self, phases="together"):
+        self.phases = phases
+
+    def stages(self, n_layers, n_epochs, head=False, depth=0):
+        return [Stage(tuple(range(n_layers)), n_epochs, n_layers)]
+
+
+@schedules.register("greedy")
+class Greedy(Schedule):
+    """One layer after another, each for `max_iter` epochs, on what is taught below it."""
+
+    def __init__(self, phases="together"):
+        self.phases = phases
+
+    def stages(self, n_layers, n_epochs, head=False, depth=0):
+        return [Stage((layer,), n_epochs, layer + 1) for layer in range(n_layers)]
+
+
+class Stages(Schedule):
+    """The stages of a list of `pairs` (layers, epochs).
+
+    `layers` is an index, a list of them, "all", or "head" for the softmax head alone, as in
+    ``[("all", 10), ("head", 50)]``. Layers that a fit before has taught exist from the beginning.
+    """
+
+    holds_epochs = True
+
+    def __init__(self, pairs, phases="together"):
+        self.pairs = pairs
+        self.phases = phases
+
+    def check(self):
+        super().check()
+        pairs = [pair for pair in self.pairs if isinstance(pair, (tuple, list)) and len(pair) == 2]
+        if not pairs or len(pairs) != len(self.pairs):
+            raise ValueError(
+                f"schedule={self.pairs!r} is not a list of stages; give pairs (layers, epochs), "
+                f"such as [('all', 10), ('head', 5)]."
+            )
+        for _, epochs in pairs:
+            if not isinstance(epochs, Integral) or isinstance(epochs, bool) or epochs < 1:
+                raise ValueError(
+                    f"schedule={self.pairs!r} has a stage of {epochs!r} epochs; give a positive "
+                    f"whole number."
+                )
+
+    def n_epochs(self):
+        return sum(int(epochs) for _, epochs in self.pairs)
+
+    def stages(self, n_layers, n_epochs, head=False, depth=0):
+        found = []
+        for layers, epochs in self.pairs:
+            taught = self._taught(layers, n_layers, head)
+            depth = max([depth, *(layer + 1 for layer in taught)])
+            found.append(Stage(taught, int(epochs), depth or n_layers))
+        return found
+
+    def _taught(self, layers, n_layers, head):
+        """Indices of the layers that a pair names; none where it names the head."""
+        if isinstance(layers, str) and layers == "head":
+            if not head:
+                raise ValueError(
+                    f"schedule={self.pairs!r} teaches the head, but neither prediction nor "
+                    f"negatives use one; leave that stage out, use negatives='hard', or in a "
+                    f"classifier prediction='head' or 'hybrid'."
+                )
+            return ()
+        if isinstance(layers, str) and layers == "all":
+            return tuple(range(n_layers))
+        layers = layers.tolist() if isinstance(layers, np.ndarray) else layers
+        given = [layers] if isinstance(layers, Integral) else layers
+        whole = isinstance(given, (list, tuple, range)) and len(given) > 0
+        whole = whole and all(isinstance(i, Integral) and not isinstance(i, bool) for i in given)
+        if not whole or not all(-n_layers <= i < n_layers for i in given):
+            raise ValueError(
+                f"schedule={self.pairs!r} names {layers!r}, which is no layer; the {n_layers} "
+                f"layers are 0 to {n_layers - 1}, 'all' means all of them, and 'head' the softmax "
+                f"head."
+            )
+        return tuple(sorted({int(i) % n_layers for i in given}))
+
+
+def checked_schedule(value):
+    """The schedule that `value` means: a name, a schedule, or a list of pairs."""
+    pairs = isinstance(value, (list, tuple))
+    part = Stages(value) if pairs else schedules.get(value)
+    part.check()
+    return part
