@@ -19,8 +19,8 @@ from .heads import SoftmaxHead
 class FFClassifier(AccuracyScore, BaseFF):
     """Classifier of layers that learn without backpropagation, dense ones or convolutions.
 
-    Every layer scores a row shown with a label, and learns by itself to score the true label higher
-    than negative ones; nothing flows back to the layer below (Hinton, 2022).
+    Every layer scores a row that is shown with a label, and its own loss raises the score of the
+    true label above those of negative ones; no gradient passes to the layer below (Hinton, 2022).
 
     Parameters
     ----------
@@ -33,106 +33,109 @@ class FFClassifier(AccuracyScore, BaseFF):
         How a label is shown; see :mod:`sklearn_ff.overlays`.
     negatives : {"auto", "uniform", "hard", "all", "permuted", "pair_sum", "hybrid_mask", \
             "shuffle", "noise"}, Negatives or callable, default="auto"
-        Which negative labels a row competes with; see :mod:`sklearn_ff.negatives`. "auto" is "all"
-        for up to 256 rows, a goodness that scores classes, or text (`scaling_` is "sparse") of up
-        to 20 classes, and "hard" else. The last four are corrupted rows, see
-        :mod:`sklearn_ff.negatives`: layers then see no labels, and ``prediction="head"`` is needed.
+        The negative candidates of a row; see :mod:`sklearn_ff.negatives`. "auto" is "all" for up to
+        256 rows, a goodness that scores classes, or text (`scaling_` is "sparse") of up to 20
+        classes, and "hard" otherwise. The last four are corrupted rows: layers then see no labels,
+        and need ``prediction="head"``.
     goodness : {"mean_square", "neg_mean_square", "sum_square", "mean_activation", "top_k", \
             "readout", "class_groups", "prototypes"}, Goodness or callable, default="mean_square"
-        What a layer scores; see :mod:`sklearn_ff.goodness`. The last three score all classes at
-        once, with no label shown and so no overlay. Or a list with one per layer.
+        The scores of a layer; see :mod:`sklearn_ff.goodness`. The last three score all classes at
+        once, without a label and so without an overlay. Or a list with one per layer.
     objective : {"auto", "swish", "symba", "logistic", "margin", "softmax"}, Objective or \
             callable, default="auto"
-        How scores become a loss; see :mod:`sklearn_ff.objectives`. "auto" is "softmax" for text of
-        up to 20 classes (`scaling_` is "sparse"), and "swish" otherwise. Or a list with one per
-        layer.
+        The loss of the scores; see :mod:`sklearn_ff.objectives`. "auto" is "softmax" for text of up
+        to 20 classes (`scaling_` is "sparse"), and "swish" otherwise. Or a list with one per layer.
     normalization : {"rms", "unit", "layer_norm"}, Normalization or None, default="rms"
-        What is done to activations before the next layer sees them.
+        Normalisation of activations before the next layer.
     input_normalization : same as `normalization`, or "auto", default="auto"
-        What is done to a row after the label is in. "auto" is None, and "rms" where layers tell
-        rows from corrupted ones, which they could do by length alone.
+        Normalisation of a row with its label. "auto" is None, and "rms" where rows compete with
+        corrupted ones, which layers could recognise by their length.
     scaling : {"auto", "standard", "shared", "global", "sparse"} or None, default="auto"
-        How columns are scaled, by statistics of the training rows, and what "auto" comes to: see
-        :mod:`sklearn_ff.scaling`.
+        How columns are scaled by statistics of the training rows. "standard" divides each column by
+        its deviation, "shared" all columns by one number, "global" treats all columns as one,
+        "sparse" keeps zeros, None does not scale. "auto" is "sparse" for mostly zeros, such as
+        text, "shared" where most columns have similar ranges, as pixels have, and "standard"
+        otherwise.
     schedule : {"simultaneous", "greedy"}, Schedule or list of (layers, epochs), \
             default="simultaneous"
         All layers learn from every batch, or one layer is trained after another. Or a list of
-        stages: layers is an index, a list of them, "all", or "head" for the softmax head alone, as
-        in ``[("all", 10), ("head", 50)]``; `max_iter` is then not used. An object such as
+        stages: layers is an index, a list of indices, "all", or "head" for the softmax head alone,
+        as in ``[("all", 10), ("head", 50)]``; `max_iter` then has no effect. An object such as
         ``Greedy(phases="by_epoch")`` makes an epoch a pass over all positive candidates and then
         one over all negative ones; see :mod:`sklearn_ff.schedules`.
     layers : list of int or layer kinds, or None, default=None
-        Other layers instead of `hidden_layer_sizes`, which is then not used, such as
-        ``[Conv2d(32, pool="max"), 500]``; see :mod:`sklearn_ff.layers`. Those that read images
-        need `image_shape`.
+        Layers instead of `hidden_layer_sizes`, which then has no effect, such as ``[Conv2d(32),
+        500]``; see :mod:`sklearn_ff.layers`. Layers that read images need `image_shape`.
     image_shape : tuple of int or None, default=None
-        How a row is read as an image: (channels, height, width).
+        Shape of the image in a row: (channels, height, width).
     augmentation : {"shifts"}, Augmentation, callable or None, default=None
-        How training images are varied, anew in every batch: by shifts of up to two pixels, or by a
+        Random variation of training images in every batch: shifts of up to two pixels, or a
         transform of one image such as those of torchvision.transforms.v2; see
         :mod:`sklearn_ff.augmentations`.
     prediction : {"goodness", "head", "hybrid"}, default="goodness"
         By the goodness of every label (one pass per label), by a softmax head (one pass), or by the
-        goodness of the two labels that the head finds most likely.
+        goodness of the two most likely labels of the head.
     prediction_layers : {"all", "skip_first"} or sequence of int, default="all"
         Layers whose goodness counts and whose activations the head reads.
     head : SoftmaxHead or None, default=None
         Rate, penalty and options of the softmax head's optimizer, where they differ from the last
         layer's; see :mod:`sklearn_ff.heads`.
     dropout : float in [0, 1), default=0.0
-        Share of units dropped from every layer in training.
+        Share of units that are set to zero in every layer in training.
     peer_normalization : float, default=0.0
-        Rate at which units are drawn to the mean activation of their layer; Hinton used 0.03.
+        Rate of peer normalisation, which moves units towards the mean activation of their layer;
+        Hinton uses 0.03.
     optimizer : str, class or list of them, default="adam"
         A class of :mod:`torch.optim`, or its name, or one per layer; the head has the last.
     optimizer_params : dict, list of dicts or None, default=None
-        Further options of the optimizer, such as ``{"momentum": 0.9}``; or of each layer's. None
-        with "adam" is ``{"eps": 1e-3}`` for text (`scaling_` is "sparse"), so that rare words do
-        not move weights as far as common ones.
+        Options of the optimizer, such as ``{"momentum": 0.9}``; or of each layer's. None with
+        "adam" is ``{"eps": 1e-3}`` for text (`scaling_` is "sparse"), so that rare words change
+        weights less than common ones.
     learning_rate : {"linear", "cosine", "cooldown", "constant"}, default="linear"
-        How the rate falls, to zero at the end of training, or of every stage of a `schedule`;
-        "cooldown" stays for the first half, then falls linearly.
+        How the rate decreases, to zero at the end of training, or of every stage of a `schedule`;
+        "cooldown" is constant in the first half, then linear.
     learning_rate_init : float, sequence of float or "auto", default="auto"
         Initial rate, for all layers or for each; "auto" is 5e-3 to 3e-2, by the number of updates.
     alpha : float, default=0.0
         L2 penalty of the layers' weights, divided by the number of rows as in MLPClassifier.
     batch_size : int, "all" or "auto", default="auto"
-        Rows of a batch; "auto" is all of up to 256 rows, and 128 of more.
+        Rows of a batch; "auto" is all rows if there are at most 256, and 128 otherwise.
     max_iter : int or "auto", default="auto"
-        Epochs, for each layer if `schedule="greedy"`. "auto" is as many as make 300 updates, and at
-        least 10; 200 where all rows are one batch.
+        Epochs, for each layer if `schedule="greedy"`. "auto" is the number that makes 300 updates,
+        or 200 where all rows are one batch, and at least 10.
     shuffle : bool, default=True
         Whether rows are shuffled in every epoch.
     tol : float or None, default=1e-4
-        With a constant rate or early stopping: the smallest gain that counts. None lets a constant
-        rate run all epochs, and so does a list as `schedule`.
+        With a constant rate or early stopping: the smallest gain that counts. With None, or a list
+        as `schedule`, a constant rate runs all epochs.
     n_iter_no_change : int, default=10
         Epochs without gain after which training stops.
     early_stopping : bool, default=False
-        Stop by the accuracy on held-out rows, and keep the weights of the best epoch. Without
-        `X_val`, a share of the training rows is held out, by class where there are as many as
-        classes, and never the last row of a class; each class needs two rows.
+        Whether to stop by the accuracy on held-out rows, and keep the weights of the best epoch.
+        Without `X_val`, a share of the training rows is held out, by class where there are as many
+        as classes, and never the last row of a class, so each class needs two rows.
     validation_fraction : float, default=0.1
         Share of the rows held out by `early_stopping`, unless `fit` is given `X_val`.
     warm_start : bool, default=False
         Whether `fit` continues from the weights of the last fit.
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes, by which sample weights are multiplied; "balanced" gives all classes
-        the same sum of sample weights. Held-out rows are weighed alike.
+        the same sum of sample weights. Held-out rows have them too.
     callbacks : list of skorch callbacks or None, default=None
-        Told of every epoch and batch, as they are given. One that sets learning rates, such
-        as LRScheduler, needs ``learning_rate="constant"``. Held-out rows have a "valid_loss". A
-        clone copies them; one that cannot be copied, as it holds a lock or a trial, is shared.
+        Callbacks, which are used without a copy. One that sets learning rates, such as LRScheduler,
+        needs ``learning_rate="constant"``. Held-out rows have a "valid_loss". A clone of the
+        estimator copies them; a callback that cannot be copied, such as one with a lock or a trial,
+        is shared.
     device : str or torch.device, default="auto"
         A torch device; "auto" is CUDA if there is one, and the CPU otherwise.
     precision : {"auto", "float32", "float64", "bfloat16"}, default="auto"
-        "bfloat16" multiplies matrices in low precision while training, with single-precision
-        weights and sums; prediction is in single precision. "auto" is double precision for up to
-        256 rows; for more, bfloat16 where a layer has 100,000 weights or more, columns are of one
-        kind, as pixels are (`scaling_` is "shared"), and the processor has instructions for it; and
-        single precision otherwise.
+        "bfloat16" has matrix products in low precision in training, with single-precision weights
+        and sums; prediction is in single precision. "auto" is double precision for up to 256 rows;
+        for more rows, bfloat16 where a layer has 100,000 weights or more, columns have a common
+        unit, as pixels have (`scaling_` is "shared"), and the processor has instructions for it;
+        and single precision otherwise.
     n_threads : int or None, default=None
-        Threads of torch during fit and prediction; None leaves them as they are. A fork has one.
+        Threads of torch during fit and prediction; None does not change them. A fork has one.
     verbose : bool or int, default=False
         Whether to print a line per epoch, which names the layers that learn.
     random_state : int, RandomState or None, default=None
@@ -149,17 +152,17 @@ class FFClassifier(AccuracyScore, BaseFF):
     n_iter_ : int
         Complete epochs, over all layers if `schedule="greedy"`, over all stages if it is a list.
     loss_ : float
-        Training loss of the last epoch, averaged over the layers; that of the head, where it
-        learned alone.
+        Training loss of the last epoch, averaged over the layers, or of the head, where it learned
+        alone.
     loss_curve_ : list of float
         That loss for every epoch.
     validation_scores_ : list of float or None
         Accuracy on held-out rows after every epoch, weighted by class and, for training rows, by
-        sample; over all layers if `schedule="greedy"`. A layer outside `prediction_layers` that
-        serves a later one is judged by its own goodness.
+        sample; over all layers if `schedule="greedy"`. A layer outside `prediction_layers` that a
+        later layer needs is scored by its own goodness.
     best_validation_score_ : float or None
         The best of them; of the last layer's epochs, if `schedule="greedy"`. With `early_stopping`
-        it is that of the weights kept.
+        it is that of the final weights.
     history_ : dict of str to ndarray of shape (n_iter_, n_layers)
         "loss", "goodness_positive", "goodness_negative", "ranking_accuracy" (share of rows whose
         true label scores above the negative ones); NaN where a layer
@@ -167,25 +170,25 @@ class FFClassifier(AccuracyScore, BaseFF):
     scale_ : float
         Factor that turns scores into log-probabilities.
     slips_ : float
-        Share of rows for which even a sure decision says nothing.
+        Share of rows whose label the scores do not predict; see the notes.
     negatives_, overlay_, goodness_, objective_, input_normalization_ : objects
-        The parts in use.
+        The parts, with "auto" resolved.
     batch_size_, max_iter_, learning_rate_init_, scaling_, precision_, label_strength_ : int, \
             float, str or list
-        What "auto" came to.
+        The values, with "auto" resolved.
     net_ : skorch net
         The trained torch network is ``net_.module_``.
 
     See Also
     --------
-    sklearn.neural_network.MLPClassifier : The same kind of network, by backpropagation.
+    sklearn.neural_network.MLPClassifier : The same kind of network, with backpropagation.
 
     Notes
     -----
     Probabilities are a softmax of `scale_` times the scores (Guo et al., 2017), of which a share
-    `slips_` goes to the classes by their frequency. Both are fitted on training rows, against
-    targets that mix their own label and that of the nearest other row, smoothed as by Platt (1999).
-    On small tables they may still be too sure.
+    `slips_` is distributed by the frequency of the classes. Both are fitted on training rows, to
+    targets that combine their own label and that of the nearest other row, smoothed as by Platt
+    (1999). On small tables probabilities can still be too extreme.
 
     References
     ----------
@@ -323,7 +326,7 @@ class FFClassifier(AccuracyScore, BaseFF):
 
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y, classes=None, sample_weight=None):
-        """Learn from some more rows, once through, at a constant rate.
+        """Learn from more rows, in one epoch, at a constant rate.
 
         Parameters
         ----------
@@ -333,7 +336,7 @@ class FFClassifier(AccuracyScore, BaseFF):
         y : array-like of shape (n_samples,)
             Their labels.
         classes : array-like of shape (n_classes,) or None, default=None
-            All labels that will ever come; required in the first call.
+            All labels of all calls; required in the first call.
         sample_weight : array-like of shape (n_samples,) or None, default=None
             Weights of the rows.
 
@@ -364,7 +367,7 @@ class FFClassifier(AccuracyScore, BaseFF):
         return log_p[:, 1] - log_p[:, 0] if log_p.shape[1] == 2 else log_p
 
     def predict(self, X):
-        """The label of the highest score.
+        """Predict the labels with the highest score.
 
         Parameters
         ----------
@@ -374,7 +377,7 @@ class FFClassifier(AccuracyScore, BaseFF):
         Returns
         -------
         y : ndarray of shape (n_samples,)
-            Labels, of the kind given to `fit`.
+            Predicted labels.
         """
         scores = self.decision_function(X)
         return self.classes_[(scores > 0).astype(int) if scores.ndim == 1 else scores.argmax(1)]

@@ -19,9 +19,8 @@ from ._settings import SHARED_CONSTRAINTS
 class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseFF):
     """Features of layers that learn without backpropagation, by default without labels.
 
-    Every layer learns by itself to tell rows from corrupted ones (Hinton, 2022); what it then makes
-    of a row are the features, and how near these are to those of the rows learned from, the row's
-    familiarity.
+    The loss of every layer separates rows from corrupted ones (Hinton, 2022). Its activations are
+    the features; their distance from those of the training rows measures the familiarity of a row.
 
     Parameters
     ----------
@@ -29,25 +28,25 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseFF):
         Number of units of every layer.
     negatives : {"auto", "pair_sum", "hybrid_mask", "shuffle", "noise"}, Negatives or callable, \
             default="auto"
-        What a row is told from; see :mod:`sklearn_ff.negatives`. "auto" is "pair_sum", which
-        needs no knowledge of the data, or "noise" where the goodness is "neg_mean_square"; with
-        `supervised=True` it is negative labels, as FFClassifier has them.
+        The negative candidates of a row; see :mod:`sklearn_ff.negatives`. "auto" is "pair_sum",
+        which needs no knowledge of the data, or "noise" where the goodness is "neg_mean_square";
+        with `supervised=True` it is that of FFClassifier.
     supervised : bool, default=False
         Whether to learn from labels, as FFClassifier does, and transform under the neutral label.
         Otherwise y is ignored, unless `negatives` are held-out classes.
     activation, overlay, goodness : optional
         As of :class:`FFClassifier`.
     objective : str, Objective or callable, default="auto"
-        How scores become a loss; see :mod:`sklearn_ff.objectives`. "auto" is that of
+        The loss of the scores; see :mod:`sklearn_ff.objectives`. "auto" is that of
         :class:`FFClassifier` with labels, and without them "logistic" with a threshold of 4 for
-        positive rows and of 6 for negative ones, as Chen et al. (2025) have them for images of
-        digits, or "symba" where the goodness is "neg_mean_square", which reaches no such threshold.
-        Or a list with one per layer.
+        positive rows and of 6 for negative ones, those of Chen et al. (2025) for images of digits,
+        or "symba" where the goodness is "neg_mean_square", which is below these thresholds. Or a
+        list with one per layer.
     normalization : optional
         As of :class:`FFClassifier`.
     input_normalization : str or Normalization, default="auto"
-        What is done to a row before the first layer sees it; "auto" is None with labels, and
-        without them "rms", so that layers cannot tell rows by their length.
+        Normalisation of a row before the first layer; "auto" is None with labels, and "rms"
+        without, so that layers cannot recognise rows by their length.
     output_layers : {"all", "skip_first"} or sequence of int, default="all"
         Layers whose activations are the features, and by which familiarity is measured.
     output : {"activations", "triangle"}, default="activations"
@@ -62,8 +61,8 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseFF):
     alpha, batch_size : optional
         As of :class:`FFClassifier`.
     max_iter : int or "auto", default="auto"
-        Epochs; "auto" is that of :class:`FFClassifier` with labels, and without them as many as
-        make 1,200 updates, and at least 10.
+        Epochs; "auto" is that of :class:`FFClassifier` with labels, and without them the number
+        that makes 1,200 updates, and at least 10.
     shuffle, tol, n_iter_no_change, warm_start, callbacks, device, precision : optional
         As of :class:`FFClassifier`.
     n_threads, verbose, random_state : optional
@@ -88,10 +87,10 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseFF):
         score above their negative candidates). NaN where a layer did
         not learn.
     validation_scores_, best_validation_score_ : None
-        Nothing is held out here.
+        No rows are held out.
     negatives_, overlay_, goodness_, objective_, input_normalization_, batch_size_, max_iter_, \
             learning_rate_init_, scaling_, precision_, label_strength_ : objects
-        What is in use.
+        The values, with "auto" resolved.
     net_ : skorch net
         The trained torch network is ``net_.module_``.
 
@@ -234,7 +233,7 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseFF):
 
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y=None, classes=None, sample_weight=None):
-        """Learn from some more rows, once through, at a constant rate.
+        """Learn from more rows, in one epoch, at a constant rate.
 
         Parameters
         ----------
@@ -244,7 +243,7 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseFF):
         y : array-like of shape (n_samples,) or None, default=None
             Labels, as for `fit`.
         classes : array-like of shape (n_classes,) or None, default=None
-            All labels that will ever come; with `supervised=True` required in the first call.
+            All labels of all calls; with `supervised=True` required in the first call.
         sample_weight : array-like of shape (n_samples,) or None, default=None
             Weights of the rows.
 
@@ -288,7 +287,7 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseFF):
             return found.astype(np.float32 if X.dtype == np.float32 else np.float64, copy=False)
 
     def score_samples(self, X):
-        """Tell how familiar each row looks.
+        """Compute the familiarity of each row.
 
         Parameters
         ----------
@@ -298,10 +297,10 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseFF):
         Returns
         -------
         familiarity : ndarray of shape (n_samples,)
-            Higher for rows like those learned from, and at most zero: minus the squared Mahalanobis
-            distance of what the row stirs in each output layer, summed over these. Where
-            `negatives` are strange rows that you have given, `OwnRows` or `HeldOutClasses`, it is
-            the goodness instead, summed over the output layers, which tells these.
+            Higher for rows like the training rows, and at most zero: minus the squared Mahalanobis
+            distance of the row in each output layer, summed over these. Where `negatives` are given
+            strange rows, `OwnRows` or `HeldOutClasses`, it is the goodness instead, summed over the
+            output layers, which has learned to separate these.
 
         See Also
         --------
@@ -309,11 +308,11 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseFF):
 
         Notes
         -----
-        What a row stirs are pre-activations and activations, as if rows were not normalised on the
-        way, so that length counts as well as direction; under the neutral label with
-        `supervised=True`. `fit` keeps their mean and covariance over the training rows, of at most
-        512 units of a layer, and `partial_fit` adds to these. The covariance is regularised as if
-        200 rows of average variance in every direction had been seen besides.
+        The distance is that of pre-activations and activations with the length that they would have
+        without normalisation, so the length of a row counts as well as its direction; with
+        `supervised=True` under the neutral label. `fit` stores their mean and covariance over the
+        training rows, for at most 512 units of a layer, and `partial_fit` updates them. The
+        covariance is regularised by 200 more rows of average variance in every direction.
         """
         with torch_threads(self.n_threads):
             fitted, X = checked_rows(self, X)
@@ -332,7 +331,8 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseFF):
         Returns
         -------
         goodness : ndarray of shape (n_samples, n_layers, n_classes)
-            With one class where no labels are learned; without layers not reached by a greedy fit.
+            With one class where no labels are learned; without layers that a greedy fit has not
+            reached.
         """
         with torch_threads(self.n_threads):
             fitted, X = checked_rows(self, X)

@@ -103,7 +103,7 @@ def test_two_passes_share_the_penalty_of_one():
 
 @pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd", "rmsprop", "nadam"])
 @pytest.mark.parametrize("fit", ["fit", "partial_fit"])
-def test_weights_shrink_whatever_the_optimizer(optimizer, fit):
+def test_weights_shrink_with_every_optimizer(optimizer, fit):
     norms = []
     for alpha in (0.0, 1e3):
         model = FFClassifier((8, 8), alpha=alpha, optimizer=optimizer, random_state=0)
@@ -122,7 +122,7 @@ def test_a_warm_start_takes_the_penalty_of_now():
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
-def test_decay_is_the_optimizers_own_only_where_it_is_asked_for(optimizer):
+def test_optimizers_decay_weights_only_if_set(optimizer):
     model = FFClassifier(8, optimizer=optimizer, prediction="head", random_state=0).fit(X, y)
     assert [g["weight_decay"] for g in model.net_.optimizer_.param_groups] == [0, 0]
     model.set_params(optimizer_params={"weight_decay": 0.1}).fit(X, y)
@@ -141,7 +141,7 @@ SLOWLY = {"optimizer": "sgd", "learning_rate_init": 1e-3}  # that a penalty does
 
 
 @pytest.mark.parametrize("model", [FFClassifier(8), FFTransformer(8, **SLOWLY)])
-def test_a_network_that_its_penalty_has_killed_says_so(model):
+def test_a_penalty_that_makes_layers_constant_is_reported(model):
     model.set_params(alpha=1e6, random_state=0, batch_size="all")
     with pytest.warns(ConvergenceWarning, match=r"Layers \[1\] respond alike.*lower alpha=1e\+06"):
         model.fit(X, y)
@@ -149,7 +149,7 @@ def test_a_network_that_its_penalty_has_killed_says_so(model):
     assert np.isfinite(found).all()
 
 
-def test_a_head_that_its_penalty_has_killed_says_so():
+def test_a_penalty_that_makes_the_head_constant_is_reported():
     model = FFClassifier(8, prediction="head", head=SoftmaxHead(alpha=1e6), random_state=0)
     with pytest.warns(
         ConvergenceWarning, match=r"softmax head .* lower alpha=1e\+06 of SoftmaxHead"
@@ -170,7 +170,7 @@ def test_a_head_that_its_penalty_has_killed_says_so():
         ({"prediction": "hybrid"}, "head__alpha"),
     ],
 )
-def test_one_answer_for_all_rows_is_told(params, names, alpha):
+def test_equal_scores_for_all_rows_are_reported(params, names, alpha):
     rows, labels = load_breast_cancer(return_X_y=True)
     alpha *= 300 if names == "head__alpha" else 1
     head = SoftmaxHead() if names == "head__alpha" else None
@@ -202,7 +202,7 @@ def test_noise_is_not_taken_for_the_work_of_a_penalty(names, goodness):
         ({"goodness": "readout", "rows": 0 * X}, "give rows that differ"),
     ],
 )
-def test_lifeless_layers_are_named_whatever_the_cause(params, remedy):
+def test_lifeless_layers_are_named_for_every_cause(params, remedy):
     rows = params.get("rows", X)
     model = FFClassifier(8, random_state=0)
     model.set_params(**{name: value for name, value in params.items() if name != "rows"})

@@ -78,7 +78,7 @@ def test_the_transformer_uses_them_as_given_too():
     assert len(sink) == 3
 
 
-def test_they_are_told_of_a_pair_as_tuple_or_list_and_of_a_class():
+def test_pairs_as_tuples_or_lists_and_classes_are_called():
     sink = []
     classifier(("a", Keep(sink)), ["b", Keep(sink)], EpochTimer).fit(X, y)
     assert len(sink) == 8
@@ -216,7 +216,7 @@ def test_what_is_not_recorded_is_named_with_what_is(entry, tmp_path):
     assert model.fit(X, y, **HELD_OUT).n_iter_ == 4
 
 
-def test_a_key_error_of_the_users_own_stays_as_it_is():
+def test_a_key_error_of_the_user_is_unchanged():
     class Own(Callback):
         def on_epoch_end(self, net, **kwargs):
             {}["mine"]

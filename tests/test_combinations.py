@@ -72,7 +72,7 @@ QUIET = QUIET_MORE | {"overlay": "append", "max_iter": "auto", "hidden_layer_siz
 
 
 @pytest.mark.parametrize(("cls", "params", "name"), NO_EFFECT)
-def test_a_parameter_without_effect_is_told_and_changes_nothing(cls, params, name):
+def test_a_parameter_without_effect_is_reported_and_changes_nothing(cls, params, name):
     with pytest.warns(NoEffectWarning, match=f"(?s)^{name}=.*has no effect: .*;"):
         est = made(cls, **params).fit(X, Y)
     with warnings.catch_warnings():
@@ -129,17 +129,17 @@ def test_a_recipe_drops_what_an_override_replaces(recipe, override):
         clf.fit(X, Y)
 
 
-def test_a_recipe_leaves_it_to_the_fit_to_refuse():
+def test_invalid_overrides_of_recipes_are_refused_by_fit():
     with pytest.raises(ValueError, match="goodness='no such' is not known"):
         loewe(goodness="no such").fit(X, Y)
 
 
-def test_what_is_given_to_a_recipe_itself_is_told():
+def test_overrides_of_recipes_without_effect_are_reported():
     with pytest.warns(NoEffectWarning, match="max_iter=3"):
         loewe(schedule=[("all", 1)], max_iter=3, hidden_layer_sizes=(6, 6)).fit(X, Y)
 
 
-def test_a_partial_fit_tells_it_in_the_first_call():
+def test_partial_fit_reports_it_in_the_first_call():
     clf = made(layers=[6], hidden_layer_sizes=(3, 3))
     with pytest.warns(NoEffectWarning, match="hidden_layer_sizes"):
         clf.partial_fit(X, Y, classes=[0, 1, 2])

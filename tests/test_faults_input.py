@@ -95,7 +95,7 @@ def test_B5_read_only_rows_are_read_without_a_warning(every_warning, augmentatio
     transformer.transform(A), transformer.score_samples(A)
 
 
-def test_B5_read_only_rows_work_and_stay_as_they_are():
+def test_B5_read_only_rows_are_supported_and_not_changed():
     A = np.tile(X, (300, 1))  # over 1 MB: what workers receive as a read-only memory map
     labels = np.tile(y, 300)
     before = A.copy()
@@ -386,7 +386,7 @@ def test_data_negatives_are_refused_where_they_cannot_serve(params, message):
         {"goodness": "readout", "overlay": Append(strength=50.0)},
     ],
 )
-def test_an_overlay_that_nobody_sees_is_told(params):
+def test_an_overlay_without_effect_is_reported(params):
     X, y = load_iris(return_X_y=True)
     with pytest.warns(NoEffectWarning, match=r"no effect: .* leave overlay='append'"):
         FFClassifier(8, max_iter=2, **params).fit(X, y)

@@ -189,7 +189,7 @@ def test_D8_a_parameter_of_a_part_is_compared_by_value(one, other, listed):
         np.int64(5),
     ],
 )
-def test_D8_a_part_that_stays_goes_on_whatever_it_holds(value):
+def test_D8_an_unchanged_part_continues_with_any_parameters(value):
     model = classifier(goodness=Weighed(value)).partial_fit(X, y, classes=[0, 1, 2])
     assert model.partial_fit(X, y).n_iter_
     if isinstance(value, np.int64):
@@ -283,7 +283,7 @@ def globals_of_torch():
     )
 
 
-def test_an_interrupt_after_the_last_batch_is_told():
+def test_an_interrupt_after_the_last_batch_is_reported():
     class Late(Callback):
         def on_epoch_end(self, net, **kwargs):
             if len(net.history) == 3:
@@ -401,7 +401,7 @@ def broken(scores):
     raise RuntimeError("a fault of the user's part")
 
 
-def test_F6_an_error_in_a_users_part_leaves_the_estimator_as_it_was():
+def test_F6_an_error_in_a_users_part_does_not_change_the_estimator():
     fresh = classifier(objective=broken)
     with pytest.raises(RuntimeError, match="user's part"):
         fresh.fit(X, y)
@@ -762,7 +762,7 @@ def test_C5_a_thousand_classes_take_less_than_600_megabytes():
     assert float(done.stdout) < 600, done.stderr
 
 
-def test_a_layer_that_a_callback_freezes_is_not_taught_under_greedy_either():
+def test_a_frozen_layer_does_not_learn_under_greedy_either():
     frozen = Freezer("layers.1.*")
     greedy = classifier(hidden_layer_sizes=(8, 8), schedule="greedy", callbacks=[frozen])
     with pytest.raises(ValueError, match=r"frozen every layer .* \(layers \[2\]\)"):
@@ -802,7 +802,7 @@ def test_few_updates_go_as_far_as_many(params, rate):
     assert clf.max_iter_ == params.get("max_iter", 200)
 
 
-def test_a_rate_that_does_not_fall_is_low_and_so_is_that_of_images():
+def test_a_constant_rate_is_low_and_so_is_that_of_images():
     images = FFClassifier(layers=[Conv2d(4)], image_shape=(1, 2, 2), overlay="channel", n_threads=1)
     assert images.fit(*load_iris(return_X_y=True)).learning_rate_init_ == 5e-3
     clf = FFClassifier(4, n_threads=1, random_state=0).partial_fit(

@@ -53,7 +53,7 @@ def test_a_class_of_one_row_is_refused(container, how):
         classifier(class_weight=class_weight).fit(container(X), labels, sample_weight=weight)
 
 
-def test_the_refusal_names_every_such_class_and_leaves_the_estimator_as_it_was():
+def test_the_refusal_names_every_such_class_and_does_not_change_the_estimator():
     labels = y.copy()
     labels[:2] = 3, 4
     model = classifier()
@@ -193,7 +193,7 @@ def test_transform_input_takes_held_out_rows_through_the_steps_before(early_stop
     assert kept > 0.85
 
 
-def test_without_it_rows_are_scored_as_they_are():
+def test_without_it_rows_are_scored_unscaled():
     pipe = make_pipeline(StandardScaler(), classifier(max_iter=60, scaling=None))
     given = {"ffclassifier__X_val": FAR[1::2], "ffclassifier__y_val": y[1::2]}
     assert pipe.fit(FAR[::2], y[::2], **given)[-1].best_validation_score_ < 0.75

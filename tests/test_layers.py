@@ -313,7 +313,7 @@ def test_label_inputs_count_among_those_a_weight_competes_with():
 
 
 @pytest.mark.parametrize("learned", [True, False])
-def test_the_memory_asked_for_counts_the_weights_of_labels(monkeypatch, learned):
+def test_the_memory_estimate_includes_the_weights_of_labels(monkeypatch, learned):
     counted = []
     monkeypatch.setattr(
         _compatibility, "check_memory", lambda weights, dtype: counted.append(weights)
@@ -331,7 +331,7 @@ def test_layers_in_an_array_are_reached_by_nested_names():
 @pytest.mark.parametrize(
     "change", [{"pool": "mean"}, {"n_channels": 8}, {"padding": 0}, {"norm": "group"}]
 )
-def test_what_was_fitted_stays_as_it_is_if_a_kind_changes(change):
+def test_changing_a_kind_does_not_change_a_fitted_estimator(change):
     params = {"layers": [Conv2d(6, pool="max"), 12], "goodness": "readout", "max_iter": 1}
     model = images(**params).partial_fit(X, Y, classes=np.unique(Y))
     before = model.decision_function(X)

@@ -134,7 +134,7 @@ def test_add_matches_reference(matrix, normalization):
     np.testing.assert_allclose(encoded(net, x), expected, rtol=1e-12, atol=1e-12)
 
 
-def test_spatial_is_a_wave_whose_direction_tells_the_class():
+def test_spatial_is_a_wave_whose_direction_is_the_class():
     code = Spatial(wavelength=4.0).for_images((2, 9, 11)).code(198, 6).reshape(6, 2, 9, 11)
     y, x = np.mgrid[:9, :11]
     for c in range(6):
@@ -175,7 +175,7 @@ def test_spatial_needs_the_shape_of_an_image():
         FFClassifier(overlay="spatial").fit(np.eye(4), [0, 1, 0, 1])
 
 
-def test_add_tells_classes_apart_by_orthogonal_codes():
+def test_add_has_orthogonal_codes():
     code = Add().code(20, 5)
     np.testing.assert_allclose(code @ code.T / 20, np.eye(5), atol=1e-12)
 
@@ -190,7 +190,7 @@ def test_no_label_is_the_product_alone(name):
 
 
 @pytest.mark.parametrize("name", overlays.names)
-def test_rows_are_left_as_they_are(name):
+def test_rows_are_not_changed(name):
     net, _, _ = network(name)
     x = torch.tensor(features())
     before = x.clone()

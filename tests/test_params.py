@@ -162,7 +162,7 @@ def test_methods_of_the_same_name_are_no_parameters(case):
         assert np.isfinite(pickle.loads(pickle.dumps(clone(clf).fit(X, Y))).predict_proba(X)).all()
 
 
-def test_entries_of_lists_are_still_reached_beside_others():
+def test_entries_of_lists_are_set_together_with_others():
     clf = foreign(goodness=[Score(), TopK(3)])
     assert clf.get_params()["goodness__1__k"] == 3
     assert clf.set_params(goodness__1__k=4).goodness[1].k == 4

@@ -123,7 +123,7 @@ def test_options_of_an_optimizer_are_its_own(params, sentence):
         classifier(optimizer_params=params).fit(X, y)
 
 
-def test_kinds_of_goodness_do_not_mix():
+def test_kinds_of_goodness_cannot_be_mixed():
     with pytest.raises(ValueError, match=r"scores all classes in some layers .* use one kind"):
         classifier(goodness=["mean_square", "readout"]).fit(X, y)
     one_pass = classifier(goodness=["readout", "prototypes"]).fit(X, y)

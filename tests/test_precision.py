@@ -30,7 +30,7 @@ def test_auto_precision(monkeypatch, params, able, expected):
     assert fitted(**params).precision_ == expected
 
 
-def test_the_processor_is_asked():
+def test_instructions_of_the_processor_decide():
     assert _plan.multiplies_bfloat16("cpu") in (True, False)
 
 

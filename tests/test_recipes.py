@@ -111,7 +111,7 @@ def test_fits(name):
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_settings_are_as_told(name):
+def test_settings_are_as_documented(name):
     given = ALL[name]().get_params()
     assert {key: given[key] for key in SETTINGS[name]} == SETTINGS[name]
 
@@ -151,7 +151,7 @@ def test_rmwkwok_forms():
     assert (later.shuffle, later.head.learning_rate_init) == (True, 1e-3)
 
 
-def test_rmwkwoks_convolutions_say_what_they_cannot_do():
+def test_rmwkwoks_convolutions_refuse_invalid_arguments():
     for shape in ((1, 8, 10), (8, 8), 64):
         with pytest.raises(ValueError, match=r"of a square image.* give your own layers"):
             rmwkwok_conv(image_shape=shape)

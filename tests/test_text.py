@@ -93,7 +93,7 @@ def test_one_hot_codes_are_divided_by_one_number():
     np.testing.assert_allclose(z, X / np.sqrt((X**2).mean()))
 
 
-def test_columns_that_are_rarely_zero_are_standardised_beside():
+def test_columns_that_are_rarely_zero_are_standardised():
     ages = RNG.uniform(18, 90, (80, 1))
     X = with_columns(ages)
     z = scaler_for(X, np.ones(80), "sparse")[0].scaled(X)
@@ -155,7 +155,7 @@ def sentences(n, seed):
 @pytest.mark.parametrize(
     "vectorizer", [TfidfVectorizer(), CountVectorizer(), HashingVectorizer(n_features=2**10)]
 )
-def test_rare_words_do_not_drown_those_that_tell(vectorizer):
+def test_rare_words_do_not_dominate_informative_ones(vectorizer):
     model = make_pipeline(vectorizer, FFClassifier(random_state=0)).fit(*sentences(300, 0))
     assert model[-1].scaling_ == "sparse"
     own = model.score(*sentences(300, 1))
@@ -176,7 +176,7 @@ def texts_of(n_classes, n=300):
 
 
 @pytest.mark.parametrize("cls", [FFClassifier, partial(FFTransformer, supervised=True)])
-def test_other_defaults_suit_words_and_give_way_to_what_is_asked_for(cls):
+def test_defaults_for_words_can_be_overridden(cls):
     X, y = texts_of(3)
     assert in_use(cls(max_iter=1).fit(X, y)) == ["Softmax", "All", 1e-3]
     own = dict(objective="symba", negatives="uniform", optimizer_params={"eps": 1e-6})

@@ -44,7 +44,7 @@ def small(**params):
 
 
 @pytest.mark.parametrize("name", DATA_NEGATIVES)
-def test_every_data_negative_learns_to_tell_rows_from_negative_ones(name):
+def test_every_data_negative_ranks_rows_above_negative_ones(name):
     params = {"hidden_layer_sizes": (60, 60), "max_iter": 200, "learning_rate_init": 1e-2}
     fitted = small(negatives=name, **params).fit(DIGITS[0])
     ranked = fitted.history_["ranking_accuracy"][-1]
@@ -179,7 +179,7 @@ def test_familiar_rows_score_higher():
 
 
 @pytest.mark.parametrize("negatives", ["auto", "shuffle", "hybrid_mask"])
-def test_a_quiet_goodness_tells_what_no_negative_has_shown(negatives):
+def test_a_quiet_goodness_finds_rows_unlike_all_negatives(negatives):
     X = load_digits().data
     strange = 16 - X  # dark on bright
     quiet = FFTransformer(64, goodness="neg_mean_square", negatives=negatives, random_state=0)
@@ -210,7 +210,7 @@ def test_own_rows_callables_and_held_out_classes():
     assert roc_auc_score(y < 5, familiar) > 0.8
 
 
-def test_a_classifier_does_not_know_held_out_classes():
+def test_held_out_classes_are_not_classes_of_a_classifier():
     X, y = DIGITS
     fitted = FFClassifier(
         40, negatives=HeldOutClasses([7, 8, 9]), max_iter=60, prediction="head", random_state=0
@@ -321,7 +321,7 @@ def test_held_out_classes_need_labels():
         FFTransformer(negatives=HeldOutClasses([2])).fit(IRIS[0])
 
 
-def test_partial_fit_knows_pools():
+def test_partial_fit_supports_pools():
     X, y = DIGITS
     fitted = FFClassifier(20, negatives=HeldOutClasses([9]), random_state=0)
     assert fitted.partial_fit(X, y, classes=range(10)).classes_.tolist() == list(range(9))
