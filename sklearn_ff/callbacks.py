@@ -1,9 +1,9 @@
-"""Callbacks for training, beside those of :mod:`skorch.callbacks`.
+"""Callbacks for training, in addition to those of :mod:`skorch.callbacks`.
 
-A callback of yours may have a method ``on_layer_scores(net, layer, scores, labels, weight)``, which
-is called after every step of a layer with its index, the detached scores of the candidates,
-(rows, candidates), the positive one first, the numbers of the rows' labels, (rows,), and the rows'
-weights, (rows,).
+A callback may have a method ``on_layer_scores(net, layer, scores, labels, weight)``, which is
+called after every step of a layer with its index, the detached scores of the candidates, (rows,
+candidates), the positive one first, the codes of the rows' labels, (rows,), and the rows' weights,
+(rows,).
 """
 
 import torch
@@ -13,7 +13,7 @@ __all__ = ["LayerMetric"]
 
 
 class LayerMetric(Callback):
-    """A number of your own for every layer, beside the loss.
+    """A number that your function computes from the scores of every layer.
 
     Its mean over the rows of an epoch is recorded in the history of ``net_`` as ``metric_1`` for
     the first layer, and so on, so that other callbacks can log it or stop by it.
@@ -21,10 +21,10 @@ class LayerMetric(Callback):
     Parameters
     ----------
     function : callable
-        (scores, labels) -> number: of the scores of a batch, (rows, candidates), the positive one
-        first, and of the numbers of the rows' labels, (rows,).
+        (scores, labels) -> number: scores of a batch, (rows, candidates), the positive one first,
+        and codes of the rows' labels, (rows,).
     name : str, default="metric"
-        What the keys of the history begin with.
+        Beginning of the keys of the history.
 
     Examples
     --------
@@ -56,7 +56,7 @@ class LayerMetric(Callback):
 
 
 def as_number(value, like):
-    """What a metric returned, as a number that stays on the device."""
+    """The result of a metric as a number that stays on the device."""
     try:
         return torch.as_tensor(value, dtype=like.dtype, device=like.device).detach().reshape(())
     except (TypeError, ValueError, RuntimeError) as error:

@@ -1,7 +1,7 @@
-"""The softmax head's own settings.
+"""Settings of the softmax head.
 
-The head is a linear classifier of a row's normalised activations under the neutral label. It exists
-where `negatives` draw labels by its belief, and where it predicts.
+The head is a linear classifier on the normalised activations of a row under the neutral label. It
+exists where `negatives` draw labels by its belief, and where it predicts.
 """
 
 from ._parts import LARGEST, Part, check_number
@@ -10,16 +10,16 @@ __all__ = ["SoftmaxHead"]
 
 
 class SoftmaxHead(Part):
-    """How the softmax head learns, where this differs from the last layer.
+    """Settings of the softmax head's optimizer that differ from those of the last layer.
 
     Parameters
     ----------
     learning_rate_init : float or None, default=None
         Initial rate; None is that of the last layer.
     alpha : float, default=0.0
-        L2 penalty of its weights, divided by the number of rows.
+        L2 penalty of the head's weights, divided by the number of rows.
     optimizer_params : dict or None, default=None
-        Options of its optimizer that replace the last layer's.
+        Options of the head's optimizer that replace the last layer's.
     """
 
     def __init__(self, learning_rate_init=None, alpha=0.0, optimizer_params=None):
@@ -39,7 +39,7 @@ class SoftmaxHead(Part):
 
 
 def checked_head(value):
-    """The settings of the head; None stands for the defaults."""
+    """The settings of the head; None means the defaults."""
     if value is None:
         return SoftmaxHead()
     if isinstance(value, type) or not isinstance(value, SoftmaxHead):

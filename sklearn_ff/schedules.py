@@ -1,10 +1,10 @@
-"""Which layers learn in which epochs.
+"""Schedules: the layers that learn in each epoch.
 
-The contract. `stages(n_layers, n_epochs, head, depth)` returns a list of `Stage`: `n_epochs` are
-those of `max_iter`, `head` says whether there is a softmax head, and the first `depth` layers exist
-already, from a fit before. `phases` is "together" where every batch teaches positive and negative
-candidates, and "by_epoch" where an epoch is a pass over all positive candidates and then one over
-all negative ones. A list of pairs (layers, epochs) serves too, as `Stages(list)`.
+The contract. `stages(n_layers, n_epochs, head, depth)` returns a list of `Stage`: `n_epochs` is the
+value of `max_iter`, `head` states whether there is a softmax head, and `depth` is the number of
+layers that exist from an earlier fit. `phases` is "together" where every batch trains positive and
+negative candidates, and "by_epoch" where an epoch is a pass over all positive candidates and then
+one over all negative ones. A list of pairs (layers, epochs) means `Stages(list)`.
 """
 
 from numbers import Integral
@@ -18,7 +18,7 @@ __all__ = ["Greedy", "Schedule", "Simultaneous", "Stage", "Stages", "schedules"]
 
 
 class Stage(NamedTuple):
-    """So many epochs in which `layers` learn (none: the head alone), the first `depth` existing."""
+    """Epochs in which `layers` learn (none: the head alone) and the first `depth` layers exist."""
 
     layers: tuple
     epochs: int
@@ -29,13 +29,13 @@ class Schedule(Part):
     """Base of a schedule; see the module's docstring for the contract."""
 
     at_once = False  # whether all layers learn from every batch
-    holds_epochs = False  # whether the schedule says how many epochs there are
+    holds_epochs = False  # whether the schedule states the number of epochs
 
     def check(self):
         check_choice(self, "phases", ("together", "by_epoch"))
 
     def n_epochs(self):
-        """All epochs, where the schedule holds them."""
+        """The number of all epochs, where the schedule states it."""
         raise NotImplementedError
 
     def stages(self, n_layers, n_epochs, head=False, depth=0):
@@ -60,7 +60,7 @@ class Simultaneous(Schedule):
 
 @schedules.register("greedy")
 class Greedy(Schedule):
-    """One layer after another, each for `max_iter` epochs, on what is taught below it."""
+    """One layer after another, each for `max_iter` epochs, on the finished layers below it."""
 
     def __init__(self, phases="together"):
         self.phases = phases
@@ -72,8 +72,8 @@ class Greedy(Schedule):
 class Stages(Schedule):
     """The stages of a list of `pairs` (layers, epochs).
 
-    `layers` is an index, a list of them, "all", or "head" for the softmax head alone, as in
-    ``[("all", 10), ("head", 50)]``. Layers that a fit before has taught exist from the beginning.
+    `layers` is an index, a list of indices, "all", or "head" for the softmax head alone, as in
+    ``[("all", 10), ("head", 50)]``. Layers of an earlier fit exist from the beginning.
     """
 
     holds_epochs = True
