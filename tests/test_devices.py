@@ -11,6 +11,7 @@ X = np.random.default_rng(0).normal(size=(20, 98))
 Y = np.arange(20) % 2
 
 
+@pytest.mark.fault("H6")
 @pytest.mark.parametrize("device", ["meta", "cuda:99", "mps:7", "", "gpu"])
 def test_devices_that_cannot_compute_are_refused_by_name(device):
     with pytest.raises(ValueError, match=f"device='{device}' is not available"):

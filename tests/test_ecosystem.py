@@ -59,6 +59,7 @@ def searched(n_jobs):
     return model, search.set_params(n_jobs=n_jobs).fit(DIGITS, DIGIT)
 
 
+@pytest.mark.fault("A6")
 def test_a_grid_over_parameters_of_parts_in_two_processes():
     model, search = searched(n_jobs=2)
     scores = search.cv_results_["mean_test_score"]
@@ -123,6 +124,7 @@ def test_learning_curve(incremental):
 # Ensembles --------------------------------------------------------------------------------------
 
 
+@pytest.mark.fault("A6")
 @pytest.mark.parametrize("method", ["isotonic", "temperature", "sigmoid"])
 def test_calibrated_classifier(method):
     labels = np.array(["x", "y", "z"])[y]
@@ -207,6 +209,7 @@ def test_one_versus_rest_with_several_labels_per_row():
 # Clones and pipelines ---------------------------------------------------------------------------
 
 
+@pytest.mark.fault("A5")
 def test_a_clone_of_a_fitted_estimator_is_unfitted_and_has_its_parameters():
     fitted = classifier(negatives=Hard(temperature=2.0), class_weight={0: 2.0}).fit(X, y)
     copied = clone(fitted)

@@ -24,8 +24,9 @@ def classifier(**params):
     return FFClassifier(**{"max_iter": 30, "random_state": 0, **params})
 
 
+@pytest.mark.fault("B1")
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_B1_not_a_number_and_infinity_are_refused(bad):
+def test_not_a_number_and_infinity_are_refused(bad):
     broken = X.copy()
     broken[3, 1] = bad
     fitted = classifier().fit(X, y)
@@ -38,14 +39,16 @@ def test_B1_not_a_number_and_infinity_are_refused(bad):
             call()
 
 
+@pytest.mark.fault("B2")
 @pytest.mark.parametrize("copies", [1, 3])
-def test_B2_values_beyond_float32_are_refused(copies):
+def test_values_beyond_float32_are_refused(copies):
     with pytest.raises(ValueError, match="too large"):
         classifier().fit(np.tile(X * 1e300, (copies, 1)), np.tile(y, copies))
 
 
+@pytest.mark.fault("B3")
 @pytest.mark.parametrize("factor", [1e20, 1e30, 1e-30])
-def test_B3_the_unit_of_the_data_does_not_matter(factor):
+def test_the_unit_of_the_data_does_not_matter(factor):
     fitted = classifier().fit(X * factor, y)
     same = classifier().fit(X, y)
     np.testing.assert_allclose(
@@ -67,8 +70,9 @@ VARIANTS = {
 }
 
 
+@pytest.mark.fault("B4")
 @pytest.mark.parametrize("kind", VARIANTS)
-def test_B4_any_numeric_layout_gives_the_result_of_its_float64_copy(kind):
+def test_any_numeric_layout_gives_the_result_of_its_float64_copy(kind):
     A = VARIANTS[kind](X)
     copy = np.ascontiguousarray(A, dtype=np.float64)
     expected = classifier().fit(copy, y).predict_proba(copy)
@@ -84,9 +88,10 @@ def every_warning():
     torch.set_warn_always(before)
 
 
+@pytest.mark.fault("B5")
 @pytest.mark.parametrize("precision", ["float32", "float64"])
 @pytest.mark.parametrize("augmentation", [None, "shifts"])
-def test_B5_read_only_rows_are_read_without_a_warning(every_warning, augmentation, precision):
+def test_read_only_rows_are_read_without_a_warning(every_warning, augmentation, precision):
     A, labels = X.copy(), y.copy()
     A.flags.writeable = labels.flags.writeable = False
     params = {"augmentation": augmentation, "image_shape": (1, 1, 4), "precision": precision}
@@ -95,7 +100,8 @@ def test_B5_read_only_rows_are_read_without_a_warning(every_warning, augmentatio
     transformer.transform(A), transformer.score_samples(A)
 
 
-def test_B5_read_only_rows_are_supported_and_not_changed():
+@pytest.mark.fault("B5")
+def test_read_only_rows_are_supported_and_not_changed():
     A = np.tile(X, (300, 1))  # over 1 MB: what workers receive as a read-only memory map
     labels = np.tile(y, 300)
     before = A.copy()
@@ -114,20 +120,23 @@ CONTAINERS = {
 }
 
 
+@pytest.mark.fault("B6")
 @pytest.mark.parametrize("kind", CONTAINERS)
-def test_B6_containers_are_accepted(kind):
+def test_containers_are_accepted(kind):
     A = CONTAINERS[kind](X)
     expected = classifier().fit(X, y).predict_proba(X)
     np.testing.assert_allclose(classifier().fit(A, y).predict_proba(A), expected, rtol=1e-9)
 
 
+@pytest.mark.fault("B6")
 @pytest.mark.parametrize("bad", [X + 1j, np.full((150, 2), "a"), np.full((150, 2), {})])
-def test_B6_other_kinds_get_one_clear_error(bad):
+def test_other_kinds_get_one_clear_error(bad):
     with pytest.raises((ValueError, TypeError)):
         classifier().fit(bad, y)
 
 
-def test_B7_shapes_and_columns_are_checked():
+@pytest.mark.fault("B7")
+def test_shapes_and_columns_are_checked():
     fitted = classifier().fit(pd.DataFrame(X, columns=list("abcd")), y)
     with pytest.raises(ValueError, match="feature names"):
         fitted.predict(pd.DataFrame(X, columns=list("abdc")))
@@ -138,7 +147,8 @@ def test_B7_shapes_and_columns_are_checked():
         classifier().fit(X, y).predict(X[:, :2])
 
 
-def test_B8_few_rows_and_one_feature():
+@pytest.mark.fault("B8")
+def test_few_rows_and_one_feature_are_enough():
     with pytest.raises(ValueError, match="1 sample"):
         classifier().fit(X[:1], y[:1])
     assert classifier(batch_size=1000).fit(X[:, :1], y).batch_size_ == 150
@@ -146,13 +156,15 @@ def test_B8_few_rows_and_one_feature():
     assert classifier().fit(X[[0, 149]], y[[0, 149]]).predict(X[:1]) == [0]
 
 
-def test_B9_rows_without_content():
+@pytest.mark.fault("B9")
+def test_rows_without_content_get_finite_probabilities():
     for rows in (np.zeros_like(X), np.ones_like(X), np.tile(X[:1], (150, 1))):
         p = classifier().fit(rows, y).predict_proba(X)
         assert np.isfinite(p).all()
 
 
-def test_B9_a_layer_that_never_wakes_is_named():
+@pytest.mark.fault("B9")
+def test_a_layer_that_never_wakes_is_named():
     def dead(a):
         return a * 0
 
@@ -161,14 +173,16 @@ def test_B9_a_layer_that_never_wakes_is_named():
     np.testing.assert_allclose(fitted.predict_proba(X), 1 / 3)
 
 
-def test_B10_a_network_that_cannot_fit_is_refused_before_it_is_built():
+@pytest.mark.fault("B10")
+def test_a_network_that_cannot_fit_is_refused_before_it_is_built():
     rows = sparse.csr_array(sparse.eye_array(4, 200_000, dtype=np.float32))
     assert classifier(hidden_layer_sizes=2, max_iter=1).fit(rows, [0, 1, 0, 1]).n_iter_ == 1
     with pytest.raises(FFMemoryError, match="GiB"):
         classifier(hidden_layer_sizes=(10_000_000,)).fit(rows, [0, 1, 0, 1])
 
 
-def test_B11_later_changes_of_the_rows_do_not_reach_the_model():
+@pytest.mark.fault("B11")
+def test_later_changes_of_the_rows_do_not_reach_the_model():
     A = X.astype(np.float32).copy()
     fitted = classifier().fit(A, y)
     before = fitted.predict_proba(X)
@@ -185,21 +199,24 @@ LABELS = {
 }
 
 
+@pytest.mark.fault("C1")
 @pytest.mark.parametrize("kind", LABELS)
-def test_C1_labels_of_any_kind_come_back(kind):
+def test_labels_of_any_kind_come_back(kind):
     labels = LABELS[kind][y]
     fitted = classifier().fit(X, labels)
     assert fitted.predict(X).dtype == labels.dtype
     assert fitted.score(X, labels) > 0.8
 
 
-def test_C1_bool_categorical_and_column_vector():
+@pytest.mark.fault("C1")
+def test_bool_categorical_and_column_labels_are_taken():
     assert classifier().fit(X, y == 0).predict(X).dtype == bool
     assert classifier().fit(X, pd.Categorical(np.array(list("abc"))[y])).predict(X)[0] == "a"
     with pytest.warns(DataConversionWarning):
         classifier().fit(X, y[:, None])
 
 
+@pytest.mark.fault("C2")
 @pytest.mark.parametrize(
     "bad",
     [
@@ -211,43 +228,48 @@ def test_C1_bool_categorical_and_column_vector():
         np.eye(3, dtype=int)[y] + np.eye(3, dtype=int)[(y + 1) % 3],
     ],
 )
-def test_C2_labels_that_are_not_classes_are_refused_readably(bad):
+def test_labels_that_are_not_classes_are_refused_readably(bad):
     with pytest.raises((ValueError, TypeError)) as refusal:
         classifier().fit(X, bad)
     assert "'<' not supported" not in str(refusal.value)
 
 
-def test_C3_one_class_is_refused():
+@pytest.mark.fault("C3")
+def test_one_class_is_refused():
     with pytest.raises(ValueError, match="class"):
         classifier().fit(X, np.zeros(150))
     with pytest.raises(ValueError, match="class"):
         classifier().fit(X, y, sample_weight=(y == 1).astype(float))
 
 
-def test_C4_more_classes_than_features():
+@pytest.mark.fault("C4")
+def test_more_classes_than_features_are_learned():
     A, labels = make_blobs(300, n_features=4, centers=30, random_state=0)
     assert classifier(max_iter="auto").fit(A, labels).score(A, labels) > 0.5
     with pytest.raises(ValueError, match="append"):
         classifier(overlay="replace").fit(A, labels)
 
 
-def test_C5_a_thousand_classes_are_scored_in_parts():
+@pytest.mark.fault("C5")
+def test_a_thousand_classes_are_scored_in_parts():
     rng = np.random.default_rng(0)
     A, labels = rng.random((2000, 5)), np.arange(2000) % 1000
     fitted = classifier(max_iter=1, negatives="all", hidden_layer_sizes=(32,)).fit(A, labels)
     np.testing.assert_allclose(fitted.predict_proba(A).sum(1), 1, rtol=1e-4)
 
 
-def test_C6_a_class_of_one_member_with_early_stopping():
+@pytest.mark.fault("C6")
+def test_early_stopping_refuses_a_class_of_one_row():
     labels = y.copy()
     labels[0] = 3
     with pytest.raises(ValueError, match=r"early_stopping .*\[3\] there is only 1 row"):
         classifier(early_stopping=True, max_iter=2, random_state=1).fit(X, labels)
 
 
+@pytest.mark.fault("C7")
 @pytest.mark.parametrize("part", [Uniform(), Uniform(n_negatives=3), Hard(), All()])
 @pytest.mark.parametrize("n_classes", [2, 3, 10, 50])
-def test_C7_a_negative_label_is_never_the_true_one(part, n_classes):
+def test_a_negative_label_is_never_the_true_one(part, n_classes):
     def drawn():
         draws = Draws(torch.Generator().manual_seed(0), "cpu")
         return part.draw(labels, n_classes, draws, torch.zeros(len(labels), n_classes))
@@ -259,7 +281,8 @@ def test_C7_a_negative_label_is_never_the_true_one(part, n_classes):
     assert torch.equal(found, drawn())
 
 
-def test_C8_partial_fit_keeps_to_the_classes_of_its_first_call():
+@pytest.mark.fault("C8")
+def test_partial_fit_keeps_to_the_classes_of_its_first_call():
     with pytest.raises(ValueError, match="classes must be passed on the first call"):
         classifier().partial_fit(X, y)
     fitted = classifier().partial_fit(X, y, classes=[0, 1, 2])
@@ -276,8 +299,9 @@ def test_C8_partial_fit_keeps_to_the_classes_of_its_first_call():
     assert fitted.partial_fit(X[:10], y[:10]).n_iter_ == 2
 
 
+@pytest.mark.fault("C8")
 @pytest.mark.parametrize("params", [{"early_stopping": True}, {"class_weight": "balanced"}])
-def test_C8_partial_fit_refuses_what_it_cannot_honour(params):
+def test_partial_fit_refuses_what_it_cannot_honour(params):
     with pytest.raises(ValueError, match="partial_fit does not support"):
         classifier(**params).partial_fit(X, y, classes=[0, 1, 2])
 
@@ -293,6 +317,7 @@ ILLEGAL = [
 ]
 
 
+@pytest.mark.fault("A3")
 @pytest.mark.parametrize("first", ["fit", "partial_fit"])
 @pytest.mark.parametrize("params", ILLEGAL, ids=lambda params: next(iter(params)))
 @pytest.mark.parametrize("estimator", [FFClassifier, FFTransformer])
@@ -317,7 +342,8 @@ def test_a_prediction_names_a_number_of_threads_that_cannot_be(n_threads):
             predict(X)
 
 
-def test_C9_names_of_the_classes_do_not_matter():
+@pytest.mark.fault("C9")
+def test_names_of_the_classes_do_not_matter():
     p = classifier().fit(X, y).predict_proba(X)
     renamed = classifier().fit(X, np.array(["x", "y", "z"])[y]).predict_proba(X)
     np.testing.assert_array_equal(p, renamed)
@@ -326,10 +352,11 @@ def test_C9_names_of_the_classes_do_not_matter():
     assert np.mean(2 - turned == straight) > 0.95
 
 
+@pytest.mark.fault("C10")
 @pytest.mark.parametrize("negatives", ["uniform", "hard", "all"])
 @pytest.mark.parametrize("how", ["sample_weight", "class_weight"])
 @pytest.mark.parametrize("absent", [0, 7])
-def test_C10_a_class_that_weighs_nothing_stays_and_is_never_predicted(negatives, how, absent):
+def test_a_class_that_weighs_nothing_stays_and_is_never_predicted(negatives, how, absent):
     A, labels = load_digits(return_X_y=True)
     seen = labels != absent
     model = classifier(negatives=negatives, max_iter=10)
@@ -344,7 +371,8 @@ def test_C10_a_class_that_weighs_nothing_stays_and_is_never_predicted(negatives,
     assert not (fitted.predict(A) == absent).any()
 
 
-def test_C10_a_single_class_that_weighs_something_is_refused():
+@pytest.mark.fault("C10")
+def test_a_single_class_that_weighs_something_is_refused():
     with pytest.raises(ValueError, match="two classes with a weight above zero"):
         classifier(class_weight={0: 0, 1: 0}).fit(X, y)
 

@@ -50,8 +50,9 @@ def same_weights(a, b):
     return all(np.array_equal(v, weights(b)[k]) for k, v in weights(a).items())
 
 
+@pytest.mark.fault("D5")
 @pytest.mark.parametrize("rate", [1e6, 1e20])
-def test_D5_divergence_is_named_and_the_last_finite_weights_are_kept(rate):
+def test_divergence_is_named_and_the_last_finite_weights_are_kept(rate):
     fitted = classifier(learning_rate_init=rate)
     with pytest.raises(
         DivergenceError, match=r"(layer 1|scores) .* epoch \d+; .*learning_rate_init"
@@ -61,7 +62,8 @@ def test_D5_divergence_is_named_and_the_last_finite_weights_are_kept(rate):
     assert np.isfinite(fitted.predict_proba(X)).all()
 
 
-def test_D6_a_score_that_is_no_number_is_no_gain(monkeypatch):
+@pytest.mark.fault("D6")
+def test_a_score_that_is_no_number_is_no_gain(monkeypatch):
     scores = iter([0.5, np.nan, 0.4, np.nan, 0.3, 0.2])
     monkeypatch.setattr(Accuracy, "__call__", lambda self, network: next(scores))
     fitted = classifier(early_stopping=True, n_iter_no_change=3).fit(X, y)
@@ -69,7 +71,8 @@ def test_D6_a_score_that_is_no_number_is_no_gain(monkeypatch):
     assert fitted.best_validation_score_ == 0.5
 
 
-def test_D6_the_weights_of_the_best_epoch_are_put_back(monkeypatch):
+@pytest.mark.fault("D6")
+def test_the_weights_of_the_best_epoch_are_put_back(monkeypatch):
     seen = []
 
     def score(self, network):
@@ -82,17 +85,19 @@ def test_D6_the_weights_of_the_best_epoch_are_put_back(monkeypatch):
     np.testing.assert_array_equal(weights(fitted)["layers.0.affine.bias"], seen[0])
 
 
-def test_D7_a_constant_rate_that_runs_out_of_epochs_warns():
+@pytest.mark.fault("D7")
+def test_a_constant_rate_that_runs_out_of_epochs_warns():
     with pytest.warns(ConvergenceWarning, match="max_iter"):
         classifier(learning_rate="constant").fit(X, y)
     stopped = classifier(learning_rate="constant", tol=10.0, n_iter_no_change=3).fit(X, y)
     assert stopped.n_iter_ == 4
 
 
+@pytest.mark.fault("D8")
 @pytest.mark.parametrize(
     "change", [{"hidden_layer_sizes": (9,)}, {"activation": "tanh"}, {"goodness": "readout"}]
 )
-def test_D8_a_changed_architecture_is_an_error(change):
+def test_a_changed_architecture_is_an_error(change):
     warm = classifier(warm_start=True).fit(X, y)
     online = classifier().partial_fit(X, y, classes=[0, 1, 2])
     before = warm.predict_proba(X)
@@ -103,7 +108,8 @@ def test_D8_a_changed_architecture_is_an_error(change):
     np.testing.assert_array_equal(warm.predict_proba(X), before)
 
 
-def test_D8_a_code_changed_where_its_repr_is_abbreviated_is_an_error():
+@pytest.mark.fault("D8")
+def test_a_code_changed_where_its_repr_is_abbreviated_is_an_error():
     rows = np.random.default_rng(0).normal(size=(30, 600))
     code = np.eye(3, 600)
     other = code.copy()
@@ -114,6 +120,7 @@ def test_D8_a_code_changed_where_its_repr_is_abbreviated_is_an_error():
         warm.set_params(overlay=Add(other)).fit(rows, y[::5])
 
 
+@pytest.mark.fault("D8")
 @pytest.mark.parametrize(
     "part, change",
     [
@@ -122,7 +129,7 @@ def test_D8_a_code_changed_where_its_repr_is_abbreviated_is_an_error():
         ({"overlay": Replace("first")}, {"overlay__features": "last"}),
     ],
 )
-def test_D8_a_part_changed_in_place_is_an_error_and_reaches_no_prediction(part, change):
+def test_a_part_changed_in_place_is_an_error_and_reaches_no_prediction(part, change):
     layers = {"hidden_layer_sizes": (9, 8)}
     model = classifier(warm_start=True, **layers, **part).fit(X, y)
     before = model.decision_function(X)
@@ -155,6 +162,7 @@ class Weighed(Goodness):
 LONG = np.arange(2000.0)
 
 
+@pytest.mark.fault("D8")
 @pytest.mark.parametrize(
     "one, other",
     [
@@ -168,7 +176,7 @@ LONG = np.arange(2000.0)
     ],
 )
 @pytest.mark.parametrize("listed", [False, True])
-def test_D8_a_parameter_of_a_part_is_compared_by_value(one, other, listed):
+def test_a_parameter_of_a_part_is_compared_by_value(one, other, listed):
     def given(value):
         return [Weighed(value)] if listed else Weighed(value)
 
@@ -178,6 +186,7 @@ def test_D8_a_parameter_of_a_part_is_compared_by_value(one, other, listed):
         model.set_params(goodness=given(other)).fit(X, y)
 
 
+@pytest.mark.fault("D8")
 @pytest.mark.parametrize(
     "value",
     [
@@ -189,28 +198,31 @@ def test_D8_a_parameter_of_a_part_is_compared_by_value(one, other, listed):
         np.int64(5),
     ],
 )
-def test_D8_an_unchanged_part_continues_with_any_parameters(value):
+def test_an_unchanged_part_continues_with_any_parameters(value):
     model = classifier(goodness=Weighed(value)).partial_fit(X, y, classes=[0, 1, 2])
     assert model.partial_fit(X, y).n_iter_
     if isinstance(value, np.int64):
         assert model.set_params(goodness__by=5).partial_fit(X, y).n_iter_
 
 
-def test_D8_another_activation_of_the_same_repr_is_an_error():
+@pytest.mark.fault("D8")
+def test_another_activation_of_the_same_repr_is_an_error():
     model = classifier(warm_start=True, activation=Scaled(1.0)).fit(X, y)
     assert model.set_params(activation=Scaled(1.0)).fit(X, y).n_iter_
     with pytest.raises(ValueError, match="activation"):
         model.set_params(activation=Scaled(50.0)).fit(X, y)
 
 
-def test_D8_a_warm_start_goes_on_from_the_weights_it_has():
+@pytest.mark.fault("D8")
+def test_a_warm_start_goes_on_from_the_weights_it_has():
     cold = classifier(max_iter=1).fit(X, y)
     warm = classifier(max_iter=40, warm_start=True).fit(X, y).set_params(max_iter=1).fit(X, y)
     assert warm.loss_ < cold.loss_
 
 
+@pytest.mark.fault("D9")
 @pytest.mark.parametrize("seed", range(5))
-def test_D9_it_learns_blobs_and_xor(seed):
+def test_it_learns_blobs_and_xor(seed):
     A, labels = make_blobs(300, random_state=seed)
     assert FFClassifier(random_state=seed).fit(A, labels).score(A, labels) > 0.83
     bits = np.random.default_rng(seed).integers(0, 2, (400, 2))
@@ -220,18 +232,20 @@ def test_D9_it_learns_blobs_and_xor(seed):
     assert fitted.score((bits + noise)[200:], xor[200:]) > 0.95
 
 
+@pytest.mark.fault("D9")
 @pytest.mark.parametrize("seed", range(5))
-def test_D9_it_learns_digits(seed):
+def test_it_learns_digits(seed):
     order = np.random.default_rng(seed).permutation(len(DIGIT))
     learn, hold = order[:1300], order[1300:]
     fitted = FFClassifier(random_state=seed, max_iter=20).fit(DIGITS[learn], DIGIT[learn])
     assert fitted.score(DIGITS[hold], DIGIT[hold]) >= 0.95
 
 
+@pytest.mark.fault("D10")
 @pytest.mark.parametrize(
     "bad", [-np.ones(150), np.full(150, np.nan), np.zeros(150), np.ones(149), np.ones((150, 2))]
 )
-def test_D10_bad_sample_weights_are_refused(bad):
+def test_bad_sample_weights_are_refused(bad):
     with pytest.raises(ValueError):
         classifier().fit(X, y, sample_weight=bad)
 
@@ -250,12 +264,14 @@ def run(code):
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
 
 
-def test_E1_two_processes_agree_to_the_bit():
+@pytest.mark.fault("E1")
+def test_two_processes_agree_to_the_bit():
     first, second = run(PROCESS), run(PROCESS)
     assert first.stdout == second.stdout != "", first.stderr
 
 
-def test_E2_threads_change_little_and_nothing_if_they_are_fixed():
+@pytest.mark.fault("E2")
+def test_threads_change_little_and_nothing_if_they_are_fixed():
     one = classifier(max_iter=2, n_threads=1).fit(DIGITS, DIGIT)
     two = classifier(max_iter=2, n_threads=2).fit(DIGITS, DIGIT)
     for name, value in weights(one).items():
@@ -263,8 +279,9 @@ def test_E2_threads_change_little_and_nothing_if_they_are_fixed():
     assert same_weights(one, classifier(max_iter=2, n_threads=1).fit(DIGITS, DIGIT))
 
 
+@pytest.mark.fault("E3")
 @pytest.mark.parametrize("backend", ["loky", "threading"])
-def test_E3_parallel_scores_equal_serial_ones(backend):
+def test_parallel_scores_equal_serial_ones(backend):
     model = classifier(max_iter=3, n_threads=1)
     alone = cross_val_score(model, DIGITS, DIGIT, cv=2)
     with joblib.parallel_config(backend):
@@ -294,8 +311,9 @@ def test_an_interrupt_after_the_last_batch_is_reported():
     assert model.n_iter_ == 3
 
 
+@pytest.mark.fault("E4")
 @pytest.mark.parametrize("rate", [1e-3, 1e20])
-def test_E4_nothing_global_is_changed(rate):
+def test_nothing_global_is_changed(rate):
     before = globals_of_torch()
     model = classifier(learning_rate_init=rate, n_threads=1, dropout=0.1, negatives="hard")
     if rate > 1:
@@ -306,7 +324,8 @@ def test_E4_nothing_global_is_changed(rate):
     assert globals_of_torch() == before
 
 
-def test_E5_two_fits_at_once_equal_their_solo_runs():
+@pytest.mark.fault("E5")
+def test_two_fits_at_once_equal_their_solo_runs():
     models = [classifier(random_state=seed, max_iter=3) for seed in (0, 1)]
     alone = [clone(model).fit(DIGITS, DIGIT) for model in models]
     with ThreadPoolExecutor(2) as pool:
@@ -318,7 +337,8 @@ def test_E5_two_fits_at_once_equal_their_solo_runs():
 X_DIGITS = DIGITS[:100]
 
 
-def test_E6_random_state():
+@pytest.mark.fault("E6")
+def test_a_seed_repeats_a_fit_and_none_does_not():
     assert same_weights(classifier().fit(X, y), classifier().fit(X, y))
     free = [classifier(random_state=None).fit(X, y) for _ in range(2)]
     assert not same_weights(*free)
@@ -359,11 +379,12 @@ print("kept")
 """
 
 
+@pytest.mark.fault("F1")
 @pytest.mark.parametrize("when", ["begin", "batch", "gradient", "end"])
 @pytest.mark.parametrize(
     "early, schedule", [(False, "simultaneous"), (True, "simultaneous"), (False, "greedy")]
 )
-def test_F1_an_interrupt_keeps_what_is_learned(when, early, schedule):
+def test_an_interrupt_keeps_what_is_learned(when, early, schedule):
     code = INTERRUPT.replace("{early}", str(early))
     code = code.replace("{schedule!r}", repr(schedule)).replace("{when!r}", repr(when))
     done = run(code)
@@ -392,7 +413,8 @@ except KeyboardInterrupt:
 """
 
 
-def test_F2_an_interrupt_before_any_update_goes_through():
+@pytest.mark.fault("F2")
+def test_an_interrupt_before_any_update_goes_through():
     done = run(UNTRAINED)
     assert done.stdout.strip() == "unfitted", done.stderr
 
@@ -401,7 +423,8 @@ def broken(scores):
     raise RuntimeError("a fault of the user's part")
 
 
-def test_F6_an_error_in_a_users_part_does_not_change_the_estimator():
+@pytest.mark.fault("F6")
+def test_an_error_in_a_users_part_does_not_change_the_estimator():
     fresh = classifier(objective=broken)
     with pytest.raises(RuntimeError, match="user's part"):
         fresh.fit(X, y)
@@ -444,21 +467,24 @@ WAYS = {
 }
 
 
+@pytest.mark.fault("G1")
 @pytest.mark.parametrize("way", WAYS)
-def test_G1_copies_predict_to_the_bit(way, tmp_path):
+def test_copies_predict_to_the_bit(way, tmp_path):
     fitted = classifier(max_iter=2, prediction="hybrid").fit(DIGITS, DIGIT)
     again = WAYS[way](fitted, tmp_path)
     np.testing.assert_array_equal(again.predict_proba(DIGITS), fitted.predict_proba(DIGITS))
 
 
-def test_G1_a_pickle_holds_the_weights_and_little_else():
+@pytest.mark.fault("G1")
+def test_a_pickle_holds_the_weights_and_little_else():
     fitted = classifier(max_iter=2, hidden_layer_sizes=(500, 500)).fit(DIGITS, DIGIT)
     size = sum(value.nbytes for value in weights(fitted).values())
     assert len(pickle.dumps(fitted)) < 1.2 * size
     assert b"_rebuild_tensor" not in pickle.dumps(fitted)
 
 
-def test_G1_partial_fit_goes_on_after_a_pickle_as_without():
+@pytest.mark.fault("G1")
+def test_partial_fit_goes_on_after_a_pickle_as_without():
     fitted = classifier(dropout=0.1).partial_fit(DIGITS, DIGIT, classes=range(10))
     again = pickle.loads(pickle.dumps(fitted))
     assert same_weights(fitted.partial_fit(DIGITS, DIGIT), again.partial_fit(DIGITS, DIGIT))
@@ -482,7 +508,8 @@ def test_fit_works_while_another_error_is_handled():
         assert classifier().fit(X, y).n_iter_ == 20
 
 
-def test_G9_no_training_row_is_kept():
+@pytest.mark.fault("G9")
+def test_no_training_row_is_kept():
     rng = np.random.default_rng(0)
     A = rng.normal(size=(500, 7))
     fitted = classifier(max_iter=2, early_stopping=True).fit(A, (A[:, 0] > 0).astype(int))
@@ -509,7 +536,8 @@ class Fault(Callback):
         raise RuntimeError("a fault of the user's callback")
 
 
-def test_F6_a_failed_partial_fit_changes_nothing_that_follows():
+@pytest.mark.fault("F6")
+def test_a_failed_partial_fit_changes_nothing_that_follows():
     model = classifier(dropout=0.1, negatives="hard").partial_fit(X, y, classes=[0, 1, 2])
     twin = copy.deepcopy(model).set_params(callbacks=[Fault()])
     with pytest.raises(RuntimeError):
@@ -518,7 +546,8 @@ def test_F6_a_failed_partial_fit_changes_nothing_that_follows():
     np.testing.assert_array_equal(twin.predict_proba(X), model.partial_fit(X, y).predict_proba(X))
 
 
-def test_G1_a_pickle_does_not_depend_on_later_parameters():
+@pytest.mark.fault("G1")
+def test_a_pickle_does_not_depend_on_later_parameters():
     fitted = classifier().fit(X, y)
     before = fitted.predict_proba(X)
     fitted.set_params(learning_rate_init=[0.1, 0.2, 0.3], optimizer="bogus")
@@ -536,9 +565,10 @@ def test_partial_fit_with_class_weights_and_a_batch_without_the_class():
     assert model.partial_fit(X[y > 0], y[y > 0], classes=[0, 1, 2]).n_iter_ == 1
 
 
+@pytest.mark.fault("D6")
 @pytest.mark.parametrize("prediction", ["head", "hybrid"])
 @pytest.mark.parametrize("counted", ["skip_first", [0, 2]])
-def test_D6_a_greedy_layer_that_does_not_count_is_judged_by_its_own_goodness(prediction, counted):
+def test_a_greedy_layer_that_does_not_count_is_judged_by_its_own_goodness(prediction, counted):
     fitted = classifier(
         hidden_layer_sizes=(16, 16, 16),
         schedule="greedy",
@@ -556,7 +586,8 @@ def test_D6_a_greedy_layer_that_does_not_count_is_judged_by_its_own_goodness(pre
         assert len(np.unique(stage)) > 1
 
 
-def test_D6_the_best_score_is_that_of_the_weights_kept(monkeypatch):
+@pytest.mark.fault("D6")
+def test_the_best_score_is_that_of_the_weights_kept(monkeypatch):
     scores = iter([0.9, 0.8, 0.7, 0.3, 0.5, 0.4, 0.2])
     monkeypatch.setattr(Accuracy, "__call__", lambda self, network: next(scores))
     params = {"schedule": "greedy", "early_stopping": True, "n_iter_no_change": 2}
@@ -571,7 +602,8 @@ class StopThird(Callback):
             raise KeyboardInterrupt
 
 
-def test_D6_the_best_weights_are_put_back_when_a_callback_stops_training(monkeypatch):
+@pytest.mark.fault("D6")
+def test_the_best_weights_are_put_back_when_a_callback_stops_training(monkeypatch):
     seen = []
 
     def score(self, network):
@@ -584,6 +616,7 @@ def test_D6_the_best_weights_are_put_back_when_a_callback_stops_training(monkeyp
     np.testing.assert_array_equal(weights(fitted)["layers.0.affine.bias"], seen[0])
 
 
+@pytest.mark.fault("D8")
 @pytest.mark.parametrize(
     "first, change",
     [
@@ -594,7 +627,7 @@ def test_D6_the_best_weights_are_put_back_when_a_callback_stops_training(monkeyp
         ({"precision": "float64"}, {"precision": "bfloat16"}),
     ],
 )
-def test_D8_changed_scaling_or_precision_is_an_error(first, change):
+def test_changed_scaling_or_precision_is_an_error(first, change):
     warm = classifier(warm_start=True, **first).fit(X, y)
     online = classifier(**first).partial_fit(X, y, classes=[0, 1, 2])
     before = warm.predict_proba(X), online.predict_proba(X)
@@ -605,7 +638,8 @@ def test_D8_changed_scaling_or_precision_is_an_error(first, change):
     np.testing.assert_array_equal(online.predict_proba(X), before[1])
 
 
-def test_D8_auto_keeps_what_the_first_fit_chose():
+@pytest.mark.fault("D8")
+def test_auto_keeps_what_the_first_fit_chose():
     model = classifier(scaling="standard", precision="float32").partial_fit(X, y, classes=range(3))
     model.set_params(scaling="auto", precision="auto").partial_fit(X, y)
     assert (model.scaling_, model.precision_) == ("standard", "float32")
@@ -705,9 +739,10 @@ def test_frozen_layers_have_no_history():
         assert np.isnan(column[:, 1]).all() and np.isfinite(column[:, [0, 2]]).all()
 
 
+@pytest.mark.fault("D5")
 @pytest.mark.parametrize("params", [{}, {"prediction": "head"}, {"precision": "float32"}])
 @pytest.mark.parametrize("rate", [1e5, 1e8, 1e15])
-def test_D5_weights_of_huge_scores_are_not_kept(rate, params):
+def test_weights_of_huge_scores_are_not_kept(rate, params):
     model = classifier(hidden_layer_sizes=(16, 16), normalization=None, **params)
     model.partial_fit(X, y, classes=[0, 1, 2]).set_params(learning_rate_init=rate)
     with pytest.raises(DivergenceError, match="learning_rate_init"):
@@ -757,7 +792,8 @@ print(peak() - before)
 """
 
 
-def test_C5_a_thousand_classes_take_less_than_600_megabytes():
+@pytest.mark.fault("C5")
+def test_a_thousand_classes_take_less_than_600_megabytes():
     done = run(MEMORY)
     assert float(done.stdout) < 600, done.stderr
 
@@ -769,7 +805,8 @@ def test_a_frozen_layer_does_not_learn_under_greedy_either():
         greedy.fit(X, y)
 
 
-def test_F2_a_callback_that_ends_training_before_it_began_leaves_nothing_fitted():
+@pytest.mark.fault("F2")
+def test_a_callback_that_ends_training_before_it_began_leaves_nothing_fitted():
     class Impatient(Callback):
         def on_train_begin(self, net, **kwargs):
             raise KeyboardInterrupt

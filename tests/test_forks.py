@@ -67,6 +67,7 @@ wait(child)
 }
 
 
+@pytest.mark.fault("H1")
 @pytest.mark.parametrize("case", CASES)
 def test_forks_do_not_hang(case):
     environment = {k: v for k, v in os.environ.items() if k != "OMP_NUM_THREADS"}

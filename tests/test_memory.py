@@ -41,6 +41,7 @@ class Fails:
         return a.relu()
 
 
+@pytest.mark.fault("H4")
 @pytest.mark.parametrize("name", ERRORS)
 @pytest.mark.parametrize("cls", [FFClassifier, FFTransformer])
 @pytest.mark.parametrize("call", ["fit", "partial_fit", "use", "score_samples"])
@@ -106,6 +107,7 @@ clf.fit(X, y)
 """
 
 
+@pytest.mark.fault("H4")
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits of Linux")
 @pytest.mark.filterwarnings("ignore")
 def test_a_limit_of_the_address_space_is_reported_in_fit_and_predictions():

@@ -25,10 +25,11 @@ def mild_belief(K, n=N, dtype=torch.float32):
     return 0.1 * torch.randn(n, K, generator=torch.Generator().manual_seed(1), dtype=dtype)
 
 
+@pytest.mark.fault("C7")
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("K", CLASSES)
 @pytest.mark.parametrize("name", ["uniform", "hard", "all"])
-def test_C7_a_negative_label_is_never_the_true_one_and_all_others_occur(name, K, dtype):
+def test_a_negative_label_is_never_the_true_one_and_all_others_occur(name, K, dtype):
     y = labels(K)
     part = negatives.get(name)
     assert part.never_true
@@ -42,8 +43,9 @@ def test_C7_a_negative_label_is_never_the_true_one_and_all_others_occur(name, K,
     assert torch.equal(seen, ~torch.eye(K, dtype=torch.bool))
 
 
+@pytest.mark.fault("C7")
 @pytest.mark.parametrize("name", LABELS)
-def test_C7_the_same_seed_gives_the_same_draws(name):
+def test_the_same_seed_gives_the_same_draws(name):
     K, y = 10, labels(10, 1000)
     belief = mild_belief(K, 1000)
     part = negatives.get(name)
@@ -53,8 +55,9 @@ def test_C7_the_same_seed_gives_the_same_draws(name):
     assert torch.equal(first, other) == (name == "all")
 
 
+@pytest.mark.fault("C7")
 @pytest.mark.parametrize("name", LABELS)
-def test_C7_drawing_does_not_change_labels_and_belief(name):
+def test_drawing_does_not_change_labels_and_belief(name):
     K, y = 4, labels(4, 100)
     belief = mild_belief(K, 100)
     before = y.clone(), belief.clone()
@@ -73,7 +76,8 @@ def assert_frequent(observed, expected):
     )
 
 
-def test_C7_uniform_is_uniform():
+@pytest.mark.fault("C7")
+def test_uniform_is_uniform():
     K = 7
     expected = np.full(K, 1 / (K - 1))
     expected[2] = 0
@@ -81,8 +85,9 @@ def test_C7_uniform_is_uniform():
     assert_frequent(frequencies(Uniform().draw(y, K, draws()), K), expected)
 
 
+@pytest.mark.fault("C7")
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 3.0])
-def test_C7_hard_follows_the_belief(temperature):
+def test_hard_follows_the_belief(temperature):
     logits = np.array([3.0, 0.5, -1.0, 1.5, 0.0])
     masked = logits / temperature
     masked[0] = -np.inf
@@ -92,15 +97,17 @@ def test_C7_hard_follows_the_belief(temperature):
     assert_frequent(frequencies(drawn, 5), softmax(masked))
 
 
+@pytest.mark.fault("C7")
 @pytest.mark.parametrize("true_logit", [1e4, 1e30, -1e4])
-def test_C7_hard_masks_the_true_label_however_strong_the_belief(true_logit):
+def test_hard_masks_the_true_label_however_strong_the_belief(true_logit):
     belief = torch.zeros(1000, 3)
     belief[:, 1] = true_logit
     y = torch.ones(1000, dtype=torch.int64)
     assert not (Hard().draw(y, 3, draws(), belief) == 1).any()
 
 
-def test_C7_the_extremes_of_a_uniform_number_are_safe():
+@pytest.mark.fault("C7")
+def test_the_extremes_of_a_uniform_number_are_safe():
     class Extreme(Draws):
         def uniform(self, *shape):
             u = torch.rand(shape, generator=self.generator).round()  # zeros and ones
@@ -111,9 +118,10 @@ def test_C7_the_extremes_of_a_uniform_number_are_safe():
     assert not (drawn == y[:, None]).any()
 
 
+@pytest.mark.fault("C7")
 @pytest.mark.parametrize("cls", [Uniform, Hard])
 @pytest.mark.parametrize("n_negatives", [1, 3, 9, 20])
-def test_C7_several_negatives_are_distinct(cls, n_negatives):
+def test_several_negatives_are_distinct(cls, n_negatives):
     K, y = 10, labels(10, 2000)
     drawn = cls(n_negatives=n_negatives).draw(y, K, draws(), mild_belief(K, 2000))
     assert drawn.shape == (2000, min(n_negatives, K - 1))
@@ -122,7 +130,8 @@ def test_C7_several_negatives_are_distinct(cls, n_negatives):
     assert (ordered[:, 1:] > ordered[:, :-1]).all()
 
 
-def test_C7_permuted_does_contain_true_labels():
+@pytest.mark.fault("C7")
+def test_permuted_does_contain_true_labels():
     K, y = 10, labels(10)
     part = Permuted()
     assert not part.never_true

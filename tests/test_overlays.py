@@ -235,8 +235,9 @@ def test_prediction_computes_the_large_product_once_per_row(name, prediction):
     assert sorted(seen) == sorted([40, *([K + 1] if name in IN_FEATURES else [])])
 
 
+@pytest.mark.fault("C4")
 @pytest.mark.parametrize("features", ["first", "last"])
-def test_C4_replace_with_more_classes_than_features_is_refused(features):
+def test_replace_with_more_classes_than_features_is_refused(features):
     with pytest.raises(ValueError, match="X has 4 features for 5 classes; use overlay='append'"):
         Replace(features).check_room(4, 5)
     with pytest.raises(ValueError, match="use overlay='append'"):
@@ -246,21 +247,24 @@ def test_C4_replace_with_more_classes_than_features_is_refused(features):
     Replace(features).check_room(5, 5)
 
 
+@pytest.mark.fault("C4")
 @pytest.mark.parametrize(
     "indices",
     [[0, 1], [0, 1, 1], [0, 1, 8], [0, 1, -1], [0, 1, 2, 3], 3, [0.0, 1.0, 2.0], [[0], [1], [2]]],
 )
-def test_C4_replace_with_unfit_indices_is_refused(indices):
+def test_replace_with_unfit_indices_is_refused(indices):
     with pytest.raises(ValueError, match="3 different column indices below 8"):
         Replace(indices).check_room(D, K)
 
 
-def test_C4_replace_with_an_unknown_place_is_refused():
+@pytest.mark.fault("C4")
+def test_replace_with_an_unknown_place_is_refused():
     with pytest.raises(ValueError, match=r"'middle'.*'first', 'last' or column indices"):
         Replace("middle").check_room(D, K)
 
 
-def test_C4_a_code_of_the_wrong_shape_is_refused():
+@pytest.mark.fault("C4")
+def test_a_code_of_the_wrong_shape_is_refused():
     with pytest.raises(ValueError, match=r"shape \(8, 3\).*\(n_classes, n_features\)"):
         Add(MATRIX.T).check_room(D, K)
 

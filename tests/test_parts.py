@@ -82,6 +82,7 @@ VALUES = ["no_such_part", "none", None, 3, [1]]
 UNKNOWN = [(f, v) for f in FAMILIES for v in VALUES if v is not None or None not in f.names]
 
 
+@pytest.mark.fault("A4")
 @pytest.mark.parametrize(
     "family, value", UNKNOWN, ids=[f"{f.parameter}-{value}" for f, value in UNKNOWN]
 )

@@ -50,6 +50,7 @@ SETTINGS = {
 }
 
 
+@pytest.mark.fault("A8")
 @pytest.mark.filterwarnings("ignore:No unit of layers")
 @pytest.mark.parametrize("n_classes", [2, 10])
 @pytest.mark.parametrize("setting", SETTINGS)

@@ -11,6 +11,7 @@ from sklearn_ff import FFClassifier, FFTransformer
 ESTIMATORS = [FFClassifier(max_iter=100), FFTransformer(max_iter=20)]
 
 
+@pytest.mark.fault("A1")
 @pytest.mark.parametrize("estimator", ESTIMATORS, ids=["FFClassifier", "FFTransformer"])
 @pytest.mark.filterwarnings("ignore")
 def test_check_estimator_passes_without_failure_skip_or_exception(estimator):
@@ -30,13 +31,15 @@ KEPT = [
 ]
 
 
+@pytest.mark.fault("A2")
 @pytest.mark.parametrize("name", [n for n in KEPT if hasattr(estimator_checks, n)])
 @pytest.mark.filterwarnings("ignore")
-def test_A2_checks_of_scikit_learns_own_estimators(name):
+def test_checks_of_scikit_learns_own_estimators_pass(name):
     getattr(estimator_checks, name)("FFClassifier", FFClassifier(max_iter=20))
 
 
-def test_A7_early_stopping_with_a_data_frame_warns_of_nothing():
+@pytest.mark.fault("A7")
+def test_early_stopping_with_a_data_frame_warns_of_nothing():
     pandas = pytest.importorskip("pandas")
     from sklearn.datasets import load_iris
 

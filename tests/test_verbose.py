@@ -59,6 +59,7 @@ def test_only_a_terminal_sees_colours(capsys, monkeypatch, terminal):
     assert ("\x1b[" in printed(capsys)) is terminal
 
 
+@pytest.mark.fault("G10")
 def test_nothing_is_printed_without_verbose(capsys):
     classifier(EarlyStopping("train_loss", patience=1, threshold=10), verbose=0).fit(X, y)
     assert capsys.readouterr() == ("", "")

@@ -55,9 +55,10 @@ def descend(module, rate=0.1):
 # Locality ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.fault("D4")
 @pytest.mark.parametrize("k", range(3))
 @pytest.mark.parametrize("overlay", ["append", "every_layer", "replace", "add"])
-def test_D4_the_loss_of_a_layer_touches_this_layer_alone(overlay, k):
+def test_the_loss_of_a_layer_touches_this_layer_alone(overlay, k):
     net, draws, plan = network(overlay=overlay, prediction="hybrid")
     x, y, weight = batch()
     labels = torch.cat([y[:, None], plan.negatives.draw(y, K, draws)], 1)
@@ -69,8 +70,9 @@ def test_D4_the_loss_of_a_layer_touches_this_layer_alone(overlay, k):
         assert all(touched(module)) if module is net.layers[k] else not any(touched(module))
 
 
+@pytest.mark.fault("D4")
 @pytest.mark.parametrize("overlay, goodness", SHOWN)
-def test_D4_in_a_step_each_update_finds_the_gradient_of_one_module(overlay, goodness):
+def test_in_a_step_each_update_finds_the_gradient_of_one_module(overlay, goodness):
     net, draws, plan = network(
         overlay=overlay, goodness=goodness, prediction="hybrid", peer_normalization=0.1
     )
@@ -89,9 +91,10 @@ def test_D4_in_a_step_each_update_finds_the_gradient_of_one_module(overlay, good
     assert [id(m) for m in order] == [id(m) for m in [net.head, *net.layers]]
 
 
+@pytest.mark.fault("D4")
 @pytest.mark.parametrize("negatives", ["all", "hard", "uniform"])
 @pytest.mark.parametrize("overlay", ["append", "every_layer", "replace", "add"])
-def test_D4_one_step_moves_every_weight_of_every_layer_and_of_the_head(overlay, negatives):
+def test_one_step_moves_every_weight_of_every_layer_and_of_the_head(overlay, negatives):
     net, draws, plan = network(overlay=overlay, negatives=negatives, prediction="hybrid")
     before = [copy_of(module) for module in learners(net)]
     record = step(net, plan.negatives, *batch(), descend, draws)
@@ -105,8 +108,9 @@ def test_D4_one_step_moves_every_weight_of_every_layer_and_of_the_head(overlay, 
         assert not loss.requires_grad and not g.requires_grad
 
 
+@pytest.mark.fault("D4")
 @pytest.mark.parametrize("prediction", ["goodness", "hybrid"])
-def test_D4_in_a_greedy_stage_only_the_learning_layer_moves(prediction):
+def test_in_a_greedy_stage_only_the_learning_layer_moves(prediction):
     net, draws, plan = network(overlay="every_layer", prediction=prediction)
     for k, stage in enumerate(Greedy().stages(3, 5)):
         assert stage == Stage((k,), 5, k + 1)
@@ -120,12 +124,14 @@ def test_D4_in_a_greedy_stage_only_the_learning_layer_moves(prediction):
             assert all(moves) if layer.index == k else not any(moves)
 
 
-def test_D4_simultaneous_is_one_stage_of_all_layers():
+@pytest.mark.fault("D4")
+def test_simultaneous_is_one_stage_of_all_layers():
     assert Simultaneous().stages(3, 5) == [Stage((0, 1, 2), 5, 3)]
 
 
+@pytest.mark.fault("D4")
 @pytest.mark.parametrize("overlay", ["append", "every_layer"])
-def test_D4_the_graph_ends_where_the_next_layer_begins(overlay):
+def test_the_graph_ends_where_the_next_layer_begins(overlay):
     net, draws, plan = network(overlay=overlay)
     inputs = []
     for layer in net.layers:
@@ -137,7 +143,8 @@ def test_D4_the_graph_ends_where_the_next_layer_begins(overlay):
         assert not z.requires_grad
 
 
-def test_D4_the_graph_of_a_layer_is_freed_by_its_own_step():
+@pytest.mark.fault("D4")
+def test_the_graph_of_a_layer_is_freed_by_its_own_step():
     losses = []
 
     def objective(scores):
@@ -182,7 +189,8 @@ def trained(**params):
     return net, draws, plan
 
 
-def test_D2_label_scores_match_reference():
+@pytest.mark.fault("D2")
+def test_label_scores_match_reference():
     net, _, plan = trained(units=(6, 5), overlay=Append(strength=1.3))
     x = batch()[0]
     scores = label_scores(net, x, "goodness", plan.counted)
