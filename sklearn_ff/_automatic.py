@@ -1,4 +1,4 @@
-"""What "auto" means: rules on the facts of the training rows, and nothing else."""
+"""The meaning of "auto": rules that depend on facts of the training rows only."""
 
 from dataclasses import dataclass
 
@@ -7,20 +7,20 @@ from ._parts import is_name
 from .goodness import goodness
 from .objectives import Logistic
 
-ONE_BATCH = 256  # up to so many rows are one batch, in double precision
+ONE_BATCH = 256  # rows that are one batch, in double precision, at most
 BATCH = 128  # rows of a batch where there are more
-FEW_CLASSES = 20  # up to so many classes of texts are told from all others in every batch
-LARGE_LAYER = 100_000  # weights from which low precision is worth its conversions
+FEW_CLASSES = 20  # classes of texts for which all negative labels are used, at most
+LARGE_LAYER = 100_000  # weights of a layer from which low precision is faster
 PATH = 6.0  # the rate of a fit times its updates ...
 RATES = 5e-3, 3e-2  # ... and within these bounds
 # Adam divides by the size of a gradient plus eps. With its usual 1e-8 the weights of a word that
-# occurs twice move as far as those of a common one; this is about a common word's gradient.
+# occurs twice change as much as those of a common one; this is about a common word's gradient.
 WORDS_EPS = 1e-3
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What the rules look at: how many rows and classes, and the kind of scaling that they have.
+    """Facts for the rules: the number of rows and of classes, and the kind of scaling.
 
     `n_classes` is 1 where no labels are learned.
     """
@@ -37,7 +37,7 @@ class Facts:
 
 @dataclass(frozen=True)
 class Budget:
-    """How far a fit goes: updates in all, those of a fit in one batch, and a fixed rate, if any."""
+    """Budget of a fit: updates, updates of a fit in one batch, and a fixed rate, if any."""
 
     updates: int
     updates_of_one_batch: int
@@ -49,12 +49,12 @@ ROWS = Budget(1200, 1200, rate=2e-3)
 
 
 def budget(settings):
-    """The budget of a fit that learns labels, or tells rows from negative ones."""
+    """The budget of a fit with labels, or with rows that compete with negative ones."""
     return LABELS if settings.supervised else ROWS
 
 
 def automatic_part(name, settings, facts):
-    """What "auto" stands for as `negatives`, `objective` or `input_normalization`."""
+    """The meaning of "auto" for `negatives`, `objective` or `input_normalization`."""
     return AUTOMATIC[name](settings, facts)
 
 
@@ -75,7 +75,7 @@ def _objective(settings, facts):
 
 
 def _input_normalization(settings, facts):
-    """Rows that compete with corrupted ones are not to be told from them by their lengths."""
+    """Rows that compete with corrupted ones are normalised, so that their lengths do not differ."""
     if settings.predicts:
         part = given_negatives(settings.negatives)
         alone = part is not None and part.of_rows and not part.labelled
@@ -96,7 +96,7 @@ AUTOMATIC = {
 
 
 def optimizer_params(settings, facts):
-    """Options of the optimizer; with rare words, Adam is kept from making much of them."""
+    """Options of the optimizer; with rare words, Adam has a larger eps."""
     automatic = is_name(settings.optimizer, "adam") and settings.optimizer_params is None
     if automatic and facts.scaling == "sparse" and facts.n_classes > 1:
         return {"eps": WORDS_EPS}
@@ -123,7 +123,7 @@ def max_iter(settings, schedule, n_batches):
 
 
 def learning_rate(settings, n_updates):
-    """The initial rate: few updates go far, unless they are to go carefully (None)."""
+    """The initial rate: higher for few updates, lowest where `n_updates` is None."""
     if not is_name(settings.learning_rate_init, "auto"):
         return settings.learning_rate_init
     if budget(settings).rate is not None:

@@ -1,4 +1,4 @@
-"""How a row is read as an image."""
+"""Rows as images: checks of shapes."""
 
 import numpy as np
 
@@ -37,7 +37,7 @@ def checked_image_shape(shape, n_features):
 
 
 def told_shape(part, shape, n_features):
-    """A part that reads rows as images of the estimator's `shape`, unless it says so itself."""
+    """A part that reads rows as images of the estimator's `shape`, or of its own shape, if any."""
     own = checked_image_shape(getattr(part, "image_shape", None), n_features)
     if own is not None and own != (shape or own):
         raise ValueError(

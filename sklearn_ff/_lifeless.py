@@ -24,7 +24,7 @@ def lifeless(network, plan, X, codes):
     the activations are examined there.
     """
     if len(codes) < 2:
-        return []  # the labels of a single row may score alike by chance
+        return []  # the labels of a single row may have equal scores by chance
     network.eval()
     some = spread(len(codes), min(ROWS, max(4, NUMBERS // (plan.width * LABELS))))
     x = Rows(X[some], None, None, network.scaler, getattr(torch, plan.dtype)).rows(slice(None))
@@ -66,7 +66,7 @@ def tells(loss, g):
 
 
 def penalised(plan, layer):
-    """Whether a penalty may have drawn the layer's weights to zero."""
+    """Whether a penalty may have reduced the layer's weights to zero."""
     group, loss = plan.groups[layer.index], layer.objective
     share = plan.goodness.for_layer(layer.index).unit_share(plan.units[layer.index], plan.n_classes)
     steepness = loss.objective.slope(loss.facts) * share  # as the penalty is multiplied by
@@ -78,7 +78,7 @@ def head_penalised(plan):
 
 
 def one_answer(loss, g):
-    """Whether scores (rows, candidates) say nearly the same of all rows, and say something."""
+    """Whether scores (rows, candidates) are nearly equal for all rows, but not for candidates."""
     if len(g) < FEW_ROWS or not bool((g != g[:, :1]).any()):
         return False
     gap = (g - g.mean(1, keepdim=True)).cpu().numpy()
@@ -110,7 +110,7 @@ def remedies(plan, X):
 
 
 def head_remedy(plan):
-    """What lets the head tell rows apart again."""
+    """Remedies for a head that responds alike to all rows."""
     if plan.groups[-1].l2 >= STRONG:
         return f"lower alpha={plan.head_settings.alpha:g} of SoftmaxHead, or its learning_rate_init"
     return "lower 'weight_decay' in optimizer_params, or set another in those of SoftmaxHead"

@@ -1,4 +1,4 @@
-"""Scores of many rows, part by part, exact where probabilities ask for it; accuracy."""
+"""Scores of many rows, part by part, in double precision where probabilities need it; accuracy."""
 
 import copy
 from dataclasses import replace
@@ -16,16 +16,16 @@ from ._validation import as_numpy
 from .core.prediction import SHORTLIST, label_scores
 from .core.rows import Rows, parts
 
-PREDICTION_BYTES = 2**23  # of one layer's candidates, in double precision; about what a cache holds
+PREDICTION_BYTES = 2**23  # candidates of one layer in double precision; about the size of a cache
 ROUNDING = 2**-19  # error of a score in single precision, relative to the largest of its row
-HARMLESS = 3e-7  # of a probability: rows that rounding moves by less are not scored again
-# Log-odds below this are a tie, of which the first label wins: so that labels, probabilities and
+HARMLESS = 3e-7  # error of a probability up to which rows are not scored again
+# Log-odds below this are a tie, and the first label is predicted, so that labels, probabilities and
 # decisions agree to the last digit.
 TIE = 1e-12
 
 
 class AccuracyScore(ClassifierMixin):
-    """A classifier whose accuracy is that of numpy arrays, whatever arrays it is given."""
+    """A classifier that computes its accuracy with numpy, for arrays of any kind."""
 
     def score(self, X, y, sample_weight=None):
         """Accuracy of the predicted labels.
@@ -103,7 +103,7 @@ class HeldOutLoss:
 
 
 def loss_of(network, negatives, x, y, weight, draws):
-    """Σ over rows of weight · loss, as in the page's `step`, where nothing is taught."""
+    """Σ over rows of weight · loss, as in the page's `step`, without learning."""
     shown = network.encode(negatives.candidates(x, draws))
     belief = network.head(network.features(shown.positive())) if network.head else None
     if not any([layer.learning for layer in network.layers]):  # no generator: see `Batches`
@@ -134,12 +134,12 @@ def network_scores(network, plan, X, layers=None):
 
 
 def scored_width(plan, prediction):
-    """Numbers per row that scoring takes in the widest layer."""
+    """Numbers per row that scoring needs in the widest layer."""
     return plan.width * n_shown(plan, prediction) + plan.n_classes
 
 
 def n_shown(plan, prediction):
-    """With how many labels a row is shown at once, to be scored."""
+    """The number of labels that a row is scored with at once."""
     if prediction == "head" or not plan.shows_labels:
         return 1
     return min(SHORTLIST, plan.n_classes) if prediction == "hybrid" else plan.n_classes
@@ -156,7 +156,7 @@ def by_parts(network, plan, X, function, n_out, width):
 
 @torch.no_grad()
 def parts_of(network, plan, X, function, width):
-    """Slices of the rows X whose temporaries fit a cache, and a function of these rows, scaled."""
+    """Slices of X whose temporary tensors fit in a cache, and a function of the scaled rows."""
     rows = Rows(X, None, None, network.scaler, getattr(torch, plan.dtype))
     for part in slices(X, plan, width):
         yield part, function(rows.rows(part))
@@ -168,7 +168,7 @@ def slices(X, plan, width):
 
 
 def exact_scores(network, plan, X, scale):
-    """Scores in double precision, of all rows whose probabilities depend on it.
+    """Scores, in double precision for all rows whose probabilities need it.
 
     Rows are scored in single precision first, and once more where rounding could move a
     probability, softmax(scale · scores), by more than HARMLESS. After a part of the rows most of
@@ -178,7 +178,7 @@ def exact_scores(network, plan, X, scale):
     if plan.dtype == "float64":
         return network_scores(network, plan, X)
     out, twin = np.empty((X.shape[0], plan.n_classes)), None
-    doubt = plan.prediction == "hybrid"  # whether most rows are to be scored in double precision
+    doubt = plan.prediction == "hybrid"  # whether most rows need double precision
     for part in slices(X, plan, scored_width(plan, plan.prediction)):
         block, again = X[part], slice(None)
         if not doubt:
@@ -189,7 +189,7 @@ def exact_scores(network, plan, X, scale):
             doubt = 2 * len(again) > block.shape[0]
         twin = twin or Twin(network, plan)
         scores = twin.scores(block[again])
-        if scores is None:  # a user's part that knows single precision only
+        if scores is None:  # a user's part that supports single precision only
             return network_scores(network, plan, X).astype(np.float64)
         out[part][again] = scores
     return out
@@ -204,7 +204,7 @@ def scaled_scores(network, plan, X, scale):
 
 
 def class_shares(counts):
-    """Shares of the classes among the rows seen, and one further row of each class."""
+    """Shares of the classes among the training rows and one more row of each class."""
     return (counts + 1) / (counts + 1).sum()
 
 
@@ -237,7 +237,7 @@ def unsure(scores, scale):
 
 
 class Twin:
-    """A network's weights in double precision: a copy for the time of a call."""
+    """A copy of a network in double precision, for the time of a call."""
 
     def __init__(self, network, plan):
         self.network, self.plan = doubled(network.eval()), replace(plan, dtype="float64")
@@ -251,7 +251,7 @@ class Twin:
 
 
 def doubled(network):
-    """A network with its tensors in double precision; whatever else it holds is shared."""
+    """A network with its tensors in double precision; all other objects are shared."""
     twins = {id(module): copy.copy(module) for module in network.modules()}
     for twin in twins.values():
         own = vars(twin)

@@ -1,4 +1,4 @@
-"""What an estimator is told: its parameters, frozen for one call, and what each may be."""
+"""Parameters of an estimator, frozen for one call, and their constraints."""
 
 import inspect
 from dataclasses import dataclass, fields
@@ -70,7 +70,7 @@ class Settings:
     output: Any = None
 
     def given(self, name):
-        """A parameter as it is given, by the estimator's own name."""
+        """The value of a parameter, by its name in the estimator."""
         return self.counted if name == self.counted_name else getattr(self, name, None)
 
 

@@ -25,9 +25,9 @@ from .core.rows import Rows, as_tensor, dense, n_parts
 from .core.user_callbacks import checked_callback
 from .exceptions import DivergenceError
 
-GUARDED_UPDATES = 10  # after so many, weights and scores are looked at
-PROBED_ROWS = 8  # scored after every epoch, to see that the weights are sound
-LARGE = 10.0  # of values that are not scaled: beyond, this may be why a fit diverges
+GUARDED_UPDATES = 10  # updates between checks of weights and scores
+PROBED_ROWS = 8  # rows that are scored after every epoch, to check the weights
+LARGE = 10.0  # size of unscaled values beyond which they may make a fit diverge
 HISTORY = ("loss", "goodness_positive", "goodness_negative", "ranking_accuracy")
 
 
@@ -188,7 +188,7 @@ def refuse_unless_sound(fitted, X):
 
 
 def warn_of_budget(plan, net, flat):
-    """Warn where a constant rate has not come to rest."""
+    """Warn where the loss at a constant rate still decreases."""
     if net.interrupted_ or net.stopped_ or flat is None or flat.flat_:
         return
     warn(
@@ -199,7 +199,7 @@ def warn_of_budget(plan, net, flat):
 
 
 def warn_of_lifeless(fitted, data):
-    """Say which layers, or the head (0), respond to everything alike, and what helps."""
+    """Warn of layers, or of the head (0), that respond to all rows alike, with remedies."""
     plan = fitted.plan
     dead = lifeless(fitted.network, plan, data.X, data.codes)
     if dead == [0]:

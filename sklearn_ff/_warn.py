@@ -1,4 +1,4 @@
-"""Warnings that point at the user's line, whatever lies between it and this package."""
+"""Warnings that refer to the user's line, also through other libraries."""
 
 import sys
 import warnings
@@ -7,7 +7,7 @@ BETWEEN = {"sklearn_ff", "sklearn", "skorch", "torch", "joblib", "contextlib", "
 
 
 def warn(message, category=UserWarning):
-    """Issue a warning at the nearest line outside this package and the libraries it stands on."""
+    """Issue a warning for the nearest line outside this package and the libraries that it uses."""
     frame, level = sys._getframe(1), 2
     while frame.f_back is not None and _package(frame) in BETWEEN:
         frame, level = frame.f_back, level + 1

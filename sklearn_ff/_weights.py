@@ -1,4 +1,4 @@
-"""Weights of a network: how they start, and as numpy arrays; parts compared by value."""
+"""Weights of a network: first values, conversion to numpy arrays; parts compared by value."""
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ DRAWN = {"normal": drawn_normal, "uniform": drawn_uniform}
 
 
 def initialize(network, generator, kinds):
-    """Draw W and U, and b with uniform ones; other biases and readouts start at zero."""
+    """Draw W and U, and with "uniform" also b; other biases and readouts start at zero."""
     for layer, kind in zip(network.layers, kinds, strict=True):
         draw = DRAWN[kind.weight_init]
         layer.affine.reset(generator, draw)
@@ -44,7 +44,7 @@ def _convert(state, kind, function):
 
 
 def continue_from(network, old):
-    """Give a new network the weights of an old one; columns may be scaled anew."""
+    """Copy the weights of an old network to a new one, whose scale of columns may differ."""
     kept = {name: value for name, value in network.state_dict().items() if name in SCALE}
     network.load_state_dict(old.state_dict() | kept)
 
