@@ -1,4 +1,4 @@
-"""The L2 penalty, as in MLPClassifier; decay as the optimizer's own; layers that it has killed."""
+"""The L2 penalty, as in MLPClassifier, and weight decay by the optimizer."""
 
 import warnings
 
@@ -135,77 +135,3 @@ def test_head_options_are_checked_by_name():
     model = FFClassifier(8, prediction="head", head=SoftmaxHead(optimizer_params={"lr": 1.0}))
     with pytest.raises(ValueError, match=r"optimizer_params of SoftmaxHead=.* sets 'lr'"):
         model.fit(X, y)
-
-
-SLOWLY = {"optimizer": "sgd", "learning_rate_init": 1e-3}  # that a penalty does not overshoot
-
-
-@pytest.mark.parametrize("model", [FFClassifier(8), FFTransformer(8, **SLOWLY)])
-def test_a_penalty_that_makes_layers_constant_is_reported(model):
-    model.set_params(alpha=1e6, random_state=0, batch_size="all")
-    with pytest.warns(ConvergenceWarning, match=r"Layers \[1\] respond alike.*lower alpha=1e\+06"):
-        model.fit(X, y)
-    found = model.predict_proba(X) if hasattr(model, "predict_proba") else model.score_samples(X)
-    assert np.isfinite(found).all()
-
-
-def test_a_penalty_that_makes_the_head_constant_is_reported():
-    model = FFClassifier(8, prediction="head", head=SoftmaxHead(alpha=1e6), random_state=0)
-    with pytest.warns(
-        ConvergenceWarning, match=r"softmax head .* lower alpha=1e\+06 of SoftmaxHead"
-    ):
-        model.fit(X, y)
-
-
-@pytest.mark.parametrize("alpha", [1e4, 1e6])
-@pytest.mark.parametrize(
-    "params, names",
-    [
-        ({}, "alpha"),
-        ({"hidden_layer_sizes": (32, 32)}, "alpha"),
-        ({"objective": "softmax", "negatives": "all"}, "alpha"),
-        ({"goodness": "readout"}, "alpha"),
-        ({"negatives": "pair_sum", "prediction": "head"}, "head__alpha"),
-        ({"prediction": "head"}, "head__alpha"),
-        ({"prediction": "hybrid"}, "head__alpha"),
-    ],
-)
-def test_equal_scores_for_all_rows_are_reported(params, names, alpha):
-    rows, labels = load_breast_cancer(return_X_y=True)
-    alpha *= 300 if names == "head__alpha" else 1
-    head = SoftmaxHead() if names == "head__alpha" else None
-    model = FFClassifier(32, max_iter=20, head=head, random_state=0)
-    model.set_params(**{names: alpha}, **params)
-    message = f"alike.*lower alpha={alpha:g}".replace("+", ".")
-    with pytest.warns(ConvergenceWarning, match=message):
-        model.fit(rows, labels)
-
-
-@pytest.mark.parametrize("goodness", ["mean_square", "readout"])
-@pytest.mark.parametrize("names", ["alpha", "head__alpha"])
-def test_noise_is_not_taken_for_the_work_of_a_penalty(names, goodness):
-    rng = np.random.default_rng(0)
-    noise, rare = rng.normal(size=(2000, 3)), (rng.random(2000) < 0.03).astype(int)
-    prediction = "goodness" if names == "alpha" else "head"
-    model = FFClassifier(8, goodness=goodness, prediction=prediction, random_state=0)
-    model.set_params(head=None if names == "alpha" else SoftmaxHead())
-    model.set_params(**{names: 1e-2}).fit(noise, rare)  # without a warning
-
-
-@pytest.mark.parametrize(
-    "params, remedy",
-    [
-        ({"activation": lambda a: a * 0}, "lower learning_rate_init"),
-        ({"activation": lambda a: a * 0 + 1, "goodness": "readout"}, "lower learning_rate_init"),
-        ({"optimizer_params": {"weight_decay": 1e3}}, "lower 'weight_decay'"),
-        ({"scaling": None, "rows": 1e-12 * X}, "scale the columns"),
-        ({"goodness": "readout", "rows": 0 * X}, "give rows that differ"),
-    ],
-)
-def test_lifeless_layers_are_named_for_every_cause(params, remedy):
-    rows = params.get("rows", X)
-    model = FFClassifier(8, random_state=0)
-    model.set_params(**{name: value for name, value in params.items() if name != "rows"})
-    with pytest.warns(ConvergenceWarning, match=rf"Layers \[1\] respond alike.*{remedy}"):
-        model.fit(rows, y)
-    assert np.isfinite(model.predict_proba(rows)).all()

@@ -8,6 +8,7 @@ import pytest
 import sklearn_ff
 
 ROOT = Path(sklearn_ff.__file__).parent
+TESTS = Path(__file__).parent
 PACKAGE = ROOT.name
 TABLE = [
     ["exceptions", "_params", "_version", "_draws", "_warn", "core"],
@@ -128,3 +129,21 @@ def test_a_file_has_at_most_400_lines_besides_its_docstrings(name):
 @pytest.mark.parametrize("name", FILES)
 def test_a_file_has_a_docstring(name):
     assert ast.get_docstring(TREES[name])
+
+
+ACROSS = {  # tests of no one file
+    *("alpha", "architecture", "common", "docstrings", "ecosystem", "examples", "properties"),
+    *("real_images", "reliability", "representations", "sklearn", "surroundings", "text"),
+    "warnings",
+}
+
+
+@pytest.mark.parametrize("path", sorted(TESTS.rglob("test_*.py")), ids=lambda path: path.stem)
+def test_a_file_of_tests_has_the_name_of_the_file_it_tests(path):
+    folder = path.parent.relative_to(TESTS).parts
+    known = {
+        parts[-1].lstrip("_") for name in FILES if (parts := name.split("."))[:-1] == [*folder]
+    }
+    words = path.stem.removeprefix("test_").split("_")
+    begins = {"_".join(words[:n]) for n in range(1, len(words) + 1)}  # a part may follow the name
+    assert begins & known or (not folder and "_".join(words) in ACROSS)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from sklearn.datasets import load_iris
 
 from sklearn_ff import FFClassifier, FFTransformer
 from sklearn_ff.negatives import All, Hard
@@ -197,3 +198,43 @@ def test_a_class_of_weight_zero_and_large_weights(scale):
 def test_a_familiar_row_weighs_all():
     with pytest.raises(ValueError, match="1 sample with a weight above zero"):
         FFTransformer(8).fit(X, sample_weight=heavy_row(1e30))
+
+
+IRIS, SPECIES = load_iris(return_X_y=True)
+
+
+def of_iris(**params):
+    return FFClassifier(**{"max_iter": 20, "random_state": 0, **params})
+
+
+@pytest.mark.parametrize("scale", [1 / 150, 1e-6])
+def test_small_weights_count_as_ones(scale):
+    plain, small = (
+        of_iris().fit(IRIS, SPECIES),
+        of_iris().fit(IRIS, SPECIES, np.full(len(SPECIES), scale)),
+    )
+    np.testing.assert_allclose(small.class_count_, plain.class_count_)
+    np.testing.assert_allclose(small.predict_proba(IRIS), plain.predict_proba(IRIS), atol=1e-4)
+
+
+def test_whole_weights_count_as_copies():
+    weight = 1 + np.arange(len(SPECIES)) % 3
+    weighted = of_iris().fit(IRIS, SPECIES, weight)
+    copies = of_iris().fit(np.repeat(IRIS, weight, axis=0), np.repeat(SPECIES, weight))
+    assert weighted.class_count_.tolist() == copies.class_count_.tolist()
+
+
+def test_small_weights_in_partial_fit_count_as_ones():
+    plain, small = (of_iris().partial_fit(IRIS, SPECIES, classes=range(3)) for _ in range(2))
+    plain.partial_fit(IRIS, SPECIES)
+    small.partial_fit(IRIS, SPECIES, sample_weight=np.full(len(SPECIES), 1e-3))
+    assert small.scale_ == pytest.approx(plain.scale_)
+
+
+BRIEF = {"hidden_layer_sizes": (8,), "max_iter": 20, "random_state": 0}
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, "a", 1e300, -1.0])
+def test_class_weights_are_refused_by_name(value):
+    with pytest.raises(ValueError, match="class_weight"):
+        FFClassifier(class_weight={0: value, 1: 1.0, 2: 1.0}, **BRIEF).fit(IRIS, SPECIES)

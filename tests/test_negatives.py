@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 import torch
 from scipy.special import softmax
+from sklearn.datasets import load_iris
 
+from sklearn_ff import FFClassifier
 from sklearn_ff._draws import Draws
-from sklearn_ff.negatives import Hard, Permuted, Uniform, negatives
+from sklearn_ff.negatives import All, Hard, Permuted, Uniform, negatives
 
 N = 100_000
 CLASSES = [2, 3, 10, 50]
@@ -157,3 +159,43 @@ def test_facts_of_the_parts():
     assert Hard(n_negatives=3).n_candidates(K) == 4 and Hard(n_negatives=99).n_candidates(K) == K
     assert {n for n in negatives.names if not negatives.get(n).never_true} == {"permuted"}
     assert {negatives.get(n).redraw for n in negatives.names} <= {"batch", "epoch", "once"}
+
+
+X, y = load_iris(return_X_y=True)
+
+
+@pytest.mark.fault("C7")
+@pytest.mark.parametrize("part", [Uniform(), Uniform(n_negatives=3), Hard(), All()])
+@pytest.mark.parametrize("n_classes", [2, 3, 10, 50])
+def test_a_negative_label_is_never_the_true_one(part, n_classes):
+    def drawn():
+        draws = Draws(torch.Generator().manual_seed(0), "cpu")
+        return part.draw(labels, n_classes, draws, torch.zeros(len(labels), n_classes))
+
+    labels = torch.arange(100_000) % n_classes
+    found = drawn()
+    assert (found != labels[:, None]).all()
+    assert len(torch.unique(found[labels == 0])) == n_classes - 1
+    assert torch.equal(found, drawn())
+
+
+def test_data_negatives_show_no_labels():
+    X, y = load_iris(return_X_y=True)
+    model = FFClassifier((8, 8), negatives="shuffle", prediction="head")
+    model.set_params(random_state=0, schedule="greedy", prediction_layers="skip_first", max_iter=20)
+    model.fit(X, y, X_val=X, y_val=y)
+    assert model.score(X, y) > 0.6
+    assert not [name for name, _ in model.net_.module_.named_parameters() if "label" in name]
+    first, second = np.split(np.array(model.validation_scores_), 2)
+    assert np.isnan(first).all(), "no layer that the head reads has learned yet"
+    assert second[-1] == model.score(X, y)
+
+
+BRIEF = {"hidden_layer_sizes": (8,), "max_iter": 20, "random_state": 0}
+HUGE = [np.inf, np.nan, 1e300, 1e39]
+
+
+@pytest.mark.parametrize("value", [*HUGE, 1e-300])
+def test_a_temperature_is_refused_by_name(value):
+    with pytest.raises(ValueError, match=r"Hard\(temperature="):
+        FFClassifier(negatives=Hard(temperature=value), **BRIEF).fit(X, y)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from scipy.special import expit, logsumexp
+from sklearn.datasets import load_iris
 
 from sklearn_ff import FFClassifier
 from sklearn_ff.objectives import Logistic, Margin, Softmax, Swish, SymBa, objectives
@@ -146,3 +147,25 @@ def test_sharpness_is_that_of_the_goodness_unless_given(name):
     assert objectives.get(name).factor(LAYER) == LAYER.sharpness
     if name != "margin":
         assert objectives.get(name).set_params(sharpness=3).factor(LAYER) == 3
+
+
+X, y = load_iris(return_X_y=True)
+BRIEF = {"hidden_layer_sizes": (8,), "max_iter": 20, "random_state": 0}
+HUGE = [np.inf, np.nan, 1e300, 1e39]
+
+
+@pytest.mark.parametrize("value", HUGE)
+@pytest.mark.parametrize(
+    "name, part",
+    [
+        ("threshold", Logistic),
+        ("threshold_negative", Logistic),
+        ("sharpness", Logistic),
+        ("sharpness", SymBa),
+        ("margin", Margin),
+        ("penalty", Margin),
+    ],
+)
+def test_numbers_of_an_objective_are_refused_by_name(part, name, value):
+    with pytest.raises(ValueError, match=rf"{part.__name__}\({name}=.*{name} must be"):
+        FFClassifier(objective=part(**{name: value}), **BRIEF).fit(X, y)

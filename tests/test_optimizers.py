@@ -1,8 +1,11 @@
 """Which optimizers are taken, and the sentence that refuses the others."""
 
+import numpy as np
 import pytest
 import torch
+from sklearn.datasets import load_iris
 
+from sklearn_ff import FFClassifier
 from sklearn_ff._optimizers import optimizer_class
 
 REFUSED = [name for name in ("LBFGS", "SparseAdam", "Muon") if hasattr(torch.optim, name)]
@@ -87,3 +90,13 @@ def test_an_instance_is_refused():
     instance = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.1)
     with pytest.raises(ValueError, match="is not an optimizer"):
         optimizer_class(instance)
+
+
+X, y = load_iris(return_X_y=True)
+BRIEF = {"hidden_layer_sizes": (8,), "max_iter": 20, "random_state": 0}
+
+
+@pytest.mark.parametrize("options", [{"eps": 0.0}, {"eps": np.nan}, {"betas": (2.0, 0.9)}])
+def test_options_that_break_an_optimizer_are_refused(options):
+    with pytest.raises(ValueError, match="optimizer_params"):
+        FFClassifier(optimizer_params=options, **BRIEF).fit(X, y)

@@ -2,16 +2,18 @@
 
 import inspect
 import re
+import warnings
 
 import numpy as np
 import pytest
 import torch
 from sklearn.base import clone
-from sklearn.datasets import load_digits
+from sklearn.datasets import load_digits, load_iris
 
 from sklearn_ff import FFClassifier, recipes
+from sklearn_ff.exceptions import NoEffectWarning
 from sklearn_ff.objectives import Logistic
-from sklearn_ff.recipes import rmwkwok_conv
+from sklearn_ff.recipes import hinton_supervised, loewe, mpezeshki, rmwkwok_conv
 
 X, y = load_digits(return_X_y=True)
 X, y = X[:400] / 16, y[:400]
@@ -235,3 +237,37 @@ def test_hinton_moves_as_by_averages_of_half_the_gradient():
         place -= 0.01 * average
     assert weight.item() == pytest.approx(place)
     assert clf.head.learning_rate_init == pytest.approx(0.1 * 0.1)
+
+
+IRIS, SPECIES = load_iris(return_X_y=True)
+
+
+@pytest.mark.parametrize("recipe", [hinton_supervised, loewe, mpezeshki])
+@pytest.mark.parametrize(
+    "override",
+    [
+        {"schedule": [("all", 1)]},
+        {"layers": [6, 6]},
+        {"goodness": "readout", "objective": "softmax"},
+        {"negatives": "noise", "prediction": "head"},
+    ],
+    ids=lambda override: "-".join(override),
+)
+def test_a_recipe_drops_what_an_override_replaces(recipe, override):
+    small = {} if "layers" in override else {"hidden_layer_sizes": (6, 6)}
+    brief = {"batch_size": 50} if "schedule" in override else {"batch_size": 50, "max_iter": 1}
+    clf = recipe(**override, **small, **brief)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("error", NoEffectWarning)
+        clf.fit(IRIS, SPECIES)
+
+
+def test_invalid_overrides_of_recipes_are_refused_by_fit():
+    with pytest.raises(ValueError, match="goodness='no such' is not known"):
+        loewe(goodness="no such").fit(IRIS, SPECIES)
+
+
+def test_overrides_of_recipes_without_effect_are_reported():
+    with pytest.warns(NoEffectWarning, match="max_iter=3"):
+        loewe(schedule=[("all", 1)], max_iter=3, hidden_layer_sizes=(6, 6)).fit(IRIS, SPECIES)

@@ -10,6 +10,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sklearn_ff import FFClassifier, FFTransformer, NoEffectWarning
+from sklearn_ff.heads import SoftmaxHead
 
 X, y = load_iris(return_X_y=True)
 FEW = {"max_iter": 2, "random_state": 0}
@@ -62,3 +63,17 @@ def test_a_column_of_labels_is_pointed_at():
     with pytest.warns(DataConversionWarning) as found:
         FFClassifier(8, **FEW).fit(X, y[:, None])
     assert found[0].filename == __file__
+
+
+def made(cls=FFClassifier, **params):
+    return cls(**{"hidden_layer_sizes": (6, 6), "max_iter": 2, "random_state": 0} | params)
+
+
+@pytest.mark.parametrize("wrap", [lambda est: est, make_pipeline])
+@pytest.mark.parametrize(
+    "params", [{"head": SoftmaxHead(0.1)}, {"overlay": "add", "goodness": "readout"}]
+)
+def test_a_warning_points_at_the_line_of_the_user(wrap, params):
+    with pytest.warns(NoEffectWarning) as caught:
+        wrap(made(**params)).fit(X, y)
+    assert [warning.filename for warning in caught] == [__file__]

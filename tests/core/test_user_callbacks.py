@@ -1,4 +1,4 @@
-"""Estimators with callbacks that cannot be copied, or that load what is not there."""
+"""Callbacks of the user: which are refused, how they are copied, and what they load."""
 
 import copy
 import json
@@ -12,7 +12,14 @@ from sklearn.datasets import load_iris
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from skorch.callbacks import Callback, Checkpoint, LoadInitState, TrainEndCheckpoint
+from skorch.callbacks import (
+    BatchScoring,
+    Callback,
+    Checkpoint,
+    EpochScoring,
+    LoadInitState,
+    TrainEndCheckpoint,
+)
 
 from sklearn_ff import FFClassifier, FFTransformer
 
@@ -128,3 +135,30 @@ def test_weights_of_another_network_are_refused(kind, tmp_path):
     model(saving).fit(X, y)
     with pytest.raises(ValueError, match="LoadInitState loads weights of another network"):
         model(LoadInitState(saving)).set_params(hidden_layer_sizes=9).fit(X, y)
+
+
+def classifier(**params):
+    return FFClassifier(**{"max_iter": 20, "random_state": 0, **params})
+
+
+class Stop(Callback):
+    def on_epoch_end(self, net, **kwargs):
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("scoring", [EpochScoring("accuracy"), BatchScoring("accuracy")])
+def test_scoring_callbacks_are_refused_with_what_to_use_instead(scoring):
+    for entry in (scoring, ("score", scoring)):
+        with pytest.raises(ValueError, match=r"Scoring.*X_val.*early_stopping"):
+            classifier(callbacks=[entry]).fit(X, y)
+
+
+@pytest.mark.parametrize("entry", ["a", 3, None, object, ("name", "a")])
+def test_what_is_no_callback_is_refused(entry):
+    with pytest.raises(ValueError) as error:
+        classifier(callbacks=[entry]).fit(X, y)
+    assert repr(entry) in str(error.value) and "skorch.callbacks.Callback" in str(error.value)
+
+
+def test_callbacks_may_be_pairs_with_names():
+    assert classifier(callbacks=[("stop", Stop())]).fit(X, y).n_iter_ == 1

@@ -209,3 +209,11 @@ def test_a_search_passes_held_out_rows_to_every_fit():
     assert best[-1].best_validation_score_ == pytest.approx(
         best.score(FAR[1::2][:50], y[1::2][:50])
     )
+
+
+@pytest.mark.fault("C6")
+def test_early_stopping_refuses_a_class_of_one_row():
+    labels = y.copy()
+    labels[0] = 3
+    with pytest.raises(ValueError, match=r"early_stopping .*\[3\] there is only 1 row"):
+        classifier(early_stopping=True, max_iter=2, random_state=1).fit(X, labels)

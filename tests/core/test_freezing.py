@@ -1,5 +1,6 @@
 """Callbacks that freeze: whole layers, by epochs; a part of one, or the head, is refused."""
 
+import copy
 from itertools import pairwise
 
 import numpy as np
@@ -90,3 +91,48 @@ def test_a_pattern_that_no_weight_matches_is_refused(kind):
         ValueError, match=r"\['hidden\.\*'\].*weights are layers\.0\.affine\.weight"
     ):
         classifier(kind("hidden.*")).fit(X, y)
+
+
+def learner(**params):
+    return FFClassifier(**{"max_iter": 20, "random_state": 0, **params})
+
+
+def weights(fitted):
+    return {k: v.numpy() for k, v in fitted.net_.module_.state_dict().items()}
+
+
+@pytest.mark.parametrize(
+    "pattern, message",
+    [("*", "every layer"), ("layers.0.affine.bias", "the bias"), ("head.*", "softmax head")],
+)
+def test_frozen_weights_that_stop_the_training_are_refused(pattern, message):
+    model = learner(negatives="hard", hidden_layer_sizes=(8, 8), callbacks=[Freezer(pattern)])
+    with pytest.raises(ValueError, match=message):
+        model.fit(X, y)
+
+
+def test_a_frozen_layer_stays_as_it_was():
+    model = learner(hidden_layer_sizes=(8, 8), max_iter=1).partial_fit(X, y, classes=range(3))
+    before = weights(copy.deepcopy(model))
+    model.set_params(callbacks=[Freezer("layers.0.*")]).partial_fit(X, y)
+    for name in ("affine.weight", "affine.bias"):
+        assert np.array_equal(weights(model)[f"layers.0.{name}"], before[f"layers.0.{name}"])
+        assert not np.array_equal(weights(model)[f"layers.1.{name}"], before[f"layers.1.{name}"])
+    assert np.isnan(model.history_["loss"][1, 0]) and np.isfinite(model.history_["loss"][1, 1])
+
+
+def test_frozen_layers_have_no_history():
+    params = {"hidden_layer_sizes": (8, 8, 8), "max_iter": 2}
+    model = learner(callbacks=[Freezer("layers.0.*")], **params).fit(X, y)
+    for column in model.history_.values():
+        assert np.isnan(column[:, 0]).all() and np.isfinite(column[:, 1:]).all()
+    again = learner(callbacks=[Freezer("layers.1.*")], **params).fit(X, y)
+    for column in again.history_.values():
+        assert np.isnan(column[:, 1]).all() and np.isfinite(column[:, [0, 2]]).all()
+
+
+def test_a_frozen_layer_does_not_learn_under_greedy_either():
+    frozen = Freezer("layers.1.*")
+    greedy = learner(hidden_layer_sizes=(8, 8), schedule="greedy", callbacks=[frozen])
+    with pytest.raises(ValueError, match=r"frozen every layer .* \(layers \[2\]\)"):
+        greedy.fit(X, y)

@@ -1,17 +1,18 @@
 """Small spreads around large values, and rows far beyond what single precision can square."""
 
 import pickle
+import warnings
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from scipy import sparse
+from scipy.sparse import csr_array
 from sklearn.base import clone
 from sklearn.datasets import load_iris
 
-from sklearn_ff import FFClassifier, FFTransformer, _scoring
-from sklearn_ff.core import rows as rows_module
+from sklearn_ff import FFClassifier, FFTransformer
 from sklearn_ff.negatives import OwnRows
 
 SECONDS = np.random.default_rng(0).integers(-1000, 1000, size=(400, 2))
@@ -86,17 +87,6 @@ def test_held_out_rows_are_centred_too():
     assert min(own.best_validation_score_, given.best_validation_score_) > 0.95
 
 
-@pytest.mark.fault("A9")
-def test_rows_are_scored_alike_in_parts_and_in_other_types(monkeypatch):
-    fitted = classifier().fit(STAMPS, LATER)
-    whole = fitted.predict_proba(STAMPS)
-    monkeypatch.setattr(_scoring, "PREDICTION_BYTES", 2**12)
-    monkeypatch.setattr(rows_module, "BLOCK_BYTES", 2**7)
-    for X in (STAMPS, STAMPS.astype(float), STAMPS.astype(np.int32)):
-        np.testing.assert_allclose(fitted.predict_proba(X), whole, atol=1e-5)
-    np.testing.assert_allclose(fitted.predict_proba(STAMPS[3:4]), whole[3:4], atol=1e-5)
-
-
 @pytest.mark.parametrize("negatives", ["auto", "own"])
 def test_features_and_familiarity_see_the_spread(negatives):
     own = {k: OwnRows(X[:50][::-1] + 0.5) for k, X in (("far", STAMPS), ("near", SECONDS))}
@@ -163,3 +153,38 @@ def test_rows_beyond_all_measure_get_finite_probabilities(scaling, prediction):
     fitted = classifier(scaling=scaling, prediction=prediction, max_iter=5).fit(IRIS, SPECIES)
     for far in (IRIS * 1e37, IRIS * 1e20, -IRIS * 1e12, IRIS * 1e-40):
         assert np.isfinite(fitted.predict_proba(far)).all()
+
+
+BRIEF = {"hidden_layer_sizes": 8, "max_iter": 3, "random_state": 0}
+FORMS = {"dense": np.asarray, "sparse": csr_array, "frame": pd.DataFrame}
+CENTRED = IRIS - IRIS.mean(0)
+LARGE = {
+    "of both signs": CENTRED / abs(CENTRED).max() * 3.4e38,
+    "positive": IRIS / IRIS.max() * 3.4e38,
+    "one column": IRIS * [1, 1, 1, 1e37],
+}
+
+
+def told(cls, model, rows):
+    return model.predict_proba(rows) if cls is FFClassifier else model.transform(rows)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("values", LARGE)
+@pytest.mark.parametrize("cls", [FFClassifier, FFTransformer])
+def test_rows_near_the_largest_number_are_used_without_a_warning(cls, values, form, dtype):
+    rows = FORMS[form](LARGE[values].astype(dtype))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)
+        warnings.simplefilter("ignore", UserWarning)
+        model = cls(**BRIEF).fit(rows, SPECIES)
+        assert np.isfinite(told(cls, model, rows)).all()
+        model = cls(**BRIEF).fit(FORMS[form](IRIS.astype(dtype)), SPECIES)
+        assert np.isfinite(told(cls, model, rows)).all()
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_own_rows_near_the_largest_number_give_no_runtime_warning():
+    rows = LARGE["of both signs"].astype("float32")
+    FFTransformer(negatives=OwnRows(rows), **BRIEF).fit(rows)

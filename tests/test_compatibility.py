@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_iris
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.pipeline import make_pipeline
 
 from sklearn_ff import FFClassifier, FFTransformer
 from sklearn_ff.activations import activations
@@ -20,7 +19,6 @@ from sklearn_ff.negatives import Uniform, negatives
 from sklearn_ff.normalizations import normalizations
 from sklearn_ff.objectives import objectives
 from sklearn_ff.overlays import Add, Append, overlays
-from sklearn_ff.recipes import hinton_supervised, loewe, mpezeshki
 from sklearn_ff.schedules import Greedy, Simultaneous
 
 X, Y = load_iris(return_X_y=True)
@@ -106,37 +104,6 @@ def test_defaults_and_parameters_that_wait_for_another_one_are_not_warned_of(par
     with warnings.catch_warnings():
         warnings.simplefilter("error", FFWarning)
         made(**params).fit(X, Y)
-
-
-@pytest.mark.parametrize("recipe", [hinton_supervised, loewe, mpezeshki])
-@pytest.mark.parametrize(
-    "override",
-    [
-        {"schedule": [("all", 1)]},
-        {"layers": [6, 6]},
-        {"goodness": "readout", "objective": "softmax"},
-        {"negatives": "noise", "prediction": "head"},
-    ],
-    ids=lambda override: "-".join(override),
-)
-def test_a_recipe_drops_what_an_override_replaces(recipe, override):
-    small = {} if "layers" in override else {"hidden_layer_sizes": (6, 6)}
-    brief = {"batch_size": 50} if "schedule" in override else {"batch_size": 50, "max_iter": 1}
-    clf = recipe(**override, **small, **brief)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        warnings.simplefilter("error", NoEffectWarning)
-        clf.fit(X, Y)
-
-
-def test_invalid_overrides_of_recipes_are_refused_by_fit():
-    with pytest.raises(ValueError, match="goodness='no such' is not known"):
-        loewe(goodness="no such").fit(X, Y)
-
-
-def test_overrides_of_recipes_without_effect_are_reported():
-    with pytest.warns(NoEffectWarning, match="max_iter=3"):
-        loewe(schedule=[("all", 1)], max_iter=3, hidden_layer_sizes=(6, 6)).fit(X, Y)
 
 
 def test_partial_fit_reports_it_in_the_first_call():
@@ -230,11 +197,46 @@ def test_a_random_combination_is_fitted_or_refused_for_a_wrong_result(seed):
             assert np.isfinite(clf.predict_proba(X)).all()
 
 
-@pytest.mark.parametrize("wrap", [lambda est: est, make_pipeline])
 @pytest.mark.parametrize(
-    "params", [{"head": SoftmaxHead(0.1)}, {"overlay": "add", "goodness": "readout"}]
+    "params, message",
+    [
+        ({}, "prediction='head'"),
+        ({"prediction": "hybrid"}, "prediction='head'"),
+        ({"prediction": "head", "goodness": "readout"}, "no true class; use another goodness"),
+        (
+            {
+                "prediction": "head",
+                "hidden_layer_sizes": (8, 8),
+                "prediction_layers": "skip_first",
+                "schedule": "greedy",
+                "early_stopping": True,
+            },
+            "prediction_layers='all'",
+        ),
+    ],
+    ids=["goodness", "hybrid", "scores classes", "unjudged layer"],
 )
-def test_a_warning_points_at_the_line_of_the_user(wrap, params):
-    with pytest.warns(NoEffectWarning) as caught:
-        wrap(made(**params)).fit(X, Y)
-    assert [warning.filename for warning in caught] == [__file__]
+def test_data_negatives_are_refused_where_they_cannot_serve(params, message):
+    X, y = load_iris(return_X_y=True)
+    with pytest.raises(ValueError, match=message):
+        FFClassifier(**{"max_iter": 2, "negatives": "shuffle", **params}).fit(X, y)
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"negatives": "pair_sum", "prediction": "head", "overlay": "channel"},
+        {"negatives": "pair_sum", "prediction": "head", "overlay": "spatial"},
+        {"goodness": "readout", "overlay": "replace"},
+        {"goodness": "readout", "overlay": Append(strength=50.0)},
+    ],
+)
+def test_an_overlay_without_effect_is_reported(params):
+    X, y = load_iris(return_X_y=True)
+    with pytest.warns(NoEffectWarning, match=r"no effect: .* leave overlay='append'"):
+        FFClassifier(8, max_iter=2, **params).fit(X, y)
+
+
+def test_the_default_overlay_may_be_given_as_an_object():
+    X, y = load_iris(return_X_y=True)
+    FFClassifier(8, max_iter=10, goodness="readout", overlay=Append()).fit(X, y)

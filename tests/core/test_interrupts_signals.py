@@ -1,0 +1,130 @@
+"""Interrupts by real signals in processes of their own, and by callbacks."""
+
+import signal
+import subprocess
+import sys
+import warnings
+
+import pytest
+from sklearn.datasets import load_iris
+from sklearn.exceptions import NotFittedError
+from skorch.callbacks import Callback
+
+from sklearn_ff import FFClassifier, InterruptedFitWarning
+
+X, y = load_iris(return_X_y=True)
+
+
+def classifier(**params):
+    return FFClassifier(**{"max_iter": 20, "random_state": 0, **params})
+
+
+def run(code):
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+
+
+def test_an_interrupt_after_the_last_batch_is_reported():
+    class Late(Callback):
+        def on_epoch_end(self, net, **kwargs):
+            if len(net.history) == 3:
+                signal.raise_signal(signal.SIGINT)
+
+    with pytest.warns(InterruptedFitWarning, match="interrupted after"):
+        model = classifier(max_iter=3, callbacks=[Late()]).fit(X, y)
+    assert model.n_iter_ == 3
+
+
+INTERRUPT = """
+import os, signal, sys, warnings
+import numpy as np
+from sklearn.datasets import load_digits
+from skorch.callbacks import Callback
+from sklearn_ff import FFClassifier, InterruptedFitWarning
+X, y = load_digits(return_X_y=True)
+
+class Interrupt(Callback):
+    def __init__(self, when):
+        self.when = when
+    def fire(self, when, net):
+        if when == self.when and len(net.history) >= 2 and not hasattr(self, "fired_"):
+            self.fired_ = True
+            os.kill(os.getpid(), signal.SIGINT)
+    def on_epoch_begin(self, net, **kw): self.fire("begin", net)
+    def on_batch_begin(self, net, **kw): self.fire("batch", net)
+    def on_grad_computed(self, net, **kw): self.fire("gradient", net)
+    def on_epoch_end(self, net, **kw): self.fire("end", net)
+
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    m = FFClassifier((32, 32), max_iter=50, random_state=0, early_stopping={early},
+                     schedule={schedule!r}, callbacks=[Interrupt({when!r})]).fit(X, y)
+assert any(issubclass(w.category, InterruptedFitWarning) for w in caught), caught
+assert m.n_iter_ < 5, m.n_iter_
+assert m.score(X, y) > 0.5 and np.isfinite(m.predict_proba(X)).all()
+assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+print("kept")
+"""
+
+
+@pytest.mark.fault("F1")
+@pytest.mark.parametrize("when", ["begin", "batch", "gradient", "end"])
+@pytest.mark.parametrize(
+    "early, schedule", [(False, "simultaneous"), (True, "simultaneous"), (False, "greedy")]
+)
+def test_an_interrupt_keeps_what_is_learned(when, early, schedule):
+    code = INTERRUPT.replace("{early}", str(early))
+    code = code.replace("{schedule!r}", repr(schedule)).replace("{when!r}", repr(when))
+    done = run(code)
+    assert done.stdout.strip() == "kept", done.stderr
+
+
+UNTRAINED = """
+import os, signal
+from sklearn.datasets import load_iris
+from sklearn.exceptions import NotFittedError
+from skorch.callbacks import Callback
+from sklearn_ff import FFClassifier
+X, y = load_iris(return_X_y=True)
+
+class Interrupt(Callback):
+    def on_train_begin(self, net, **kw): os.kill(os.getpid(), signal.SIGINT)
+
+m = FFClassifier(callbacks=[Interrupt()])
+try:
+    m.fit(X, y)
+except KeyboardInterrupt:
+    try:
+        m.predict(X)
+    except NotFittedError:
+        print("unfitted")
+"""
+
+
+@pytest.mark.fault("F2")
+def test_an_interrupt_before_any_update_goes_through():
+    done = run(UNTRAINED)
+    assert done.stdout.strip() == "unfitted", done.stderr
+
+
+class Stopping(Callback):
+    def on_epoch_end(self, net, **kwargs):
+        raise KeyboardInterrupt
+
+
+def test_a_callback_that_raises_keyboard_interrupt_means_stop():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", InterruptedFitWarning)
+        assert classifier(callbacks=[Stopping()]).fit(X, y).n_iter_ == 1
+
+
+@pytest.mark.fault("F2")
+def test_a_callback_that_ends_training_before_it_began_leaves_nothing_fitted():
+    class Impatient(Callback):
+        def on_train_begin(self, net, **kwargs):
+            raise KeyboardInterrupt
+
+    impatient = classifier(callbacks=[Impatient()])
+    with pytest.raises(KeyboardInterrupt, match="before it began"):
+        impatient.fit(X, y)
+    with pytest.raises(NotFittedError):
+        impatient.predict(X)

@@ -1,0 +1,94 @@
+"""Rows and weights that cannot be computed with are refused by name."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.datasets import load_iris
+
+from sklearn_ff import FFClassifier
+
+X, y = load_iris(return_X_y=True)
+
+
+def classifier(**params):
+    return FFClassifier(**{"max_iter": 20, "random_state": 0, **params})
+
+
+@pytest.mark.fault("D10")
+@pytest.mark.parametrize(
+    "bad", [-np.ones(150), np.full(150, np.nan), np.zeros(150), np.ones(149), np.ones((150, 2))]
+)
+def test_bad_sample_weights_are_refused(bad):
+    with pytest.raises(ValueError):
+        classifier().fit(X, y, sample_weight=bad)
+
+
+@pytest.mark.fault("B1")
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_not_a_number_and_infinity_are_refused(bad):
+    broken = X.copy()
+    broken[3, 1] = bad
+    fitted = classifier().fit(X, y)
+    for call in (
+        lambda: classifier().fit(broken, y),
+        lambda: classifier().partial_fit(broken, y, classes=[0, 1, 2]),
+        lambda: fitted.predict(broken),
+    ):
+        with pytest.raises(ValueError, match=r"NaN|infinity"):
+            call()
+
+
+@pytest.mark.fault("B2")
+@pytest.mark.parametrize("copies", [1, 3])
+def test_values_beyond_float32_are_refused(copies):
+    with pytest.raises(ValueError, match="too large"):
+        classifier().fit(np.tile(X * 1e300, (copies, 1)), np.tile(y, copies))
+
+
+@pytest.mark.fault("B7")
+def test_shapes_and_columns_are_checked():
+    fitted = classifier().fit(pd.DataFrame(X, columns=list("abcd")), y)
+    with pytest.raises(ValueError, match="feature names"):
+        fitted.predict(pd.DataFrame(X, columns=list("abdc")))
+    for bad in (X[:0], X[:, :0], X[0], X[None]):
+        with pytest.raises(ValueError):
+            classifier().fit(bad, y)
+    with pytest.raises(ValueError, match="features"):
+        classifier().fit(X, y).predict(X[:, :2])
+
+
+BRIEF = {"hidden_layer_sizes": (8,), "max_iter": 20, "random_state": 0}
+
+
+@pytest.mark.parametrize("value", [1e307, 1e200, 1e-310])
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_weights_of_rows_are_refused_by_name(value, method):
+    clf = FFClassifier(**BRIEF)
+    given = {"classes": [0, 1, 2]} if method == "partial_fit" else {}
+    with pytest.raises(ValueError, match="largest weight of sample_weight is"):
+        getattr(clf, method)(X, y, sample_weight=np.full(150, value), **given)
+
+
+def test_a_product_of_weights_that_vanishes_is_refused():
+    weight = np.ones(150)
+    weight[0] = 1e-200
+    clf = FFClassifier(class_weight={0: 1e-200, 1: 1.0, 2: 1.0}, **BRIEF)
+    with pytest.raises(ValueError, match=r"sample_weight times class_weight.* too small .* 1 rows"):
+        clf.fit(X, y, sample_weight=weight)
+
+
+SHORT = {"hidden_layer_sizes": 8, "max_iter": 3, "random_state": 0}
+CENTRED = X - X.mean(0)
+LARGE = {
+    "of both signs": CENTRED / abs(CENTRED).max() * 3.4e38,
+    "positive": X / X.max() * 3.4e38,
+    "one column": X * [1, 1, 1, 1e37],
+}
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_among_them_what_is_not_finite_is_still_refused(value):
+    rows = LARGE["of both signs"].astype("float32")
+    rows[3, 2] = value
+    with pytest.raises(ValueError, match=r"X contains (NaN|infinity)"):
+        FFClassifier(**SHORT).fit(rows, y)
