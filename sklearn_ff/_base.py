@@ -1,16 +1,21 @@
 """What the estimators share: nested parameters, all-or-nothing fits, the fitted state."""
 
+from __future__ import annotations
+
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any, Self
 
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from ._families import NAMED
-from ._fitted import from_state, to_state
+from ._fitted import Fitted, from_state, to_state
 from ._machine import memory_errors, own_settings, torch_threads
 from ._params import Params
 from ._parts import is_word
 from ._per_layer import entries, is_inside, set_entry, shown
+from ._typing import MatrixLike
 from ._validation import validate_rows
 from ._warn import warn
 from .core.interrupts import deferred_interrupt
@@ -27,15 +32,15 @@ SHOWN = (
 class BaseFF(Params, BaseEstimator):
     """Base of all Forward-Forward estimators, for `isinstance`."""
 
-    COUNTED = None  # the parameter that names the layers which count for results
+    COUNTED: str | None = None  # the parameter that names the layers which count for results
 
     __repr__ = BaseEstimator.__repr__
 
-    def _get_params_html(self, deep=True, doc_link=""):
+    def _get_params_html(self, deep: bool = True, doc_link: str = "") -> Any:
         """As scikit-learn's; what is inside of parts stands in their representation."""
         return super()._get_params_html(deep=False, doc_link=doc_link)
 
-    def get_params(self, deep=True):
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
         """The parameters of this estimator.
 
         Parameters
@@ -52,7 +57,7 @@ class BaseFF(Params, BaseEstimator):
         params = super().get_params(deep)
         return {**params, **entries(params)} if deep else params
 
-    def set_params(self, **params):
+    def set_params(self, **params: Any) -> Self:
         """Set the parameters of this estimator, nested ones of its parts included.
 
         Parameters
@@ -77,42 +82,42 @@ class BaseFF(Params, BaseEstimator):
             set_entry(self, key, inside[key])
         return self
 
-    def __sklearn_is_fitted__(self):
+    def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "_fitted")
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
 
-    def __sklearn_clone__(self):
+    def __sklearn_clone__(self) -> Self:
         """As scikit-learn's, but callbacks that cannot be copied are used as they are."""
         if not isinstance(self.callbacks, (list, tuple)):
             return super().__sklearn_clone__()
-        bare = object.__new__(type(self))
+        bare: Any = object.__new__(type(self))
         vars(bare).update(vars(self), callbacks=None)
         new = super(BaseFF, bare).__sklearn_clone__()
         new.callbacks = cloned(self.callbacks)
         return new
 
-    def __copy__(self):
+    def __copy__(self) -> Self:
         new = object.__new__(type(self))
         new.__setstate__(self._state())
         return new
 
-    def __getstate__(self):
+    def __getstate__(self) -> dict[str, Any]:
         """Owned numpy arrays instead of torch objects, so that pickles cross devices."""
         check_picklable(self.callbacks)
         return self._state()
 
-    def _state(self):
+    def _state(self) -> dict[str, Any]:
         state = super().__getstate__().copy()
         if "_fitted" in state:
             del state["net_"]
             state["_fitted"] = to_state(state["_fitted"])
         return state
 
-    def __setstate__(self, state):
+    def __setstate__(self, state: dict[str, Any]) -> None:
         with own_settings():
             state = dict(state)
             if "_fitted" in state:
@@ -121,7 +126,7 @@ class BaseFF(Params, BaseEstimator):
             super().__setstate__(state)
 
 
-def no_nested_names(name, value, inner):
+def no_nested_names(name: str, value: Any, inner: str) -> str:
     cls = NAMED[name].registry.get(value)
     example = f"{cls.__name__}({inner}=...)" if isinstance(cls, type) else "an object"
     return (
@@ -131,7 +136,7 @@ def no_nested_names(name, value, inner):
 
 
 @contextmanager
-def fitting(estimator, goes_on):
+def fitting(estimator: BaseFF, goes_on: bool) -> Iterator[Fitted | None]:
     """A fit that succeeds or leaves the estimator as it was; yields what it `goes_on` from.
 
     Divergence keeps what was finite. So does Ctrl-C, unless it is the first, and something is
@@ -155,7 +160,7 @@ def fitting(estimator, goes_on):
         )
 
 
-def publish(estimator, fitted):
+def publish(estimator: BaseFF, fitted: Fitted) -> None:
     """Set the fitted attributes that both estimators have; raise the error that training met."""
     plan = fitted.plan
     for name in SHOWN:
@@ -175,14 +180,14 @@ def publish(estimator, fitted):
         raise fitted.error
 
 
-def _publish_or_remove(estimator, name, value):
+def _publish_or_remove(estimator: BaseFF, name: str, value: Any) -> None:
     if value is not None:
         setattr(estimator, name, value)
     else:
-        vars(estimator).pop(name, None)
+        estimator.__dict__.pop(name, None)
 
 
-def checked_rows(estimator, X):
+def checked_rows(estimator: BaseFF, X: MatrixLike) -> tuple[Fitted, Any]:
     """What the estimator was fitted to, and the rows X, validated."""
     check_is_fitted(estimator)
     with memory_errors():

@@ -88,7 +88,7 @@ def distinct(X):
         keys = (hash((X.indices[a:b].tobytes(), X.data[a:b].tobytes())) for a, b in ends)
     else:
         keys = (hash(row.tobytes()) for row in X)
-    known = {}
+    known: dict[int, int] = {}
     place = np.array([known.setdefault(key, len(known)) for key in keys])
     first = np.full(len(known), len(place))
     np.minimum.at(first, place, np.arange(len(place)))

@@ -37,7 +37,7 @@ def _by_label(choice, labels, weights):
         )
     for place, label in enumerate(labels):
         value = choice.get(label, 1.0)
-        if not (isinstance(value, Real) and 0 <= value < math.inf):
+        if not (isinstance(value, Real) and 0 <= float(value) < math.inf):
             raise ValueError(
                 f"class_weight gives class {label!r} the weight {value!r}; it must be a finite "
                 f"number, and not negative."

@@ -1,10 +1,19 @@
 """FFClassifier: a scikit-learn classifier that learns by the Forward-Forward algorithm."""
 
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
 from numbers import Real
+from typing import Any, Self
 
 import numpy as np
+import torch
+from numpy.random import RandomState
+from numpy.typing import ArrayLike
 from sklearn.base import _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
+from torch import Tensor
+from torch.optim import Optimizer
 
 from ._base import BaseFF, checked_rows
 from ._calibration import calibrated
@@ -13,7 +22,17 @@ from ._learning import learn, learn_more
 from ._machine import torch_threads
 from ._scoring import AccuracyScore, class_shares, log_probabilities, scaled_scores
 from ._settings import SHARED_CONSTRAINTS
+from ._typing import Function, MatrixLike, OneOrEach
+from .activations import Activation
+from .augmentations import Augmentation
+from .goodness import Goodness
 from .heads import SoftmaxHead
+from .layers import LayerKind
+from .negatives import Negatives
+from .normalizations import Normalization
+from .objectives import Objective
+from .overlays import Overlay
+from .schedules import Schedule
 
 
 class FFClassifier(AccuracyScore, BaseFF):
@@ -218,46 +237,46 @@ class FFClassifier(AccuracyScore, BaseFF):
 
     def __init__(
         self,
-        hidden_layer_sizes=(256,),
+        hidden_layer_sizes: int | Sequence[int] = (256,),
         *,
-        activation="relu",
-        overlay="append",
-        negatives="auto",
-        goodness="mean_square",
-        objective="auto",
-        normalization="rms",
-        input_normalization="auto",
-        scaling="auto",
-        schedule="simultaneous",
-        layers=None,
-        image_shape=None,
-        augmentation=None,
-        prediction="goodness",
-        prediction_layers="all",
-        head=None,
-        dropout=0.0,
-        peer_normalization=0.0,
-        optimizer="adam",
-        optimizer_params=None,
-        learning_rate="linear",
-        learning_rate_init="auto",
-        alpha=0.0,
-        batch_size="auto",
-        max_iter="auto",
-        shuffle=True,
-        tol=1e-4,
-        n_iter_no_change=10,
-        early_stopping=False,
-        validation_fraction=0.1,
-        warm_start=False,
-        class_weight=None,
-        callbacks=None,
-        device="auto",
-        precision="auto",
-        n_threads=None,
-        verbose=False,
-        random_state=None,
-    ):
+        activation: str | Activation | Function = "relu",
+        overlay: str | Overlay | Callable[[int, int], Any] = "append",
+        negatives: str | Negatives | Callable[..., Tensor] = "auto",
+        goodness: OneOrEach[str | Goodness | Function] = "mean_square",
+        objective: OneOrEach[str | Objective | Function] = "auto",
+        normalization: str | Normalization | None = "rms",
+        input_normalization: str | Normalization | None = "auto",
+        scaling: str | None = "auto",
+        schedule: str | Schedule | Sequence[tuple[Any, int]] = "simultaneous",
+        layers: Sequence[int | str | LayerKind] | None = None,
+        image_shape: Sequence[int] | None = None,
+        augmentation: str | Augmentation | Function | None = None,
+        prediction: str = "goodness",
+        prediction_layers: str | Sequence[int] = "all",
+        head: SoftmaxHead | None = None,
+        dropout: float = 0.0,
+        peer_normalization: float = 0.0,
+        optimizer: OneOrEach[str | type[Optimizer]] = "adam",
+        optimizer_params: OneOrEach[dict[str, Any] | None] = None,
+        learning_rate: str = "linear",
+        learning_rate_init: float | Sequence[float] | str = "auto",
+        alpha: float = 0.0,
+        batch_size: int | str = "auto",
+        max_iter: int | str = "auto",
+        shuffle: bool = True,
+        tol: float | None = 1e-4,
+        n_iter_no_change: int = 10,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        warm_start: bool = False,
+        class_weight: dict[Any, Any] | str | None = None,
+        callbacks: Sequence[Any] | None = None,
+        device: str | torch.device = "auto",
+        precision: str = "auto",
+        n_threads: int | None = None,
+        verbose: bool | int = False,
+        random_state: int | RandomState | None = None,
+    ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
         self.overlay = overlay
@@ -300,7 +319,15 @@ class FFClassifier(AccuracyScore, BaseFF):
     # Learning -----------------------------------------------------------------------------------
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y, sample_weight=None, *, X_val=None, y_val=None):
+    def fit(
+        self,
+        X: MatrixLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        X_val: MatrixLike | None = None,
+        y_val: ArrayLike | None = None,
+    ) -> Self:
         """Learn from labelled rows.
 
         Parameters
@@ -325,7 +352,13 @@ class FFClassifier(AccuracyScore, BaseFF):
         return learn(self, X, Request(y, sample_weight, X_val, y_val), calibrated)
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X, y, classes=None, sample_weight=None):
+    def partial_fit(
+        self,
+        X: MatrixLike,
+        y: ArrayLike,
+        classes: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> Self:
         """Learn from more rows, in one epoch, at a constant rate.
 
         Parameters
@@ -349,7 +382,7 @@ class FFClassifier(AccuracyScore, BaseFF):
 
     # Predicting ---------------------------------------------------------------------------------
 
-    def decision_function(self, X):
+    def decision_function(self, X: MatrixLike) -> np.ndarray:
         """Return log-probabilities of the classes, or the log-odds of two.
 
         Parameters
@@ -366,7 +399,7 @@ class FFClassifier(AccuracyScore, BaseFF):
         log_p = self.predict_log_proba(X)
         return log_p[:, 1] - log_p[:, 0] if log_p.shape[1] == 2 else log_p
 
-    def predict(self, X):
+    def predict(self, X: MatrixLike) -> np.ndarray:
         """Predict the labels with the highest score.
 
         Parameters
@@ -382,7 +415,7 @@ class FFClassifier(AccuracyScore, BaseFF):
         scores = self.decision_function(X)
         return self.classes_[(scores > 0).astype(int) if scores.ndim == 1 else scores.argmax(1)]
 
-    def predict_log_proba(self, X):
+    def predict_log_proba(self, X: MatrixLike) -> np.ndarray:
         """Return logarithms of the classes' probabilities.
 
         Parameters
@@ -400,7 +433,7 @@ class FFClassifier(AccuracyScore, BaseFF):
             scaled = scaled_scores(fitted.network, fitted.plan, X, self.scale_)
         return log_probabilities(scaled, self.slips_, class_shares(self.class_count_))
 
-    def predict_proba(self, X):
+    def predict_proba(self, X: MatrixLike) -> np.ndarray:
         """Return probabilities of the classes, from the scores times `scale_` and the `slips_`.
 
         Parameters

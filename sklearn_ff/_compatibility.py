@@ -3,12 +3,19 @@
 `check(plan)` raises ValueError with the first refusal; it reads the plan, and changes nothing.
 """
 
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
 import torch
 
 from ._machine import check_memory
 from ._params import brief
 from ._parts import LARGEST, is_name
 from ._per_layer import numbers_of
+from ._plan import Plan
+from ._settings import Settings
 from ._warn import warn
 from ._weights import describe
 from .exceptions import NoEffectWarning
@@ -21,8 +28,11 @@ DEFAULT_UNITS = 256  # of hidden_layer_sizes
 # Parts that fix what the weights mean; a warm start must find them unchanged.
 ARCHITECTURE = ("activation", "overlay", "goodness", "normalization", "input_normalization")
 
+# Pairs: a parameter as it is given, and why it has no effect; or triples, with a remedy.
+Effects = Iterator[tuple[str, ...]]
 
-def check(plan, previous=None):
+
+def check(plan: Plan, previous: Any = None) -> None:
     """Raise ValueError where the choices of a plan cannot hold together, or after `previous`.
 
     Warn of parameters without effect.
@@ -37,7 +47,7 @@ def check(plan, previous=None):
             warn(f"{given} has no effect: {why}.", NoEffectWarning)
 
 
-def check_partial_fit(settings):
+def check_partial_fit(settings: Settings) -> None:
     """Raise ValueError where `partial_fit` cannot do what the parameters ask for."""
     refused = {
         "early_stopping=True": settings.early_stopping,
@@ -49,7 +59,7 @@ def check_partial_fit(settings):
             raise ValueError(f"partial_fit does not support {name}; use fit, or another value.")
 
 
-def may_be_flat(plan):
+def may_be_flat(plan: Plan) -> bool:
     """Whether a loss that falls no more ends a stage: a budget is meant to be spent."""
     settings = plan.settings
     constant = settings.learning_rate == "constant" and settings.tol is not None
@@ -59,7 +69,7 @@ def may_be_flat(plan):
 # What cannot hold -------------------------------------------------------------------------------
 
 
-def check_supervision(plan):
+def check_supervision(plan: Plan) -> None:
     """What learns labels where there are none, and what learns none where there are."""
     settings, part = plan.settings, plan.negatives
     if settings.predicts:
@@ -84,7 +94,7 @@ def check_supervision(plan):
         )
 
 
-def check_images(plan):
+def check_images(plan: Plan) -> None:
     settings = plan.settings
     if plan.augmentation is not None and not plan.negatives.varied:
         raise ValueError(
@@ -104,7 +114,7 @@ def check_images(plan):
         )
 
 
-def check_reach(plan):
+def check_reach(plan: Plan) -> None:
     """A goodness that cannot reach a threshold, or that would fall without end."""
     for index, n_units in enumerate(plan.units):
         goodness, objective = (getattr(plan, n).for_layer(index) for n in ("goodness", "objective"))
@@ -123,7 +133,7 @@ def check_reach(plan):
             )
 
 
-def check_negative_rows(plan):
+def check_negative_rows(plan: Plan) -> None:
     """What cannot be learned or predicted where layers see no labels."""
     settings = plan.settings
     if not plan.negatives.of_rows:
@@ -151,7 +161,7 @@ def check_negative_rows(plan):
         )
 
 
-def check_overlay(plan):
+def check_overlay(plan: Plan) -> None:
     """An overlay that not all of the first layer sees, or that has no room."""
     if not plan.shows_labels:
         return
@@ -172,7 +182,7 @@ def check_overlay(plan):
         )
 
 
-def check_code(plan):
+def check_code(plan: Plan) -> None:
     code = plan.overlay.code(plan.n_features, plan.n_classes)
     if code is None:
         return
@@ -197,13 +207,13 @@ def check_code(plan):
         )
 
 
-def in_few_columns(plan):
+def in_few_columns(plan: Plan) -> bool:
     """Whether a code differs between classes in less than half of the columns."""
     code = plan.overlay.code(plan.n_features, plan.n_classes)
     return code is not None and 2 * int((code != code[:1]).any(0).sum()) < plan.n_features
 
 
-def check_batches(plan):
+def check_batches(plan: Plan) -> None:
     """Batches of one row where rows need others beside them."""
     if plan.batch_size >= 2:
         return
@@ -219,7 +229,7 @@ def check_batches(plan):
         )
 
 
-def check_phases(plan):
+def check_phases(plan: Plan) -> None:
     """Objectives that cannot act on positive and negative candidates apart."""
     if len(plan.passes) == 1:
         return
@@ -232,7 +242,7 @@ def check_phases(plan):
             )
 
 
-def check_stages(plan):
+def check_stages(plan: Plan) -> None:
     """Stages that leave out a layer which counts."""
     untaught = set(plan.counted) - {layer for stage in plan.stages for layer in stage.layers}
     if untaught and not plan.taught:
@@ -254,7 +264,7 @@ REFUSALS = (
 )
 
 
-def check_continues(plan, old):
+def check_continues(plan: Plan, old: Any) -> None:
     """Weights of an `old` fit that would not mean the same."""
     changed = [
         name
@@ -283,7 +293,7 @@ def check_continues(plan, old):
 # What has no effect -----------------------------------------------------------------------------
 
 
-def without_effect(plan):
+def without_effect(plan: Plan) -> Effects:
     """Pairs: a parameter as it is given, and why it has no effect."""
     yield from replaced(plan)
     yield from unseen_overlay(plan)
@@ -294,7 +304,7 @@ def without_effect(plan):
             yield f"{name}={brief(value)}", f"{why}; leave {name}={default!r}, or {remedy}"
 
 
-def replaced(plan):
+def replaced(plan: Plan) -> Effects:
     """Parameters in whose place another one stands."""
     settings = plan.settings
     if plan.schedule.holds_epochs and not is_name(settings.max_iter, "auto"):
@@ -311,7 +321,7 @@ def replaced(plan):
         )
 
 
-def unseen_overlay(plan):
+def unseen_overlay(plan: Plan) -> Effects:
     """An overlay other than the default where no label is shown."""
     if plan.shows_labels or plan.overlay.is_default:
         return
@@ -326,7 +336,7 @@ def unseen_overlay(plan):
     )
 
 
-def without_place(plan):
+def without_place(plan: Plan) -> Effects:
     """Names of parameters that act beside others alone, why these are not there, and a remedy."""
     if not plan.has_head:
         yield "head", "there is no softmax head", "use prediction='head' or 'hybrid'"
@@ -337,14 +347,14 @@ def without_place(plan):
         yield plan.settings.counted_name, "there is one layer, which counts", "give more layers"
 
 
-def reads_images(plan):
+def reads_images(plan: Plan) -> bool:
     """Whether anything reads rows as images; an overlay that is not shown has its own warning."""
     asked = any(hasattr(part, "image_shape") for part in (plan.overlay, plan.negatives))
     kinds = any(kind.reads_images for kind in plan.kinds)
     return asked or kinds or plan.augmentation is not None
 
 
-def without_end(plan):
+def without_end(plan: Plan) -> Effects:
     """The same of how a fit ends, which `partial_fit` does not look at."""
     settings = plan.settings
     if plan.resume:

@@ -1,6 +1,9 @@
 """The source of the random numbers of a fit."""
 
+from __future__ import annotations
+
 import torch
+from torch import Tensor
 
 __all__ = ["Draws"]
 
@@ -11,24 +14,30 @@ class Draws:
     `weight` holds the weights of the rows of a batch, or None where all weigh the same.
     """
 
-    def __init__(self, generator, device, dtype=torch.float32, weight=None):
+    def __init__(
+        self,
+        generator: torch.Generator,
+        device: str | torch.device,
+        dtype: torch.dtype = torch.float32,
+        weight: Tensor | None = None,
+    ) -> None:
         self.generator, self.device, self.dtype = generator, device, dtype
         self.weight = weight
 
-    def by(self, weight):
+    def by(self, weight: Tensor | None) -> Draws:
         """The same source, for a batch whose rows have these weights."""
         return Draws(self.generator, self.device, self.dtype, weight)
 
-    def copy(self):
+    def copy(self) -> Draws:
         """A source with the same state, which does not advance this one."""
         generator = torch.Generator(self.device).set_state(self.generator.get_state())
         return Draws(generator, self.device, self.dtype)
 
-    def uniform(self, *shape):
+    def uniform(self, *shape: int) -> Tensor:
         return torch.rand(shape, generator=self.generator, device=self.device, dtype=self.dtype)
 
-    def normal(self, *shape):
+    def normal(self, *shape: int) -> Tensor:
         return torch.randn(shape, generator=self.generator, device=self.device, dtype=self.dtype)
 
-    def permutation(self, n):
+    def permutation(self, n: int) -> Tensor:
         return torch.randperm(n, generator=self.generator, device=self.device)

@@ -7,7 +7,10 @@ direction. The covariance is regularised by `PRIOR_ROWS` more rows of average va
 direction, so fewer rows than units are enough.
 """
 
+from __future__ import annotations
+
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -35,7 +38,7 @@ def with_familiarity(fitted, data, previous=None):
 
 def fitted_moments(network, plan, X, weight, old=None):
     """Weight, mean and covariance of every layer's (a, h), `old` ones included, as plain arrays."""
-    found = {}
+    found: dict[int, Any] = {}
     for part, layers in _layers(network, plan, X):
         for index, values in layers.items():
             new = _moments(values, weight[part])

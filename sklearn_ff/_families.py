@@ -1,15 +1,19 @@
 """The families of parts by the parameter that chooses from them."""
 
-from ._parts import is_name
+from __future__ import annotations
+
+from typing import Any
+
+from ._parts import Family, is_name
 from .activations import activations
 from .augmentations import augmentations
 from .goodness import goodness
-from .negatives import negatives
+from .negatives import Negatives, negatives
 from .normalizations import normalizations
 from .objectives import objectives
 from .overlays import overlays
 
-FAMILIES = {
+FAMILIES: dict[str, Family[Any]] = {
     "activation": activations,
     "overlay": overlays,
     "negatives": negatives,
@@ -18,9 +22,10 @@ FAMILIES = {
     "normalization": normalizations,
     "input_normalization": normalizations,
 }
-NAMED = {**FAMILIES, "augmentation": augmentations}  # parameters that take the name of a part
+# Parameters that take the name of a part.
+NAMED: dict[str, Family[Any]] = {**FAMILIES, "augmentation": augmentations}
 
 
-def given_negatives(value):
+def given_negatives(value: Any) -> Negatives | None:
     """The negatives that a parameter means, or None where "auto" leaves the choice open."""
     return None if is_name(value, "auto") else negatives.get(value, automatic=True)

@@ -1,6 +1,9 @@
 """What a fit leaves behind: a frozen value, to and from plain arrays."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, field, fields
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,6 +16,7 @@ from ._settings import Settings
 from ._weights import to_numpy, to_torch
 from .core.build import build_network
 from .core.engine import FFNet, Group, ready_net
+from .core.forward_forward import Network
 from .schedules import Stage
 
 
@@ -58,16 +62,16 @@ class Fitted:
     error: Exception | None = None
 
     @property
-    def network(self):
+    def network(self) -> Network:
         return self.net.module_
 
     @property
-    def resumable(self):
+    def resumable(self) -> bool:
         """Whether `partial_fit` goes on with its generator and optimizer."""
         return self.plan.resume
 
 
-def to_state(fitted):
+def to_state(fitted: Fitted) -> dict[str, Any]:
     """Owned numpy arrays, parts and plain values, so that pickles cross devices."""
     net = fitted.net
     state = {name: getattr(fitted, name) for name in _names(Fitted) - {"net", "error"}}
@@ -76,8 +80,8 @@ def to_state(fitted):
     state["plan"]["settings"] = {name: getattr(settings, name) for name in _names(Settings)}
     scale = fitted.plan.open_columns
     if scale is not None:
-        scale = {**scale._asdict(), "columns": scale.columns._asdict()}
-    state["plan"]["open_columns"] = scale
+        columns = scale.columns._asdict()
+        state["plan"]["open_columns"] = {**scale._asdict(), "columns": columns}
     state["plan"]["groups"] = [tuple(group) for group in fitted.plan.groups]
     state["plan"]["stages"] = [tuple(stage) for stage in fitted.plan.stages]
     state["weights"] = to_numpy(net.module_.state_dict())
@@ -88,20 +92,20 @@ def to_state(fitted):
     return state
 
 
-def from_state(state):
+def from_state(state: dict[str, Any]) -> Fitted:
     """The value whose state this is; on the CPU where its device is not available."""
     state = dict(state)
     weights, depth = state.pop("weights"), state.pop("depth")
     optimizer, generator = state.pop("optimizer", None), state.pop("generator", None)
-    plan = dict(state.pop("plan"))
-    plan["settings"] = Settings(**plan["settings"])
-    plan["groups"] = tuple(Group(*group) for group in plan["groups"])
-    scale = plan["open_columns"]
+    known = dict(state.pop("plan"))
+    known["settings"] = Settings(**known["settings"])
+    known["groups"] = tuple(Group(*group) for group in known["groups"])
+    scale = known["open_columns"]
     if scale is not None:
-        plan["open_columns"] = OpenColumns(**{**scale, "columns": Columns(**scale["columns"])})
-    plan["stages"] = tuple(Stage(*stage) for stage in plan["stages"])
-    plan["device"] = pick_device(plan["device"] if torch_has(plan["device"]) else "cpu")
-    plan = Plan(**plan)
+        known["open_columns"] = OpenColumns(**{**scale, "columns": Columns(**scale["columns"])})
+    known["stages"] = tuple(Stage(*stage) for stage in known["stages"])
+    known["device"] = pick_device(known["device"] if torch_has(known["device"]) else "cpu")
+    plan = Plan(**known)
     draws = Draws(torch.Generator(plan.device), plan.device, getattr(torch, plan.dtype))
     net = ready_net(plan, build_network(plan), draws)
     net.module_.load_state_dict(to_torch(weights))
@@ -112,5 +116,5 @@ def from_state(state):
     return Fitted(plan=plan, net=net, **state)
 
 
-def _names(cls):
+def _names(cls: type[Any]) -> set[str]:
     return {one.name for one in fields(cls)}

@@ -1,18 +1,23 @@
 """Rows as images: checks of shapes."""
 
+from __future__ import annotations
+
+from typing import Any
+
 import numpy as np
 
 from ._parts import is_number
+from ._typing import Shape
 from ._warn import warn
 
 
-def is_image_shape(shape):
+def is_image_shape(shape: Any) -> bool:
     """Whether this is (channels, height, width)."""
     three = isinstance(shape, (tuple, list, np.ndarray)) and len(shape) == 3
     return three and all(is_number(n, whole=True) and n > 0 for n in shape)
 
 
-def checked_image_shape(shape, n_features):
+def checked_image_shape(shape: Any, n_features: int) -> Shape | None:
     """(channels, height, width), if that is what `shape` is and the rows have so many columns."""
     if shape is None:
         return None
@@ -36,7 +41,7 @@ def checked_image_shape(shape, n_features):
     return channels, height, width
 
 
-def told_shape(part, shape, n_features):
+def told_shape(part: Any, shape: Any, n_features: int) -> Any:
     """A part that reads rows as images of the estimator's `shape`, or of its own shape, if any."""
     own = checked_image_shape(getattr(part, "image_shape", None), n_features)
     if own is not None and own != (shape or own):

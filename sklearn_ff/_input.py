@@ -1,5 +1,7 @@
 """Rows, labels and weights: from what `fit` is given to what the network learns from."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -12,8 +14,13 @@ from . import _automatic as automatic
 from ._class_weights import NEGLIGIBLE, class_weights, refuse_sudden_weight, weighed
 from ._families import given_negatives
 from ._labels import about, check_like, checked_classes, checked_labels, refuse_unseen
+from ._settings import Settings
+from ._typing import MatrixLike
 from ._validation import checked_own_rows, checked_weight, distinct, heavy, validate_rows
 from ._warn import warn
+from .negatives import Negatives
+
+Pool = tuple[Any, np.ndarray]  # rows, weight
 
 
 class LabelledRows(NamedTuple):
@@ -48,11 +55,11 @@ class Data:
     codes: np.ndarray
     weight: np.ndarray
     classes: np.ndarray | None = None
-    pool: tuple | None = None
+    pool: Pool | None = None
     held_out: LabelledRows | None = None
 
     @property
-    def n_classes(self):
+    def n_classes(self) -> int:
         return 1 if self.classes is None else len(self.classes)
 
 
@@ -70,7 +77,9 @@ class Request(NamedTuple):
     resume: bool = False
 
 
-def read(estimator, settings, X, request, previous=None):
+def read(
+    estimator: Any, settings: Settings, X: MatrixLike, request: Request, previous: Any = None
+) -> Data:
     """The data of a fit; `previous` is what it goes on from.
 
     scikit-learn's validation notes names and number of the columns on the `estimator`.
@@ -100,7 +109,14 @@ def read(estimator, settings, X, request, previous=None):
     return Data(*rows, classes=classes, pool=pool, held_out=held_out)
 
 
-def validated(estimator, settings, negatives, X, request, reset):
+def validated(
+    estimator: Any,
+    settings: Settings,
+    negatives: Negatives | None,
+    X: MatrixLike,
+    request: Request,
+    reset: bool,
+) -> tuple[Any, Any, np.ndarray]:
     """Rows, labels and weights, checked; labels only where they are used."""
     y, held_out = request.y, negatives is not None and negatives.held_out is not None
     if not settings.supervised and not (held_out and y is not None):
@@ -116,7 +132,9 @@ def validated(estimator, settings, negatives, X, request, reset):
 # Rows of another kind ---------------------------------------------------------------------------
 
 
-def set_aside(negatives, X, y, weight):
+def set_aside(
+    negatives: Negatives | None, X: MatrixLike, y: np.ndarray, weight: np.ndarray
+) -> tuple[Any, Any, np.ndarray, Pool | None]:
     """Rows to learn from, and a pool of others where the negatives need one."""
     if negatives is None or (negatives.own_rows is None and negatives.held_out is None):
         return X, y, weight, None
@@ -140,7 +158,7 @@ def set_aside(negatives, X, y, weight):
     return X[rest], y[rest], weight[rest], heavy_pool(negatives, X[others], weight[others])
 
 
-def heavy_pool(negatives, X, weight):
+def heavy_pool(negatives: Negatives, X: MatrixLike, weight: np.ndarray) -> Pool:
     """The rows of a pool that weigh something."""
     if not weight.any():
         raise ValueError(f"negatives={negatives!r} hold out rows of weight zero only.")
@@ -148,12 +166,12 @@ def heavy_pool(negatives, X, weight):
     return X, weight
 
 
-def held_out_labels(negatives):
+def held_out_labels(negatives: Negatives) -> np.ndarray:
     negatives.check()
     return checked_classes(negatives.held_out, "HeldOutClasses")
 
 
-def learned_classes(negatives, classes):
+def learned_classes(negatives: Negatives | None, classes: np.ndarray) -> np.ndarray:
     """Those of the classes that no negatives hold out."""
     if negatives is None or negatives.held_out is None:
         return classes
@@ -165,7 +183,7 @@ def learned_classes(negatives, classes):
 # Rows without labels ----------------------------------------------------------------------------
 
 
-def without_labels(settings, X, weight):
+def without_labels(settings: Settings, X: MatrixLike, weight: np.ndarray) -> LabelledRows:
     """Rows that weigh something, all of one code."""
     weight = np.where(weight < NEGLIGIBLE * weight.max(), 0.0, weight)
     X, _, weight = heavy(X, weight, weight)
@@ -175,10 +193,10 @@ def without_labels(settings, X, weight):
             f"weight above zero; give at least two."
         )
     X, weight = in_order(settings, X, weight)
-    return X, np.zeros(len(weight), int), weight
+    return LabelledRows(X, np.zeros(len(weight), int), weight)
 
 
-def in_order(settings, X, weight):
+def in_order(settings: Settings, X: MatrixLike, weight: np.ndarray) -> Pool:
     """Rows that make one batch, sorted, and copies of a row as one of their summed weight.
 
     What is drawn for a row then depends neither on its place nor on how often it is repeated.
@@ -195,7 +213,9 @@ def in_order(settings, X, weight):
 # Labels -----------------------------------------------------------------------------------------
 
 
-def known_classes(settings, negatives, request, previous):
+def known_classes(
+    settings: Settings, negatives: Negatives | None, request: Request, previous: Any
+) -> np.ndarray | None:
     """The labels that are fixed before y is looked at, or None."""
     if not settings.supervised:
         return None
@@ -220,7 +240,9 @@ def known_classes(settings, negatives, request, previous):
     return known
 
 
-def encoded(settings, negatives, y, known):
+def encoded(
+    settings: Settings, negatives: Negatives | None, y: np.ndarray, known: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
     """The classes, and the labels as 0..K−1; `known`, if given, are all that may occur."""
     if known is not None and len(learned_classes(negatives, known)) < len(known):
         raise ValueError(
@@ -236,7 +258,7 @@ def encoded(settings, negatives, y, known):
     return encoder.classes_, codes
 
 
-def check_classes(settings, classes, codes):
+def check_classes(settings: Settings, classes: np.ndarray, codes: np.ndarray) -> None:
     """Raise ValueError unless rows are of two classes at least."""
     if len(np.unique(codes)) > 1:
         return
@@ -251,7 +273,9 @@ def check_classes(settings, classes, codes):
 # Rows held out ----------------------------------------------------------------------------------
 
 
-def given_rows(estimator, settings, request, classes, by_class):
+def given_rows(
+    estimator: Any, settings: Settings, request: Request, classes: np.ndarray, by_class: np.ndarray
+) -> LabelledRows | None:
     """The rows of X_val, their labels, and weights by class, as training rows have them."""
     X_val, y_val = request.X_val, request.y_val
     if X_val is None and y_val is None:
@@ -276,13 +300,15 @@ def given_rows(estimator, settings, request, classes, by_class):
     return LabelledRows(X_val, codes, by_class[codes])
 
 
-def split(settings, rows, classes):
+def split(
+    settings: Settings, rows: LabelledRows, classes: np.ndarray
+) -> tuple[LabelledRows, LabelledRows]:
     """Rows to learn from, with every class among them, and others held out, by class if there
     are as many as classes."""
     codes = rows.codes
     counts = np.bincount(codes, minlength=len(classes))
     refuse_single_rows(counts, classes)
-    n_classes = np.count_nonzero(counts)
+    n_classes = int(np.count_nonzero(counts))
     n_held_out = int(np.ceil(settings.validation_fraction * len(codes)))
     n_held_out = min(n_held_out, len(codes) - n_classes)
     by_class = n_held_out >= n_classes
@@ -298,10 +324,11 @@ def split(settings, rows, classes):
         random_state=settings.random_state,
     )
     learn, hold = with_every_class(learn, hold, codes)
-    return tuple(LabelledRows(*(values[part] for values in rows)) for part in (learn, hold))
+    kept, held_out = (LabelledRows(*(values[part] for values in rows)) for part in (learn, hold))
+    return kept, held_out
 
 
-def refuse_single_rows(counts, classes):
+def refuse_single_rows(counts: np.ndarray, classes: np.ndarray) -> None:
     """A class of one row can be learned from or held out, not both."""
     single = np.flatnonzero(counts == 1)
     if len(single):
@@ -312,7 +339,9 @@ def refuse_single_rows(counts, classes):
         )
 
 
-def with_every_class(learn, hold, codes):
+def with_every_class(
+    learn: np.ndarray, hold: np.ndarray, codes: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """The split with a row brought back of each class that would be held out whole."""
     taken = np.setdiff1d(codes[hold], codes[learn])
     back = np.array([np.flatnonzero(codes[hold] == code)[0] for code in taken], dtype=int)

@@ -1,14 +1,23 @@
 """`fit` and `partial_fit` of every estimator: the five functions of the house in their order."""
 
-from ._base import fitting, publish
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from ._base import BaseFF, fitting, publish
 from ._compatibility import check, check_partial_fit
-from ._input import Request, read
+from ._fitted import Fitted
+from ._input import Data, Request, read
 from ._plan import make_plan
 from ._settings import settings_of
 from ._training import build, train
 
+E = TypeVar("E", bound=BaseFF)
+Finish = Callable[[Fitted, Data, Fitted | None], Fitted]
 
-def learn(estimator, X, request, finish):
+
+def learn(estimator: E, X: Any, request: Request, finish: Finish) -> E:
     """Fit an estimator; `finish` adds to the fitted value what the estimator reads from it."""
     with fitting(estimator, request.resume or estimator.warm_start) as previous:
         settings = settings_of(estimator)
@@ -21,7 +30,7 @@ def learn(estimator, X, request, finish):
     return estimator
 
 
-def learn_more(estimator, X, y, classes, sample_weight, finish):
+def learn_more(estimator: E, X: Any, y: Any, classes: Any, sample_weight: Any, finish: Finish) -> E:
     """`partial_fit`: one epoch, by the state of the last call."""
     estimator._validate_params()  # scikit-learn looks at them before the first fit only
     check_partial_fit(settings_of(estimator))

@@ -16,7 +16,7 @@ from .exceptions import FFMemoryError, FFWarning
 try:
     import resource
 except ImportError:  # on Windows
-    resource = None
+    resource = None  # type: ignore[assignment]  # looked at before it is used
 
 
 def torch_has(device):
@@ -47,7 +47,7 @@ def multiplies_bfloat16(device):
     """Whether the device has native instructions for bfloat16 products."""
     if torch.device(device).type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
-    able = getattr(torch.cpu, "get_capabilities", dict)()
+    able: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()
     return any(able.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))
 
 

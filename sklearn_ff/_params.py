@@ -1,8 +1,11 @@
 """Parameters as of scikit-learn, where values may have another kind of `get_params`."""
 
+from __future__ import annotations
+
 import copy
 import functools
 import inspect
+from typing import Any, Self
 
 import numpy as np
 from sklearn import get_config
@@ -22,11 +25,11 @@ class Params:
     estimators in full, and rows of data must not appear in a representation.
     """
 
-    data = ()  # names of parameters that hold data
+    data: tuple[str, ...] = ()  # names of parameters that hold data
 
-    _get_param_names = classmethod(BaseEstimator._get_param_names.__func__)
+    _get_param_names: Any = classmethod(BaseEstimator._get_param_names.__func__)
 
-    def __repr__(self, N_CHAR_MAX=700):
+    def __repr__(self, N_CHAR_MAX: int = 700) -> str:
         """The class with the parameters that differ from their defaults, without values of data."""
         init = inspect.signature(type(self).__init__).parameters
         values = BaseEstimator.get_params(self, deep=False).items()
@@ -35,7 +38,7 @@ class Params:
             shown = {k: v for k, v in shown.items() if v != brief(init[k].default)}
         return f"{type(self).__name__}({', '.join(f'{k}={v}' for k, v in shown.items())})"
 
-    def get_params(self, deep=True):
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
         """The parameters of this object.
 
         Parameters
@@ -54,7 +57,7 @@ class Params:
             params |= {f"{name}__{inner}": found for inner, found in value.get_params().items()}
         return params
 
-    def set_params(self, **params):
+    def set_params(self, **params: Any) -> Self:
         """As scikit-learn's; a plain value has no parameters to set."""
         for key in params:
             name, nested, inner = key.partition("__")
@@ -66,7 +69,7 @@ class Params:
                 )
         return BaseEstimator.set_params(self, **params)
 
-    def __sklearn_clone__(self):
+    def __sklearn_clone__(self) -> Self:
         """As scikit-learn's, but plain values are copied."""
         params = BaseEstimator.get_params(self, deep=False)
         plain = {name: copied(value) for name, value in params.items() if holds_plain(value)}
@@ -78,7 +81,7 @@ class Params:
         return new
 
 
-def brief(value, data=False):
+def brief(value: Any, data: bool = False) -> str:
     """The repr of a value, or the shape only if it holds, or may hold, data."""
     if isinstance(value, functools.partial):
         return f"partial({brief(value.func)}, ...)"
@@ -91,12 +94,12 @@ def brief(value, data=False):
     return repr(value)
 
 
-def is_table(value):
+def is_table(value: Any) -> bool:
     """Whether a list holds rows, or is too long for layers or columns."""
     return len(value) > FEW or any(len(shape_of(row)) > 0 for row in value)
 
 
-def shape_of(value):
+def shape_of(value: Any) -> tuple[int, ...]:
     """The shape of an array, or of a list of numbers or lists."""
     if hasattr(value, "shape"):
         return value.shape
@@ -105,7 +108,7 @@ def shape_of(value):
     return (len(value), *(shape_of(value[0]) if len(value) else ()))
 
 
-def has_params(value):
+def has_params(value: Any) -> bool:
     """Whether its `get_params` is scikit-learn's, which has the argument `deep`."""
     if isinstance(value, type) or not hasattr(value, "get_params"):
         return False
@@ -115,7 +118,7 @@ def has_params(value):
         return False
 
 
-def holds_plain(value):
+def holds_plain(value: Any) -> bool:
     """Whether it holds an object with another `get_params`, which `clone` does not support."""
     if type(value) in (list, tuple, set, frozenset):
         return any(map(holds_plain, value))
@@ -125,7 +128,7 @@ def holds_plain(value):
     return other and not has_params(value)
 
 
-def copied(value):
+def copied(value: Any) -> Any:
     """A clone of `value` in which plain values are copied."""
     if not holds_plain(value):
         return clone(value, safe=False)

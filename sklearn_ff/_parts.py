@@ -1,13 +1,19 @@
 """The base of a part, checks of its parameters, and the look-up of parts in families."""
 
+from __future__ import annotations
+
 import inspect
 import math
 import numbers
+from collections.abc import Callable, Sequence
+from typing import Any, Generic, Self, TypeVar
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from ._params import Params, brief
+from ._typing import Function
 
 __all__ = [
     "LARGEST",
@@ -24,6 +30,10 @@ __all__ = [
 ]
 
 
+P = TypeVar("P", bound="Part")  # the contract of a family
+C = TypeVar("C")  # what is registered: a class, or a function that makes a part
+
+
 class Part(Params):
     """A small description of one choice of the method.
 
@@ -32,16 +42,16 @@ class Part(Params):
     them.
     """
 
-    entries = None  # the parts of the layers, where each layer has its own
+    entries: Sequence[Part] | None = None  # the parts of the layers, where each layer has its own
 
-    def check(self):
+    def check(self) -> None:
         """Raise ValueError where a parameter is not valid; called at the beginning of a fit."""
 
-    def changed(self, **params):
+    def changed(self, **params: Any) -> Self:
         """A part of the same class with some parameters changed."""
         return type(self)(**{**self.get_params(deep=False), **params})
 
-    def for_layer(self, index):
+    def for_layer(self, index: int) -> Part:
         """The part that layer `index` uses: this one, unless every layer has its own."""
         return self
 
@@ -49,18 +59,18 @@ class Part(Params):
 class PerLayer(Part):
     """A part of one family for every layer."""
 
-    def __init__(self, parts):
+    def __init__(self, parts: Sequence[Any]) -> None:
         self.parts = parts
 
     @property
-    def entries(self):
+    def entries(self) -> Sequence[Part]:
         return self.parts
 
-    def check(self):
+    def check(self) -> None:
         for part in self.parts:
             part.check()
 
-    def for_layer(self, index):
+    def for_layer(self, index: int) -> Part:
         return self.parts[index]
 
 
@@ -68,7 +78,15 @@ class PerLayer(Part):
 LARGEST, SMALLEST = 1e10, 1e-30
 
 
-def check_number(part, name, *, above=None, at_least=None, at_most=math.inf, whole=False):
+def check_number(
+    part: Part,
+    name: str,
+    *,
+    above: float | None = None,
+    at_least: float | None = None,
+    at_most: float = math.inf,
+    whole: bool = False,
+) -> None:
     """Raise ValueError unless a part's parameter is a finite number within its bounds."""
     value = getattr(part, name)
     if is_number(value, whole):
@@ -84,41 +102,41 @@ def check_number(part, name, *, above=None, at_least=None, at_most=math.inf, who
     raise ValueError(_misfit(part, name, needed))
 
 
-def check_choice(part, name, choices):
+def check_choice(part: Part, name: str, choices: Sequence[Any]) -> None:
     """Raise ValueError unless a part's parameter is one of `choices`."""
     value = getattr(part, name)
     if not (is_word(value) and value in choices):
         raise ValueError(_misfit(part, name, f"one of {list(choices)}"))
 
 
-def check_flag(part, name):
+def check_flag(part: Part, name: str) -> None:
     """Raise ValueError unless a part's parameter is True or False."""
     if not isinstance(getattr(part, name), (bool, np.bool_)):
         raise ValueError(_misfit(part, name, "True or False"))
 
 
-def is_number(value, whole=False):
+def is_number(value: Any, whole: bool = False) -> bool:
     """Whether this is a finite number; True and False are not."""
-    kind = numbers.Integral if whole else numbers.Real
+    kind: Any = numbers.Integral if whole else numbers.Real
     return isinstance(value, kind) and not isinstance(value, bool) and abs(value) < math.inf
 
 
-def _misfit(part, name, needed):
+def _misfit(part: Part, name: str, needed: str) -> str:
     value = getattr(part, name)
     return f"{type(part).__name__}({name}={brief(value)}) cannot be used: {name} must be {needed}."
 
 
-def is_word(value):
+def is_word(value: Any) -> bool:
     """Whether it can be a name in a registry; arrays and parts cannot be compared with names."""
     return value is None or isinstance(value, str)
 
 
-def is_name(value, name):
+def is_name(value: Any, name: str) -> bool:
     """Whether `value` is this name; arrays and parts cannot be compared with names."""
     return isinstance(value, str) and value == name
 
 
-def checked_shape(result, shape, parameter, meaning):
+def checked_shape(result: Any, shape: Sequence[int], parameter: str, meaning: str) -> Tensor:
     """The result of a user's callable; ValueError unless it is a tensor of the given shape."""
     if not isinstance(result, torch.Tensor):
         raise ValueError(
@@ -133,7 +151,9 @@ def checked_shape(result, shape, parameter, meaning):
     return result
 
 
-def checked_like(result, like, shape, parameter, meaning):
+def checked_like(
+    result: Any, like: Tensor, shape: Sequence[int], parameter: str, meaning: str
+) -> Tensor:
     """As `checked_shape`, with the dtype and layout of `like`, and a gradient if it has one."""
     checked_shape(result, shape, parameter, meaning)
     if result.dtype != like.dtype or result.layout != like.layout:
@@ -149,7 +169,7 @@ def checked_like(result, like, shape, parameter, meaning):
     return result
 
 
-def call_intact(function, argument, parameter):
+def call_intact(function: Function, argument: Tensor, parameter: str) -> Any:
     """function(argument); ValueError if the call has changed its argument."""
     if argument.is_inference():  # inference tensors do not count their changes
         return function(argument)
@@ -163,7 +183,7 @@ def call_intact(function, argument, parameter):
     return result
 
 
-def checked_finite(result, parameter, what):
+def checked_finite(result: Tensor, parameter: str, what: str) -> Tensor:
     """The result of a user's callable; ValueError unless it is finite."""
     if not torch.isfinite(result).all():
         raise ValueError(
@@ -173,13 +193,15 @@ def checked_finite(result, parameter, what):
     return result
 
 
-def rebuilt(part):
+def rebuilt(part: P) -> P:
     """A copy of a part, with copies of the parts in it."""
     params = part.get_params(deep=False).items()
     return part.changed(**{k: rebuilt(v) for k, v in params if isinstance(v, Part)})
 
 
-def check_arguments(function, parameter, signature, hint=""):
+def check_arguments(
+    function: Callable[..., Any], parameter: str, signature: str, hint: str = ""
+) -> None:
     """Raise ValueError where a callable does not accept the arguments of the signature."""
     n = signature[: signature.index(")")].count(",") + 1
     try:
@@ -195,7 +217,7 @@ def check_arguments(function, parameter, signature, hint=""):
         ) from None
 
 
-class Family:
+class Family(Generic[P]):
     """The registered parts for one parameter; `base` is the class of their contract.
 
     A part may be registered under None, and is then the meaning of None. `wrap`, if given, makes a
@@ -203,30 +225,38 @@ class Family:
     for every layer. Refusals of callables end with the `hint`.
     """
 
-    def __init__(self, parameter, base, wrap=None, signature=None, per_layer=None, hint=""):
+    def __init__(
+        self,
+        parameter: str,
+        base: type[P],
+        wrap: Callable[[Any], P] | None = None,
+        signature: str = "",
+        per_layer: Callable[[list[P]], Any] | None = None,
+        hint: str = "",
+    ) -> None:
         self.parameter, self.base, self.wrap = parameter, base, wrap
-        self.signature, self.per_layer, self.registry = signature, per_layer, {}
-        self.hint = hint
+        self.signature, self.per_layer, self.hint = signature, per_layer, hint
+        self.registry: dict[str | None, Callable[[], P]] = {}
 
-    def register(self, name):
+    def register(self, name: str | None) -> Callable[[C], C]:
         """Class decorator that registers a part under `name`, a string or None."""
 
-        def add(cls):
-            self.registry[name] = cls
+        def add(cls: C) -> C:
+            self.registry[name] = cls  # type: ignore[assignment]  # a class is such a function
             return cls
 
         return add
 
     @property
-    def names(self):
+    def names(self) -> list[str | None]:
         return sorted(self.registry, key=lambda name: (name is None, name))
 
     @property
-    def constraint(self):
+    def constraint(self) -> list[Any]:
         """The constraint for scikit-learn's validation of parameters; `get` checks the rest."""
         return [str, callable, self.base, "array-like", *[None] * (None in self.registry)]
 
-    def get(self, value, parameter=None, automatic=False):
+    def get(self, value: Any, parameter: str | None = None, automatic: bool = False) -> P:
         """The part for `value`: a registered name, a part, a callable, or a list of them.
 
         A refusal names the `parameter`, if given, and lists "auto" if the value is `automatic`.
@@ -236,7 +266,7 @@ class Family:
             return self.per_layer(self._entries(value, name))
         return self._one(value, name, automatic)
 
-    def _one(self, value, name, automatic=False):
+    def _one(self, value: Any, name: str, automatic: bool = False) -> P:
         if is_word(value) and value in self.registry:
             return self.registry[value]()
         if isinstance(value, self.base) and not self._is_base(value):
@@ -245,20 +275,20 @@ class Family:
         if self.wrap is not None and usable:
             check_arguments(value, name, self.signature, self.hint)
             return self.wrap(value)
-        raise ValueError(self._refusal(value, name, ["auto"] * automatic + self.names))
+        raise ValueError(self._refusal(value, name, [*["auto"] * automatic, *self.names]))
 
-    def _is_base(self, value):
+    def _is_base(self, value: Any) -> bool:
         """Whether this is a contract without an implementation."""
         contract = type(value) is self.base and self.wrap is not self.base
         return contract or vars(type(value)).get("abstract", False)
 
-    def _entries(self, values, name):
+    def _entries(self, values: Sequence[Any], name: str) -> list[P]:
         try:
             return [self._one(value, name) for value in values]
         except ValueError as error:
             raise ValueError(f"{name}={brief(values)} has a wrong entry: {error}") from None
 
-    def _refusal(self, value, name, names):
+    def _refusal(self, value: Any, name: str, names: list[str | None]) -> str:
         if inspect.isclass(value):
             return (
                 f"{name}={value.__name__} is a class; pass an instance of it: "

@@ -1,5 +1,8 @@
 """The plan of a fit: every choice definite, every number known, before anything is built."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -10,6 +13,7 @@ from . import _automatic as automatic
 from ._automatic import LARGE_LAYER, Facts
 from ._families import FAMILIES
 from ._images import checked_image_shape, told_shape
+from ._input import Data
 from ._machine import multiplies_bfloat16, pick_device
 from ._params import brief
 from ._parts import is_name
@@ -23,13 +27,14 @@ from ._scaling import (
     scaler_of,
 )
 from ._settings import Settings
+from ._typing import MatrixLike, Shape
 from .augmentations import augmentations
 from .core.engine import PASSES, Group
 from .core.rows import n_parts
 from .heads import SoftmaxHead, checked_head
 from .layers import built, checked_layers
 from .objectives import LayerFacts
-from .schedules import Schedule, checked_schedule
+from .schedules import Schedule, Stage, checked_schedule
 
 
 @dataclass(frozen=True)
@@ -138,12 +143,12 @@ class Plan:
     taught: int
 
     @property
-    def passes(self):
+    def passes(self) -> tuple[Any, ...]:
         """The passes over the rows of which an epoch consists."""
         return PASSES[self.schedule.phases]
 
 
-def make_plan(settings, data, previous=None, resume=False):
+def make_plan(settings: Settings, data: Data, previous: Any = None, resume: bool = False) -> Plan:
     """The plan for the rows of `data`; what the `previous` fit has fixed stays."""
     old = None if previous is None else previous.plan
     (n_rows, n_features), n_classes = data.X.shape, data.n_classes
@@ -210,11 +215,11 @@ class Scale(NamedTuple):
 
     scaler: Scaler
     kind: str | None
-    rms: float | None
+    rms: Any  # a number, or None
     open: OpenColumns | None
 
 
-def scale_of(settings, data, old):
+def scale_of(settings: Settings, data: Data, old: Any) -> Scale:
     """The scale of the columns; what the rows before have fixed stays."""
     if old is None:
         columns = column_statistics(data.X, data.weight)
@@ -226,7 +231,7 @@ def scale_of(settings, data, old):
     return Scale(*old.open_columns.settled(*rows, old.scaler, old.scaling, settings.scaling))
 
 
-def strength_of(overlay, scale, X, old):
+def strength_of(overlay: Any, scale: Scale, X: MatrixLike, old: Any) -> float:
     """The strength of the label, fixed by the training rows that have fixed the scale."""
     if old is not None and scale.rms is None:
         return old.strength
@@ -236,7 +241,7 @@ def strength_of(overlay, scale, X, old):
     return float(scale.rms if overlay.strength == "auto" else overlay.strength)
 
 
-def parts_of(settings, facts, old):
+def parts_of(settings: Settings, facts: Facts, old: Any) -> dict[str, Any]:
     """The part that each parameter means, by its field of the plan."""
     found = {name: part_of(name, settings, facts, old) for name in FAMILIES}
     found["augmentation"] = None
@@ -248,7 +253,7 @@ def parts_of(settings, facts, old):
     return found
 
 
-def part_of(name, settings, facts, old):
+def part_of(name: str, settings: Settings, facts: Facts, old: Any) -> Any:
     """The part of a family; what "auto" has come to in the `old` plan stays."""
     value, may_be_automatic = getattr(settings, name), name in automatic.AUTOMATIC
     if may_be_automatic and is_name(value, "auto"):
@@ -269,7 +274,7 @@ class Sizes(NamedTuple):
     n_weights: int
 
 
-def sizes_of(settings, parts, shape, n_classes):
+def sizes_of(settings: Settings, parts: dict[str, Any], shape: Shape, n_classes: int) -> Sizes:
     """Sizes of the layers on rows of a `shape`, from a network without memory."""
     kinds = checked_layers(settings.layers, checked_units(settings.hidden_layer_sizes))
     check_lengths(parts, len(kinds))
@@ -285,7 +290,7 @@ def sizes_of(settings, parts, shape, n_classes):
     )
 
 
-def checked_units(sizes):
+def checked_units(sizes: Any) -> list[int]:
     """The numbers of units, one positive integer per layer."""
     units = numbers_of(sizes)
     if units.ndim != 1 or not len(units) or units.dtype.kind not in "iu" or units.min() < 1:
@@ -296,7 +301,7 @@ def checked_units(sizes):
     return units.tolist()
 
 
-def counted_layers(choice, n_layers, parameter):
+def counted_layers(choice: Any, n_layers: int, parameter: str) -> tuple[int, ...]:
     """Indices of the layers that count: "all", "skip_first", or the indices themselves."""
     if isinstance(choice, str):
         return tuple(range(1 if choice == "skip_first" and n_layers > 1 else 0, n_layers))
@@ -310,7 +315,9 @@ def counted_layers(choice, n_layers, parameter):
     return tuple(sorted({int(i) % n_layers for i in given}))
 
 
-def precision_of(settings, facts, sizes, device, old):
+def precision_of(
+    settings: Settings, facts: Facts, sizes: Sizes, device: str, old: Any
+) -> tuple[str, bool]:
     """The dtype of the network, and whether it multiplies in bfloat16 while training."""
     if old is not None and settings.precision == "auto":
         return old.dtype, old.low_precision
@@ -321,7 +328,9 @@ def precision_of(settings, facts, sizes, device, old):
     return dtype, pays and multiplies_bfloat16(device)
 
 
-def updates_of(settings, sizes, stages, n_batches, resume):
+def updates_of(
+    settings: Settings, sizes: Sizes, stages: Sequence[Stage], n_batches: int, resume: bool
+) -> int | None:
     """Updates of the longest stage of layers, in which the rate falls once.
 
     None where the rate is careful: it does not fall, or layers of images learn.
@@ -334,7 +343,15 @@ def updates_of(settings, sizes, stages, n_batches, resume):
     return longest * n_batches
 
 
-def groups_of(settings, parts, sizes, rate, optimizers, has_head, data):
+def groups_of(
+    settings: Settings,
+    parts: dict[str, Any],
+    sizes: Sizes,
+    rate: Any,
+    optimizers: tuple[Any, ...],
+    has_head: bool,
+    data: Data,
+) -> tuple[Group, ...]:
     """Rate and penalties of every layer, and of the head."""
     n_rows, n_layers = float(max(data.weight.sum(), len(data.weight))), len(sizes.kinds)
     rates = checked_rates(rate, settings.learning_rate_init, n_layers)
@@ -354,7 +371,7 @@ def groups_of(settings, parts, sizes, rate, optimizers, has_head, data):
     )
 
 
-def checked_rates(rate, given, n_layers):
+def checked_rates(rate: Any, given: Any, n_layers: int) -> list[float]:
     """A positive rate for each layer."""
     rates = numbers_of(rate)
     numeric = rates.ndim == 1 and rates.dtype.kind in "iuf"
@@ -365,7 +382,7 @@ def checked_rates(rate, given, n_layers):
     return each("learning_rate_init", rate, n_layers)
 
 
-def steepness(parts, n_units, index, n_classes):
+def steepness(parts: dict[str, Any], n_units: int, index: int, n_classes: int) -> float:
     """How steeply the loss of a layer answers to one of its units.
 
     Penalties are multiplied by it, so that they weigh against the loss as they do in a network of

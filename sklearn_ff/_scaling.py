@@ -324,7 +324,7 @@ class OpenColumns(NamedTuple):
     the product of divisor and rarity in columns of mostly zeros, if there are such.
     """
 
-    index: np.ndarray
+    index: np.ndarray  # type: ignore[assignment]  # hides a method of tuple, which has no use here
     columns: Columns
     whole: bool
     unit: float = 1.0

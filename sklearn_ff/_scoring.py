@@ -3,6 +3,7 @@
 import copy
 from dataclasses import replace
 from types import MethodType
+from typing import Any
 
 import numpy as np
 import torch
@@ -105,7 +106,7 @@ class HeldOutLoss:
 def loss_of(network, negatives, x, y, weight, draws):
     """Σ over rows of weight · loss, as in the page's `step`, without learning."""
     shown = network.encode(negatives.candidates(x, draws))
-    belief = network.head(network.features(shown.positive())) if network.head else None
+    belief: Any = network.head(network.features(shown.positive())) if network.head else None
     if not any([layer.learning for layer in network.layers]):  # no generator: see `Batches`
         return weight @ cross_entropy(belief, y, reduction="none")
     drawn = negatives.draw(y, network.n_classes, draws, belief)
@@ -178,6 +179,7 @@ def exact_scores(network, plan, X, scale):
     if plan.dtype == "float64":
         return network_scores(network, plan, X)
     out, twin = np.empty((X.shape[0], plan.n_classes)), None
+    again: Any  # all rows of a part, or indices
     doubt = plan.prediction == "hybrid"  # whether most rows need double precision
     for part in slices(X, plan, scored_width(plan, plan.prediction)):
         block, again = X[part], slice(None)

@@ -1,5 +1,7 @@
 """Parameters of an estimator, frozen for one call, and their constraints."""
 
+from __future__ import annotations
+
 import inspect
 from dataclasses import dataclass, fields
 from numbers import Integral, Real
@@ -69,12 +71,12 @@ class Settings:
     class_weight: Any = None
     output: Any = None
 
-    def given(self, name):
+    def given(self, name: str) -> Any:
         """The value of a parameter, by its name in the estimator."""
         return self.counted if name == self.counted_name else getattr(self, name, None)
 
 
-def settings_of(estimator):
+def settings_of(estimator: Any) -> Settings:
     """The settings of an estimator at this moment."""
     params = estimator.get_params(deep=False)
     signature = inspect.signature(type(estimator)).parameters

@@ -1,6 +1,10 @@
 """From a plan to a trained network: `build`, then `train`."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,16 +15,20 @@ from sklearn.utils import check_random_state
 from ._compatibility import may_be_flat
 from ._draws import Draws
 from ._fitted import Fitted
+from ._input import Data
 from ._lifeless import head_remedy, lifeless, remedies
 from ._optimizers import resume_optimizer
+from ._plan import Plan
 from ._scoring import Accuracy, HeldOutLoss, network_scores
+from ._typing import MatrixLike
 from ._validation import largest_number
 from ._warn import warn
 from ._weights import continue_from, initialize
 from .augmentations import Views
 from .core.build import build_network
 from .core.callbacks import Decay, DivergenceGuard, FlatLoss, Log, Validation
-from .core.engine import ready_net
+from .core.engine import FFNet, ready_net
+from .core.forward_forward import Network
 from .core.rows import Rows, as_tensor, dense, n_parts
 from .core.user_callbacks import checked_callback
 from .exceptions import DivergenceError
@@ -31,7 +39,7 @@ LARGE = 10.0  # size of unscaled values beyond which they may make a fit diverge
 HISTORY = ("loss", "goodness_positive", "goodness_negative", "ranking_accuracy")
 
 
-def build(plan, previous=None):
+def build(plan: Plan, previous: Fitted | None = None) -> tuple[Network, Draws]:
     """The network of a plan, new or with the weights of the `previous` fit, and its draws."""
     network = build_network(plan)
     if plan.resume and previous is not None and previous.resumable:
@@ -45,14 +53,21 @@ def build(plan, previous=None):
     return network, draws
 
 
-def seeded(plan):
+def seeded(plan: Plan) -> Draws:
     """One generator for initial weights, order of rows, negatives and dropout."""
     seed = check_random_state(plan.settings.random_state).randint(np.iinfo(np.int32).max)
     generator = torch.Generator(plan.device).manual_seed(int(seed))
     return Draws(generator, plan.device, getattr(torch, plan.dtype))
 
 
-def train(plan, network, draws, data, callbacks=None, previous=None):
+def train(
+    plan: Plan,
+    network: Network,
+    draws: Draws,
+    data: Data,
+    callbacks: Sequence[Any] | None = None,
+    previous: Fitted | None = None,
+) -> Fitted:
     """Train the network; what diverges is kept at its last finite weights.
 
     With `plan.resume`, optimizer and history of the `previous` fit go on.
@@ -61,8 +76,7 @@ def train(plan, network, draws, data, callbacks=None, previous=None):
     own = own_callbacks(plan, data)
     users = [checked_callback(entry) for entry in callbacks or ()]
     net = ready_net(plan, network, draws, list(own.items()), users)
-    resumable = previous is not None and previous.resumable
-    if resumable and previous.plan.optimizers == plan.optimizers:
+    if previous is not None and previous.resumable and previous.plan.optimizers == plan.optimizers:
         resume_optimizer(net.optimizer_, previous.net.optimizer_)
     network.train()
     error = None
@@ -93,7 +107,7 @@ def train(plan, network, draws, data, callbacks=None, previous=None):
 # What the loop is handed ------------------------------------------------------------------------
 
 
-def rows_on_device(plan, network, draws, data):
+def rows_on_device(plan: Plan, network: Network, draws: Draws, data: Data) -> Rows:
     """Copies on the device; weights have mean 1, so that a batch's loss is not biased."""
     dtype, weight = getattr(torch, plan.dtype), data.weight / data.weight.mean()
     y = torch.as_tensor(data.codes, dtype=torch.int64).to(plan.device)
@@ -106,14 +120,16 @@ def rows_on_device(plan, network, draws, data):
     return Rows(x, y, weight, network.scaler, dtype, views)
 
 
-def pool_on_device(plan, network, X, weight):
+def pool_on_device(
+    plan: Plan, network: Network, X: MatrixLike, weight: np.ndarray
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Rows that negative ones are drawn from, and the sums of their weights up to each."""
     cumulative = torch.tensor(weight.cumsum() / weight.sum(), dtype=getattr(torch, plan.dtype))
     rows = as_tensor(X, cumulative.dtype, plan.device, network.scaler.scaled)
     return rows, cumulative.to(rows.device)
 
 
-def own_callbacks(plan, data):
+def own_callbacks(plan: Plan, data: Data) -> dict[str, Any]:
     """The package's own callbacks, which come before the user's."""
     settings, n_batches = plan.settings, n_parts(len(data.codes), plan.batch_size)
     probe = partial(network_scores, plan=plan, X=data.X[:PROBED_ROWS])
@@ -132,7 +148,7 @@ def own_callbacks(plan, data):
     return own
 
 
-def advice(plan, X):
+def advice(plan: Plan, X: MatrixLike) -> str:
     """What to do about rows that diverge because they are large; empty where they are not."""
     size = largest_number(X)
     if plan.scaling is not None or size <= LARGE:
@@ -146,7 +162,7 @@ def advice(plan, X):
 # What the loop leaves ---------------------------------------------------------------------------
 
 
-def records(net, n_layers, previous):
+def records(net: FFNet, n_layers: int, previous: Fitted | None) -> dict[str, Any]:
     """What the epochs have recorded, after those of the `previous` fit."""
     epochs = [row for row in net.history if "statistics" in row]
     history = history_arrays(epochs, n_layers)
@@ -166,7 +182,7 @@ def records(net, n_layers, previous):
     }
 
 
-def history_arrays(rows, n_layers):
+def history_arrays(rows: Sequence[Any], n_layers: int) -> dict[str, np.ndarray]:
     """What skorch's history holds of our statistics, as arrays (epochs, layers)."""
     arrays = {name: np.full((len(rows), n_layers), np.nan) for name in HISTORY}
     for epoch, row in enumerate(rows):
@@ -178,7 +194,7 @@ def history_arrays(rows, n_layers):
     return arrays
 
 
-def refuse_unless_sound(fitted, X):
+def refuse_unless_sound(fitted: Fitted, X: MatrixLike) -> None:
     """Raise ValueError, after which nothing is kept, if even the first weights are no use."""
     if not np.isfinite(network_scores(fitted.network, fitted.plan, X[:PROBED_ROWS])).all():
         raise ValueError(
@@ -187,7 +203,7 @@ def refuse_unless_sound(fitted, X):
         )
 
 
-def warn_of_budget(plan, net, flat):
+def warn_of_budget(plan: Plan, net: FFNet, flat: Any) -> None:
     """Warn where the loss at a constant rate still decreases."""
     if net.interrupted_ or net.stopped_ or flat is None or flat.flat_:
         return
@@ -198,7 +214,7 @@ def warn_of_budget(plan, net, flat):
     )
 
 
-def warn_of_lifeless(fitted, data):
+def warn_of_lifeless(fitted: Fitted, data: Data) -> None:
     """Warn of layers, or of the head (0), that respond to all rows alike, with remedies."""
     plan = fitted.plan
     dead = lifeless(fitted.network, plan, data.X, data.codes)

@@ -1,11 +1,19 @@
 """FFTransformer: features, and familiarity, learned by the Forward-Forward algorithm."""
 
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
 from numbers import Integral
+from typing import Any, Self
 
 import numpy as np
 import torch
+from numpy.random import RandomState
+from numpy.typing import ArrayLike
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin, _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
+from torch import Tensor
+from torch.optim import Optimizer
 
 from ._base import BaseFF, checked_rows
 from ._familiarity import familiarity, with_familiarity
@@ -14,6 +22,17 @@ from ._learning import learn, learn_more
 from ._machine import torch_threads
 from ._scoring import by_parts, network_scores
 from ._settings import SHARED_CONSTRAINTS
+from ._typing import Function, MatrixLike, OneOrEach
+from .activations import Activation
+from .augmentations import Augmentation
+from .core.forward_forward import Network
+from .goodness import Goodness
+from .layers import LayerKind
+from .negatives import Negatives
+from .normalizations import Normalization
+from .objectives import Objective
+from .overlays import Overlay
+from .schedules import Schedule
 
 
 class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseFF):
@@ -128,43 +147,43 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseFF):
 
     def __init__(
         self,
-        hidden_layer_sizes=(256,),
+        hidden_layer_sizes: int | Sequence[int] = (256,),
         *,
-        negatives="auto",
-        supervised=False,
-        activation="relu",
-        overlay="append",
-        goodness="mean_square",
-        objective="auto",
-        normalization="rms",
-        input_normalization="auto",
-        output_layers="all",
-        output="activations",
-        scaling="auto",
-        schedule="simultaneous",
-        layers=None,
-        image_shape=None,
-        augmentation=None,
-        dropout=0.0,
-        peer_normalization=0.0,
-        optimizer="adam",
-        optimizer_params=None,
-        learning_rate="linear",
-        learning_rate_init="auto",
-        alpha=0.0,
-        batch_size="auto",
-        max_iter="auto",
-        shuffle=True,
-        tol=1e-4,
-        n_iter_no_change=10,
-        warm_start=False,
-        callbacks=None,
-        device="auto",
-        precision="auto",
-        n_threads=None,
-        verbose=False,
-        random_state=None,
-    ):
+        negatives: str | Negatives | Callable[..., Tensor] = "auto",
+        supervised: bool = False,
+        activation: str | Activation | Function = "relu",
+        overlay: str | Overlay | Callable[[int, int], Any] = "append",
+        goodness: OneOrEach[str | Goodness | Function] = "mean_square",
+        objective: OneOrEach[str | Objective | Function] = "auto",
+        normalization: str | Normalization | None = "rms",
+        input_normalization: str | Normalization | None = "auto",
+        output_layers: str | Sequence[int] = "all",
+        output: str = "activations",
+        scaling: str | None = "auto",
+        schedule: str | Schedule | Sequence[tuple[Any, int]] = "simultaneous",
+        layers: Sequence[int | str | LayerKind] | None = None,
+        image_shape: Sequence[int] | None = None,
+        augmentation: str | Augmentation | Function | None = None,
+        dropout: float = 0.0,
+        peer_normalization: float = 0.0,
+        optimizer: OneOrEach[str | type[Optimizer]] = "adam",
+        optimizer_params: OneOrEach[dict[str, Any] | None] = None,
+        learning_rate: str = "linear",
+        learning_rate_init: float | Sequence[float] | str = "auto",
+        alpha: float = 0.0,
+        batch_size: int | str = "auto",
+        max_iter: int | str = "auto",
+        shuffle: bool = True,
+        tol: float | None = 1e-4,
+        n_iter_no_change: int = 10,
+        warm_start: bool = False,
+        callbacks: Sequence[Any] | None = None,
+        device: str | torch.device = "auto",
+        precision: str = "auto",
+        n_threads: int | None = None,
+        verbose: bool | int = False,
+        random_state: int | RandomState | None = None,
+    ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
         self.negatives = negatives
         self.supervised = supervised
@@ -201,7 +220,7 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseFF):
         self.verbose = verbose
         self.random_state = random_state
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.target_tags.required = self.supervised
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
@@ -210,7 +229,9 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseFF):
     # Learning -----------------------------------------------------------------------------------
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None, sample_weight=None):
+    def fit(
+        self, X: MatrixLike, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None
+    ) -> Self:
         """Learn from rows.
 
         Parameters
@@ -232,7 +253,13 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseFF):
         return learn(self, X, Request(y, sample_weight), with_familiarity)
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X, y=None, classes=None, sample_weight=None):
+    def partial_fit(
+        self,
+        X: MatrixLike,
+        y: ArrayLike | None = None,
+        classes: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> Self:
         """Learn from more rows, in one epoch, at a constant rate.
 
         Parameters
@@ -257,11 +284,11 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseFF):
     # Features -----------------------------------------------------------------------------------
 
     @property
-    def _n_features_out(self):
+    def _n_features_out(self) -> int:
         plan = self._fitted.plan
         return sum(plan.units[index] for index in plan.counted)
 
-    def transform(self, X):
+    def transform(self, X: MatrixLike) -> np.ndarray:
         """Return activations of the output layers side by side, normalised as between layers.
 
         Parameters
@@ -279,14 +306,14 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseFF):
             plan, network = fitted.plan, fitted.network
             read_out = OUTPUT[plan.settings.output]
 
-            def features(x):
+            def features(x: Tensor) -> Tensor:
                 return read_out(network, network.encode(x))
 
             n_out = self._n_features_out
             found = by_parts(network.eval(), plan, X, features, n_out, max(plan.width, n_out))
             return found.astype(np.float32 if X.dtype == np.float32 else np.float64, copy=False)
 
-    def score_samples(self, X):
+    def score_samples(self, X: MatrixLike) -> np.ndarray:
         """Compute the familiarity of each row.
 
         Parameters
@@ -320,7 +347,7 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseFF):
                 return network_scores(fitted.network, fitted.plan, X).max(1)
             return familiarity(fitted.network, fitted.plan, X, fitted.moments)
 
-    def layer_scores(self, X):
+    def layer_scores(self, X: MatrixLike) -> np.ndarray:
         """Compute the goodness of each row in every layer, for every label if these are learned.
 
         Parameters
@@ -341,7 +368,7 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseFF):
         return np.stack(each, 1)
 
 
-def _triangles(network, shown):
+def _triangles(network: Network, shown: Any) -> Tensor:
     """Features as `Network.features` has them, of max(0, a − mean of a) instead of h."""
     neutral = torch.full((len(shown), 1), network.n_classes, device=shown.device)
     found = []

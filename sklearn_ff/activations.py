@@ -3,15 +3,19 @@
 The contract. An activation is any callable on tensors that returns one activation per unit.
 """
 
+from __future__ import annotations
+
 import copy
 from functools import partial
+from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from ._parts import Family, Part, call_intact, checked_like
+from ._typing import Function
 
 __all__ = ["Activation", "activations", "overwriting"]
 
@@ -24,12 +28,14 @@ class Activation(Part):
     activation is.
     """
 
-    in_place = faded = None
+    function: Function
+    in_place: Function | None = None
+    faded: Function | None = None
 
-    def __call__(self, a):
+    def __call__(self, a: Tensor) -> Tensor:
         return self.function(a)
 
-    def build(self):
+    def build(self) -> Function:
         """The callable of a layer; it may have weights."""
         return copy.deepcopy(self.function)
 
@@ -37,7 +43,9 @@ class Activation(Part):
 class TorchActivation(Activation):
     """A function of torch."""
 
-    def __init__(self, function, in_place=None, faded=None):
+    def __init__(
+        self, function: Function, in_place: Function | None = None, faded: Function | None = None
+    ) -> None:
         self.function = function
         self.in_place = in_place
         self.faded = faded
@@ -46,11 +54,11 @@ class TorchActivation(Activation):
 class OwnFunction(nn.Module):
     """A user's callable with checks of its result; the weights of a module are registered."""
 
-    def __init__(self, function):
+    def __init__(self, function: Function) -> None:
         super().__init__()
         self.function = function
 
-    def forward(self, a):
+    def forward(self, a: Tensor) -> Tensor:
         h = call_intact(self.function, a, "activation")
         return checked_like(h, a, a.shape, "activation", "one activation per unit")
 
@@ -58,10 +66,10 @@ class OwnFunction(nn.Module):
 class FunctionActivation(Activation):
     """A user's callable as an activation."""
 
-    def __init__(self, function):
+    def __init__(self, function: Function) -> None:
         self.function = function
 
-    def build(self):
+    def build(self) -> Function:
         return OwnFunction(super().build())
 
 
@@ -75,22 +83,22 @@ class FadedRelu(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx, a):
+    def forward(ctx: Any, a: Tensor) -> Tensor:
         ctx.mark_dirty(a)
         return a.relu_()
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, gradient):
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
         return gradient
 
 
-def overwriting_relu(a):
+def overwriting_relu(a: Tensor) -> Tensor:
     """max(0, a), in place unless a is a view, whose gradient would be copied several times."""
     return F.relu(a) if a._is_view() else torch.relu_(a)
 
 
-def faded_relu(a):
+def faded_relu(a: Tensor) -> Tensor:
     return F.relu(a) if a._is_view() else FadedRelu.apply(a)
 
 
@@ -99,7 +107,7 @@ for _name in ("leaky_relu", "gelu", "tanh"):
     activations.register(_name)(partial(TorchActivation, getattr(F, _name)))
 
 
-def overwriting(activation, goodness, affine):
+def overwriting(activation: Activation, goodness: Any, affine: Any) -> Function | None:
     """The activation that overwrites pre-activations in training; None if there is none."""
     pooled = len(affine.shape) > 1  # the goodness then reads pooled values
     declared = "fades" in vars(type(goodness))  # a subclass must declare it again

@@ -6,11 +6,16 @@ the same shape. A callable on one image, such as a transform of torchvision.tran
 too: it is applied to each image separately.
 """
 
+from __future__ import annotations
+
 import threading
+from typing import Any
 
 import torch
+from torch import Tensor
 from torch.nn import functional as F
 
+from ._draws import Draws
 from ._parts import (
     Family,
     Part,
@@ -19,6 +24,7 @@ from ._parts import (
     checked_like,
     checked_shape,
 )
+from ._typing import Function
 
 __all__ = ["Augmentation", "PerImage", "Shifts", "Views", "augmentations"]
 
@@ -26,7 +32,7 @@ __all__ = ["Augmentation", "PerImage", "Shifts", "Views", "augmentations"]
 class Augmentation(Part):
     """Base of an augmentation; see the module's docstring for the contract."""
 
-    def __call__(self, images, draws):
+    def __call__(self, images: Tensor, draws: Draws) -> Tensor:
         raise NotImplementedError
 
 
@@ -39,10 +45,10 @@ class PerImage(Augmentation):
 
     _lock = threading.Lock()
 
-    def __init__(self, transform):
+    def __init__(self, transform: Function) -> None:
         self.transform = transform
 
-    def __call__(self, images, draws):
+    def __call__(self, images: Tensor, draws: Draws) -> Tensor:
         devices = [images.device] if images.is_cuda else []
         with self._lock, torch.random.fork_rng(devices):
             torch.manual_seed(seed_of(draws))
@@ -52,7 +58,7 @@ class PerImage(Augmentation):
         return torch.stack(varied).to(images.dtype)
 
 
-def seed_of(draws):
+def seed_of(draws: Draws) -> int:
     """A seed for another generator."""
     return int(draws.uniform(1).item() * 2**24)
 
@@ -69,15 +75,15 @@ class Shifts(Augmentation):
     RandomCrop, image by image, takes about a hundred times as long.
     """
 
-    def __init__(self, max_pixels=2, fill=0.0):
+    def __init__(self, max_pixels: int = 2, fill: float = 0.0) -> None:
         self.max_pixels = max_pixels
         self.fill = fill
 
-    def check(self):
+    def check(self) -> None:
         check_number(self, "max_pixels", at_least=1, whole=True)
         check_number(self, "fill")
 
-    def __call__(self, images, draws):
+    def __call__(self, images: Tensor, draws: Draws) -> Tensor:
         n, _, height, width = images.shape
         if self.max_pixels >= max(height, width):
             raise ValueError(
@@ -95,7 +101,9 @@ class Shifts(Augmentation):
 class Views:
     """Raw rows -> varied rows: one view of each row, or `n` views, (rows, n, features)."""
 
-    def __init__(self, augmentation, image_shape, draws, n=1):
+    def __init__(
+        self, augmentation: Augmentation, image_shape: Any, draws: Draws, n: int = 1
+    ) -> None:
         self.augmentation, self.image_shape, self.draws, self.n = (
             augmentation,
             image_shape,
@@ -103,12 +111,12 @@ class Views:
             n,
         )
 
-    def __call__(self, x):
+    def __call__(self, x: Tensor) -> Tensor:
         images = x.view(len(x), *self.image_shape)
         views = [self._view(images).flatten(1) for _ in range(self.n)]
         return views[0] if self.n == 1 else torch.stack(views, 1)
 
-    def _view(self, images):
+    def _view(self, images: Tensor) -> Tensor:
         view = self.augmentation(images, self.draws)
         checked_like(view, images, images.shape, "augmentation", "images of the shape given")
         return checked_finite(view, "augmentation", "images")

@@ -6,8 +6,14 @@ candidates), the positive one first, the codes of the rows' labels, (rows,), and
 (rows,).
 """
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
 import torch
 from skorch.callbacks import Callback
+from torch import Tensor
 
 __all__ = ["LayerMetric"]
 
@@ -38,24 +44,26 @@ class LayerMetric(Callback):
     3
     """
 
-    def __init__(self, function, name="metric"):
+    def __init__(self, function: Callable[[Tensor, Tensor], Any], name: str = "metric") -> None:
         self.function = function
         self.name = name
 
-    def on_epoch_begin(self, net, **kwargs):
-        self.sums_ = {}
+    def on_epoch_begin(self, net: Any, **kwargs: Any) -> None:
+        self.sums_: dict[int, tuple[Any, int]] = {}
 
-    def on_layer_scores(self, net, layer, scores, labels, weight):
+    def on_layer_scores(
+        self, net: Any, layer: int, scores: Tensor, labels: Tensor, weight: Tensor
+    ) -> None:
         total, n_rows = self.sums_.get(layer, (0.0, 0))
         value = as_number(self.function(scores, labels), scores)
         self.sums_[layer] = total + value * len(scores), n_rows + len(scores)
 
-    def on_epoch_end(self, net, **kwargs):
+    def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
         for layer, (total, n_rows) in self.sums_.items():
             net.history.record(f"{self.name}_{layer + 1}", float(total / n_rows))
 
 
-def as_number(value, like):
+def as_number(value: Any, like: Tensor) -> Tensor:
     """The result of a metric as a number that stays on the device."""
     try:
         return torch.as_tensor(value, dtype=like.dtype, device=like.device).detach().reshape(())

@@ -1,5 +1,8 @@
 """Image data sets for the examples: from scikit-learn, from a folder, or from OpenML."""
 
+from __future__ import annotations
+
+import os
 import warnings
 from http.client import HTTPException
 from importlib.util import find_spec
@@ -17,9 +20,10 @@ OPENML = {"mnist": "mnist_784", "fashion_mnist": "Fashion-MNIST"}
 NAMES = ("digits", *OPENML)
 ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 N_TRAIN = 60_000
+Images = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]  # in the order of ARRAYS
 
 
-def load_images(name, folder=None):
+def load_images(name: str, folder: str | os.PathLike[str] | None = None) -> Images:
     """Load labelled images, split into training and test rows.
 
     Parameters
@@ -67,7 +71,7 @@ def load_images(name, folder=None):
     return _from_openml(name) if folder is None else _from_file(Path(folder) / f"{name}.npz")
 
 
-def _digits():
+def _digits() -> Images:
     X, y = load_digits(return_X_y=True)
     X = (X / 16).astype(np.float32)
     X_train, X_test, y_train, y_test = train_test_split(
@@ -76,7 +80,7 @@ def _digits():
     return X_train, y_train, X_test, y_test
 
 
-def _from_file(path):
+def _from_file(path: Path) -> Images:
     if not path.is_file():
         raise FileNotFoundError(
             f"There is no file {str(path)!r}; put one there with the arrays {', '.join(ARRAYS)}, "
@@ -93,13 +97,13 @@ def _from_file(path):
     return _rows(X_train), y_train, _rows(X_test), y_test
 
 
-def _rows(images):
+def _rows(images: np.ndarray) -> np.ndarray:
     """One image per row; bytes are scaled to between 0 and 1."""
     rows = images.reshape(len(images), -1).astype(np.float32)
     return rows / np.float32(255) if images.dtype == np.uint8 else rows
 
 
-def _from_openml(name):
+def _from_openml(name: str) -> Images:
     # The parser "pandas" is much faster, but pandas is not required.
     parser = "pandas" if find_spec("pandas") else "liac-arff"
     options = dict(version=1, return_X_y=True, as_frame=False, parser=parser, n_retries=1)

@@ -15,10 +15,13 @@ weights. A callable `(h) -> scores` is accepted as a goodness of the first kind.
 `blank`: g is zero until something is learned.
 """
 
+from __future__ import annotations
+
 import math
+from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from ._parts import (
@@ -31,6 +34,7 @@ from ._parts import (
     check_number,
     checked_like,
 )
+from ._typing import Function, Shape
 
 __all__ = [
     "ClassGroups",
@@ -56,18 +60,18 @@ class Goodness(Part):
     blank = False  # whether scores are zero for all rows until something is learned
     sharpness = 10.0  # log-odds per unit of g, chosen on held-out rows of MNIST
 
-    def build(self, n_units, n_classes):
+    def build(self, n_units: int, n_classes: int) -> Function:
         """The callable h -> scores of a layer; it may be a module with parameters."""
         return self.score
 
-    def build_for(self, shape, n_classes):
+    def build_for(self, shape: Shape, n_classes: int) -> Function:
         """As `build`, for activations of shape (units,) or (channels, height, width)."""
         return self.build(math.prod(shape), n_classes)
 
-    def score(self, h):
+    def score(self, h: Tensor) -> Tensor:
         raise NotImplementedError
 
-    def unit_share(self, n_units, n_classes):
+    def unit_share(self, n_units: int, n_classes: int) -> float:
         """Weight of one unit in a score; the penalty of the weights is multiplied by it."""
         return 1 / n_units
 
@@ -76,24 +80,24 @@ class SquaredLength(torch.autograd.Function):
     """factor · Σ_j h_j², with its gradient in one pass over h where autograd takes four."""
 
     @staticmethod
-    def forward(ctx, h, factor):
+    def forward(ctx: Any, h: Tensor, factor: float) -> Tensor:
         ctx.save_for_backward(h)
         ctx.factor = factor
         return torch.linalg.vector_norm(h, dim=-1).square_().mul_(factor)  # one pass over h
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, gradient):
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         return ctx.saved_tensors[0] * (2 * ctx.factor * gradient).unsqueeze(-1), None
 
 
 class FunctionGoodness(Goodness):
     """A user's callable as a goodness."""
 
-    def __init__(self, function):
+    def __init__(self, function: Function) -> None:
         self.function = function
 
-    def score(self, h):
+    def score(self, h: Tensor) -> Tensor:
         g = call_intact(self.function, h, "goodness")
         return checked_like(g, h, h.shape[:-1], "goodness", "one score per row of h")
 
@@ -102,14 +106,14 @@ class GoodnessPerLayer(PerLayer):
     """A goodness for every layer; all score classes or none does, all are quiet or none is."""
 
     @property
-    def scores_classes(self):
+    def scores_classes(self) -> bool:
         return any(part.scores_classes for part in self.parts)
 
     @property
-    def quiet(self):
+    def quiet(self) -> bool:
         return any(part.quiet for part in self.parts)
 
-    def check(self):
+    def check(self) -> None:
         super().check()
         if self.quiet and not all(part.quiet for part in self.parts):
             raise ValueError(
@@ -133,7 +137,7 @@ class MeanSquare(Goodness):
 
     fades = True
 
-    def score(self, h):
+    def score(self, h: Tensor) -> Tensor:
         return SquaredLength.apply(h, 1 / h.shape[-1])
 
 
@@ -147,7 +151,7 @@ class NegMeanSquare(Goodness):
 
     fades = quiet = endless = True
 
-    def score(self, h):
+    def score(self, h: Tensor) -> Tensor:
         return SquaredLength.apply(h, -1 / h.shape[-1])
 
 
@@ -157,10 +161,10 @@ class SumSquare(Goodness):
 
     fades = True
 
-    def score(self, h):
+    def score(self, h: Tensor) -> Tensor:
         return SquaredLength.apply(h, 1.0)
 
-    def unit_share(self, n_units, n_classes):
+    def unit_share(self, n_units: int, n_classes: int) -> float:
         return 1.0
 
 
@@ -168,7 +172,7 @@ class SumSquare(Goodness):
 class MeanActivation(Goodness):
     """g = mean_j h_j: its gradient does not fade in quiet units (Sun et al., 2025)."""
 
-    def score(self, h):
+    def score(self, h: Tensor) -> Tensor:
         return h.mean(-1)
 
 
@@ -178,17 +182,17 @@ class TopK(Goodness):
 
     fades = True
 
-    def __init__(self, k=20):
+    def __init__(self, k: int = 20) -> None:
         self.k = k
 
-    def check(self):
+    def check(self) -> None:
         check_number(self, "k", at_least=1, whole=True)
 
-    def score(self, h):
+    def score(self, h: Tensor) -> Tensor:
         k = min(self.k, h.shape[-1])
         return h.square().topk(k, dim=-1).values.mean(-1)
 
-    def unit_share(self, n_units, n_classes):
+    def unit_share(self, n_units: int, n_classes: int) -> float:
         return 1 / min(self.k, n_units)
 
 
@@ -204,17 +208,17 @@ class ClassGroups(Goodness):
     scores_classes = True
     sharpness = 0.2
 
-    def __init__(self, of="square"):
+    def __init__(self, of: str = "square") -> None:
         self.of = of
 
     @property
-    def fades(self):
+    def fades(self) -> bool:
         return self.of == "square"
 
-    def check(self):
+    def check(self) -> None:
         check_choice(self, "of", ("square", "activation"))
 
-    def build(self, n_units, n_classes):
+    def build(self, n_units: int, n_classes: int) -> Function:
         if n_units < n_classes:
             raise ValueError(
                 f"goodness='class_groups' needs one unit per class, but a layer has "
@@ -222,28 +226,30 @@ class ClassGroups(Goodness):
             )
         return GroupMeans(n_units, n_classes, squared=self.of == "square")
 
-    def unit_share(self, n_units, n_classes):
+    def unit_share(self, n_units: int, n_classes: int) -> float:
         return n_classes / n_units
 
-    def build_for(self, shape, n_classes):
-        made = self.build(math.prod(shape), n_classes)
+    def build_for(self, shape: Shape, n_classes: int) -> Function:
+        made: Any = self.build(math.prod(shape), n_classes)
         if len(shape) == 3 and shape[0] >= n_classes:  # between layers, pixel by pixel
-            channels = self.build(shape[0], n_classes).mean
-            made.mean = channels.repeat(1, math.prod(shape[1:])) / math.prod(shape[1:])
+            channels: Any = self.build(shape[0], n_classes)
+            made.mean = channels.mean.repeat(1, math.prod(shape[1:])) / math.prod(shape[1:])
         return made
 
 
 class GroupMeans(nn.Module):
     """M h² or M h; row c of M averages the units of group c."""
 
-    def __init__(self, n_units, n_classes, squared):
+    mean: Tensor
+
+    def __init__(self, n_units: int, n_classes: int, squared: bool) -> None:
         super().__init__()
         self.squared = squared
         group = torch.arange(n_units) * n_classes // n_units
         member = nn.functional.one_hot(group, n_classes).T.float()
         self.register_buffer("mean", member / member.sum(1, keepdim=True))
 
-    def forward(self, h):
+    def forward(self, h: Tensor) -> Tensor:
         return nn.functional.linear(h.square() if self.squared else h, self.mean)
 
 
@@ -260,29 +266,31 @@ class Readout(Goodness):
     scores_classes = endless = True
     sharpness = 0.2
 
-    def __init__(self, normalized=False, learned=True, patch=None):
+    def __init__(
+        self, normalized: bool = False, learned: bool = True, patch: int | None = None
+    ) -> None:
         self.normalized = normalized
         self.learned = learned
         self.patch = patch
 
     @property
-    def blank(self):
+    def blank(self) -> bool:
         return self.learned
 
-    def check(self):
+    def check(self) -> None:
         check_flag(self, "normalized")
         check_flag(self, "learned")
         if self.patch is not None:
             check_number(self, "patch", at_least=1, whole=True)
 
-    def build(self, n_units, n_classes):
+    def build(self, n_units: int, n_classes: int) -> Function:
         kind = LinearReadout if self.learned else FixedReadout
         return kind(n_units, n_classes, self.normalized)
 
-    def unit_share(self, n_units, n_classes):
+    def unit_share(self, n_units: int, n_classes: int) -> float:
         return 1.0
 
-    def build_for(self, shape, n_classes):
+    def build_for(self, shape: Shape, n_classes: int) -> Function:
         if self.patch is None:
             return super().build_for(shape, n_classes)
         if len(shape) != 3 or min(shape[1:]) < self.patch:
@@ -297,17 +305,17 @@ class Readout(Goodness):
 class Patches(nn.Module):
     """A readout of the mean of h² over squares of `size` pixels, channel by channel."""
 
-    def __init__(self, shape, size, readout):
+    def __init__(self, shape: Shape, size: int, readout: Any) -> None:
         super().__init__()
         self.shape, self.size, self.readout = shape, size, readout
 
-    def forward(self, h):
+    def forward(self, h: Tensor) -> Tensor:
         channels, height, width = self.shape  # between layers, pixel by pixel
         squares = h.square().reshape(-1, height, width, channels).permute(0, 3, 1, 2)
         means = nn.functional.avg_pool2d(squares, self.size)
         return self.readout(means.permute(0, 2, 3, 1).reshape(*h.shape[:-1], -1))
 
-    def reset(self, generator):
+    def reset(self, generator: torch.Generator) -> None:
         if hasattr(self.readout, "reset"):
             self.readout.reset(generator)
 
@@ -315,13 +323,13 @@ class Patches(nn.Module):
 class LinearReadout(nn.Module):
     """V h + b, both zero at first. Fewer activations use the first columns of V only."""
 
-    def __init__(self, n_units, n_classes, normalized=False):
+    def __init__(self, n_units: int, n_classes: int, normalized: bool = False) -> None:
         super().__init__()
         self.normalized = normalized
         self.weight = nn.Parameter(torch.zeros(n_classes, n_units))
         self.bias = nn.Parameter(torch.zeros(n_classes))
 
-    def forward(self, h):
+    def forward(self, h: Tensor) -> Tensor:
         h = direction(h) * h.shape[-1] ** 0.5 if self.normalized else h
         return nn.functional.linear(h, self.weight[:, : h.shape[-1]], self.bias)
 
@@ -329,15 +337,17 @@ class LinearReadout(nn.Module):
 class FixedReadout(nn.Module):
     """V h with a fixed V, drawn normal with variance 1 / n_units."""
 
-    def __init__(self, n_units, n_classes, normalized):
+    weight: Tensor
+
+    def __init__(self, n_units: int, n_classes: int, normalized: bool) -> None:
         super().__init__()
         self.normalized = normalized
         self.register_buffer("weight", torch.zeros(n_classes, n_units))
 
-    def reset(self, generator):
+    def reset(self, generator: torch.Generator) -> None:
         self.weight.normal_(std=self.weight.shape[1] ** -0.5, generator=generator)
 
-    def forward(self, h):
+    def forward(self, h: Tensor) -> Tensor:
         h = direction(h) * h.shape[-1] ** 0.5 if self.normalized else h
         return nn.functional.linear(h, self.weight)
 
@@ -352,31 +362,31 @@ class Prototypes(Goodness):
     scores_classes = True
     sharpness = 0.2
 
-    def __init__(self, scale=50.0):
+    def __init__(self, scale: float = 50.0) -> None:
         self.scale = scale
 
-    def check(self):
+    def check(self) -> None:
         check_number(self, "scale", above=0)
 
-    def build(self, n_units, n_classes):
+    def build(self, n_units: int, n_classes: int) -> Function:
         return Cosines(n_units, n_classes, self.scale)
 
 
 class Cosines(nn.Module):
     """κ h·p_c / |h||p_c|."""
 
-    def __init__(self, n_units, n_classes, scale):
+    def __init__(self, n_units: int, n_classes: int, scale: float) -> None:
         super().__init__()
         self.scale = scale
         self.weight = nn.Parameter(torch.empty(n_classes, n_units))
 
-    def reset(self, generator):
+    def reset(self, generator: torch.Generator) -> None:
         nn.init.normal_(self.weight, generator=generator)
 
-    def forward(self, h):
+    def forward(self, h: Tensor) -> Tensor:
         return self.scale * nn.functional.linear(direction(h), direction(self.weight))
 
 
-def direction(h):
+def direction(h: Tensor) -> Tensor:
     """h / |h|; zero where h is."""
     return nn.functional.normalize(h, dim=-1, eps=1e-12)

@@ -4,6 +4,10 @@ The head is a linear classifier on the normalised activations of a row under the
 exists where `negatives` draw labels by its belief, and where it predicts.
 """
 
+from __future__ import annotations
+
+from typing import Any
+
 from ._parts import LARGEST, Part, check_number
 
 __all__ = ["SoftmaxHead"]
@@ -22,12 +26,17 @@ class SoftmaxHead(Part):
         Options of the head's optimizer that replace the last layer's.
     """
 
-    def __init__(self, learning_rate_init=None, alpha=0.0, optimizer_params=None):
+    def __init__(
+        self,
+        learning_rate_init: float | None = None,
+        alpha: float = 0.0,
+        optimizer_params: dict[str, Any] | None = None,
+    ) -> None:
         self.learning_rate_init = learning_rate_init
         self.alpha = alpha
         self.optimizer_params = optimizer_params
 
-    def check(self):
+    def check(self) -> None:
         if self.learning_rate_init is not None:
             check_number(self, "learning_rate_init", above=0)
         check_number(self, "alpha", at_least=0, at_most=LARGEST)
@@ -38,7 +47,7 @@ class SoftmaxHead(Part):
             )
 
 
-def checked_head(value):
+def checked_head(value: Any) -> SoftmaxHead:
     """The settings of the head; None means the defaults."""
     if value is None:
         return SoftmaxHead()

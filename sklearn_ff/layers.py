@@ -15,26 +15,34 @@ Flat images are stored channel by channel in `raw` rows, as in X, and pixel by p
 all channels of a pixel together: processors pool and normalise these several times faster.
 """
 
+from __future__ import annotations
+
 import math
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ._parts import Family, Part, check_choice, check_number, is_number
+from ._typing import Function, Shape
 
 __all__ = [
     *("Conv2d", "Dense", "LayerKind", "LocallyConnected2d"),
     *("drawn_normal", "drawn_uniform", "images", "layer_kinds"),
 ]
 
+AffineMap = Any  # a module of the contract above
+Draw = Callable[[Tensor, int, torch.Generator], None]  # weight, fan_in, generator
 
-def drawn_normal(weight, fan_in, generator):
+
+def drawn_normal(weight: Tensor, fan_in: int, generator: torch.Generator) -> None:
     """Normal with variance 1 / fan_in (Hinton's code, 2022)."""
     nn.init.normal_(weight, std=fan_in**-0.5, generator=generator)
 
 
-def drawn_uniform(weight, fan_in, generator):
+def drawn_uniform(weight: Tensor, fan_in: int, generator: torch.Generator) -> None:
     """Uniform within 1 / √fan_in of zero, which has variance 1 / (3 fan_in), as torch's layers."""
     nn.init.uniform_(weight, -(fan_in**-0.5), fan_in**-0.5, generator=generator)
 
@@ -46,10 +54,12 @@ class LayerKind(Part):
     whole_batches = False  # whether a row's activations depend on the rest of the batch
     weight_init = "normal"  # how weights start: "normal", or "uniform" with biases too
 
-    def check(self):
+    def check(self) -> None:
         check_choice(self, "weight_init", ("normal", "uniform"))
 
-    def build(self, shape, n_label_inputs=0, low_precision=False, raw=False):
+    def build(
+        self, shape: Shape, n_label_inputs: int = 0, low_precision: bool = False, raw: bool = False
+    ) -> AffineMap:
         raise NotImplementedError
 
 
@@ -65,15 +75,17 @@ class Dense(LayerKind):
     do; fan_in counts the inputs of a unit, the label's among them.
     """
 
-    def __init__(self, n_units=256, *, weight_init="normal"):
+    def __init__(self, n_units: int = 256, *, weight_init: str = "normal") -> None:
         self.n_units = n_units
         self.weight_init = weight_init
 
-    def check(self):
+    def check(self) -> None:
         super().check()
         check_number(self, "n_units", at_least=1, whole=True)
 
-    def build(self, shape, n_label_inputs=0, low_precision=False, raw=False):
+    def build(
+        self, shape: Shape, n_label_inputs: int = 0, low_precision: bool = False, raw: bool = False
+    ) -> AffineMap:
         n_inputs = math.prod(shape)
         return Affine(n_inputs, int(self.n_units), n_inputs + n_label_inputs, low_precision)
 
@@ -82,12 +94,20 @@ class ImageLayer(LayerKind):
     """Base of layers that read images in patches: geometry, normalisation and pooling."""
 
     abstract = reads_images = True
+    affine: Callable[..., AffineMap]
+    n_channels: int
+    kernel_size: int
+    stride: int
+    padding: int | str
+    norm: str | None
+    pool: str | None
+    pool_size: int
 
     @property
-    def whole_batches(self):
+    def whole_batches(self) -> bool:
         return self.norm == "batch"
 
-    def check(self):
+    def check(self) -> None:
         super().check()
         for name in ("n_channels", "kernel_size", "stride", "pool_size"):
             check_number(self, name, at_least=1, whole=True)
@@ -95,7 +115,7 @@ class ImageLayer(LayerKind):
         check_choice(self, "pool", (None, "max", "mean"))
         check_choice(self, "norm", (None, "batch", "group"))
 
-    def _check_padding(self):
+    def _check_padding(self) -> None:
         same = isinstance(self.padding, str) and self.padding == "same"
         if same and self.kernel_size % 2 == 0:
             raise ValueError(
@@ -104,13 +124,15 @@ class ImageLayer(LayerKind):
             )
         if not same:
             check_number(self, "padding", at_least=0, whole=True)
-            if self.padding >= self.kernel_size:
+            if int(self.padding) >= self.kernel_size:
                 raise ValueError(
                     f"{self!r}: with padding of at least kernel_size some units see no pixel of "
                     f"the image; give padding below kernel_size."
                 )
 
-    def build(self, shape, n_label_inputs=0, low_precision=False, raw=False):
+    def build(
+        self, shape: Shape, n_label_inputs: int = 0, low_precision: bool = False, raw: bool = False
+    ) -> AffineMap:
         if len(shape) != 3:
             raise ValueError(
                 f"{type(self).__name__} reads images, but its input is "
@@ -119,14 +141,14 @@ class ImageLayer(LayerKind):
             )
         return self.affine(self, shape, n_label_inputs, low_precision, raw)
 
-    def pad(self):
+    def pad(self) -> int:
         return self.kernel_size // 2 if self.padding == "same" else int(self.padding)
 
-    def sees_all(self, shape):
+    def sees_all(self, shape: Shape) -> bool:
         """Whether every unit sees the whole image."""
         return shape is not None and self.pad() == 0 and self.kernel_size >= max(shape[1:])
 
-    def maps(self, shape):
+    def maps(self, shape: Shape) -> tuple[Shape, Shape]:
         """(channels, height, width) before and after pooling."""
         size = [(n + 2 * self.pad() - self.kernel_size) // self.stride + 1 for n in shape[1:]]
         pooled = size if self.pool is None else [n // self.pool_size for n in size]
@@ -144,7 +166,9 @@ class Affine(nn.Module):
     Low precision is used in training alone.
     """
 
-    def __init__(self, n_inputs, n_units, fan_in, low_precision=False):
+    def __init__(
+        self, n_inputs: int, n_units: int, fan_in: int, low_precision: bool = False
+    ) -> None:
         super().__init__()
         self.n_units = self.n_biases = self.n_outputs = n_units
         self.shape, self.n_products = (n_units,), n_inputs * n_units
@@ -153,16 +177,16 @@ class Affine(nn.Module):
         self.weight = nn.Parameter(torch.empty(n_units, n_inputs))
         self.bias = nn.Parameter(torch.zeros(n_units))
 
-    def reset(self, generator, draw=drawn_normal):
+    def reset(self, generator: torch.Generator, draw: Draw = drawn_normal) -> None:
         draw(self.weight, self.fan_in, generator)
 
-    def expand(self, b):
+    def expand(self, b: Tensor) -> Tensor:
         return b
 
-    def forward(self, z):
+    def forward(self, z: Tensor) -> Tensor:
         return self.product(z, self.bias)
 
-    def product(self, z, bias=None):
+    def product(self, z: Tensor, bias: Tensor | None = None) -> Tensor:
         if bias is not None and torch.is_grad_enabled() and not self.low_precision:
             return F.linear(z, self.weight).add_(bias)  # no view, which activations may overwrite
         if not (self.low_precision and self.training):
@@ -170,14 +194,27 @@ class Affine(nn.Module):
         a = F.linear(z.bfloat16(), self.weight.bfloat16()).to(self.weight.dtype)
         return a if bias is None else a + bias
 
-    def outputs(self, a, function):
+    def outputs(self, a: Tensor, function: Function) -> Tensor:
         return function(a)
 
 
 class Maps(nn.Module):
     """Base of affine maps of images: flat rows in and out, normalisation, pooling."""
 
-    def __init__(self, kind, shape, n_label_inputs, low_precision=False, raw=False):
+    weight: nn.Parameter
+    bias: nn.Parameter
+    norm: Any  # a module, or None
+    n_biases: int
+    product: Callable[..., Tensor]
+
+    def __init__(
+        self,
+        kind: ImageLayer,
+        shape: Shape,
+        n_label_inputs: int,
+        low_precision: bool = False,
+        raw: bool = False,
+    ) -> None:
         super().__init__()
         self.kind, self.shape_in, self.raw = kind, shape, raw
         self.low_precision, self.whole_batches = low_precision, kind.whole_batches
@@ -192,16 +229,16 @@ class Maps(nn.Module):
         }
         self.norm = norms[kind.norm]()
 
-    def reset(self, generator, draw=drawn_normal):
+    def reset(self, generator: torch.Generator, draw: Draw = drawn_normal) -> None:
         draw(self.weight, self.fan_in, generator)
 
-    def forward(self, z):
+    def forward(self, z: Tensor) -> Tensor:
         return self.product(z, self.bias)
 
-    def images(self, z):
+    def images(self, z: Tensor) -> Tensor:
         return z.reshape(-1, *self.shape_in) if self.raw else images(z, self.shape_in)
 
-    def outputs(self, a, function):
+    def outputs(self, a: Tensor, function: Function) -> Tensor:
         if self.norm is not None:
             a = self.norm(a, self.maps)
         h = function(a)
@@ -211,13 +248,13 @@ class Maps(nn.Module):
         return flat(pool(images(h, self.maps), self.kind.pool_size), h)
 
 
-def images(z, shape):
+def images(z: Tensor, shape: Shape) -> Tensor:
     """Flat rows of pixels as images (rows·candidates, channels, height, width), without a copy."""
     channels, height, width = shape
     return z.reshape(-1, height, width, channels).permute(0, 3, 1, 2)
 
 
-def flat(maps, like):
+def flat(maps: Tensor, like: Tensor) -> Tensor:
     """Images as flat rows of pixels, with the rows and candidates of `like`."""
     return maps.permute(0, 2, 3, 1).reshape(*like.shape[:-1], -1)
 
@@ -225,7 +262,14 @@ def flat(maps, like):
 class Convolution(Maps):
     """One kernel per channel, the same at every place of the image."""
 
-    def __init__(self, kind, shape, n_label_inputs, low_precision=False, raw=False):
+    def __init__(
+        self,
+        kind: ImageLayer,
+        shape: Shape,
+        n_label_inputs: int,
+        low_precision: bool = False,
+        raw: bool = False,
+    ) -> None:
         super().__init__(kind, shape, n_label_inputs, low_precision, raw)
         size = (shape[0], kind.kernel_size, kind.kernel_size)
         self.weight = nn.Parameter(torch.empty(self.maps[0], *size))
@@ -233,14 +277,14 @@ class Convolution(Maps):
         self.bias = nn.Parameter(torch.zeros(self.n_biases))
         self.n_products = self.weight.numel() * math.prod(self.maps[1:])
 
-    def expand(self, b):
+    def expand(self, b: Tensor) -> Tensor:
         """Repeat a number per channel at every place of its map."""
         if b.shape[-1] == self.n_units:
             return b
         return b.repeat(*[1] * (b.dim() - 1), self.n_units // self.n_biases)
 
-    def product(self, z, bias=None):
-        geometry = {"stride": self.kind.stride, "padding": self.kind.pad()}
+    def product(self, z: Tensor, bias: Tensor | None = None) -> Tensor:
+        geometry: Any = {"stride": self.kind.stride, "padding": self.kind.pad()}
         seen, weight = self.images(z), self.weight.contiguous(memory_format=torch.channels_last)
         if not (self.low_precision and self.training):
             return flat(F.conv2d(seen, weight, bias, **geometry), z)
@@ -251,24 +295,31 @@ class Convolution(Maps):
 class LocalPatches(Maps):
     """A separate kernel for every channel and place."""
 
-    def __init__(self, kind, shape, n_label_inputs, low_precision=False, raw=False):
+    def __init__(
+        self,
+        kind: ImageLayer,
+        shape: Shape,
+        n_label_inputs: int,
+        low_precision: bool = False,
+        raw: bool = False,
+    ) -> None:
         super().__init__(kind, shape, n_label_inputs, low_precision, raw)
         n_places, n_inputs = math.prod(self.maps[1:]), shape[0] * kind.kernel_size**2
         self.weight = nn.Parameter(torch.empty(n_places, n_inputs, self.maps[0]))
         self.n_biases, self.n_products = self.n_units, self.weight.numel()
         self.bias = nn.Parameter(torch.zeros(self.n_biases))
 
-    def expand(self, b):
+    def expand(self, b: Tensor) -> Tensor:
         return b
 
-    def product(self, z, bias=None):
+    def product(self, z: Tensor, bias: Tensor | None = None) -> Tensor:
         patches = F.unfold(
             self.images(z),
             self.kind.kernel_size,
             stride=self.kind.stride,
             padding=self.kind.pad(),
         ).permute(2, 0, 1)
-        weight = self.weight
+        weight: Tensor = self.weight
         if self.low_precision and self.training:
             patches, weight = patches.bfloat16(), weight.bfloat16()
         a = torch.bmm(patches, weight).to(self.weight.dtype)  # (places, rows, channels)
@@ -285,7 +336,10 @@ class PositiveBatchNorm(nn.Module):
     not depend on the rest of the batch. All rows count alike in the statistics.
     """
 
-    def __init__(self, n_channels, momentum=0.1, eps=1e-5):
+    running_mean: Tensor
+    running_var: Tensor
+
+    def __init__(self, n_channels: int, momentum: float = 0.1, eps: float = 1e-5) -> None:
         super().__init__()
         self.momentum, self.eps = momentum, eps
         self.weight = nn.Parameter(torch.ones(n_channels))
@@ -293,7 +347,7 @@ class PositiveBatchNorm(nn.Module):
         self.register_buffer("running_mean", torch.zeros(n_channels))
         self.register_buffer("running_var", torch.ones(n_channels))
 
-    def forward(self, a, maps):
+    def forward(self, a: Tensor, maps: Shape) -> Tensor:
         batch = self.training and torch.is_grad_enabled()
         if batch and a.shape[1] > 1:
             return self._by_the_positive_ones(a, maps)
@@ -309,7 +363,7 @@ class PositiveBatchNorm(nn.Module):
         )
         return flat(out, a)
 
-    def _by_the_positive_ones(self, a, maps):
+    def _by_the_positive_ones(self, a: Tensor, maps: Shape) -> Tensor:
         places = a.reshape(*a.shape[:2], -1, maps[0])
         var, mean = torch.var_mean(places[:, 0], (0, 1), unbiased=False)
         n = places[:, 0, :, 0].numel()
@@ -320,7 +374,7 @@ class PositiveBatchNorm(nn.Module):
         return (places * scale + shift).reshape(a.shape)
 
 
-def n_groups(n_channels):
+def n_groups(n_channels: int) -> int:
     """Number of groups, of 16 channels or more: a group of one would remove a constant label."""
     return next(n for n in range(max(1, n_channels // 16), 0, -1) if n_channels % n == 0)
 
@@ -328,7 +382,7 @@ def n_groups(n_channels):
 class Grouped(nn.GroupNorm):
     """Group normalisation of each candidate separately (Wu and He, 2018)."""
 
-    def forward(self, a, maps):
+    def forward(self, a: Tensor, maps: Shape) -> Tensor:
         return flat(super().forward(images(a, maps)), a)
 
 
@@ -342,20 +396,20 @@ class Conv2d(ImageLayer):
     `weight_init` is as of :class:`Dense`.
     """
 
-    affine = Convolution
+    affine: Callable[..., AffineMap] = Convolution
 
     def __init__(
         self,
-        n_channels=32,
-        kernel_size=3,
+        n_channels: int = 32,
+        kernel_size: int = 3,
         *,
-        stride=1,
-        padding="same",
-        norm=None,
-        pool=None,
-        pool_size=2,
-        weight_init="normal",
-    ):
+        stride: int = 1,
+        padding: int | str = "same",
+        norm: str | None = None,
+        pool: str | None = None,
+        pool_size: int = 2,
+        weight_init: str = "normal",
+    ) -> None:
         self.n_channels = n_channels
         self.kernel_size = kernel_size
         self.stride = stride
@@ -373,7 +427,7 @@ class LocallyConnected2d(Conv2d):
     affine = LocalPatches
 
 
-def checked_layers(layers, sizes):
+def checked_layers(layers: Sequence[Any] | None, sizes: Sequence[int]) -> list[LayerKind]:
     """The given kinds of layers, or dense layers of `sizes` units."""
     if layers is None:
         return [Dense(n) for n in sizes]
@@ -385,9 +439,11 @@ def checked_layers(layers, sizes):
     return kinds
 
 
-def built(kinds, shape, n_label_inputs, low_precision):
+def built(
+    kinds: Sequence[LayerKind], shape: Shape, n_label_inputs: Sequence[int], low_precision: bool
+) -> list[AffineMap]:
     """The affine maps of all layers, each built for the outputs of the layer before."""
-    found = []
+    found: list[AffineMap] = []
     for kind, n_own in zip(kinds, n_label_inputs, strict=True):
         found.append(kind.build(shape, n_own, low_precision, raw=not found))
         shape = found[-1].shape

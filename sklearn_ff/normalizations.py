@@ -4,7 +4,10 @@ The contract. A normalisation scales rows to a common length, so the next layer 
 direction: N(z) = center(z)·factor(mean square of center(z), width). None means no normalisation.
 """
 
+from __future__ import annotations
+
 import torch
+from torch import Tensor
 
 from ._parts import Family, Part
 
@@ -17,13 +20,13 @@ class Normalization(Part):
     identity = False
     centers = False
 
-    def center(self, z):
+    def center(self, z: Tensor) -> Tensor:
         return z
 
-    def factor(self, mean_square, width):
+    def factor(self, mean_square: Tensor, width: int) -> Tensor:
         raise NotImplementedError
 
-    def __call__(self, z):
+    def __call__(self, z: Tensor) -> Tensor:
         z = self.center(z)
         mean_square = torch.linalg.vector_norm(z, dim=-1, keepdim=True).square() / z.shape[-1]
         return z * self.factor(mean_square, z.shape[-1])
@@ -39,7 +42,7 @@ normalizations = Family("normalization", Normalization)
 class RMSNorm(Normalization):
     """Mean square 1 per unit (Hinton's code, 2022)."""
 
-    def factor(self, mean_square, width):
+    def factor(self, mean_square: Tensor, width: int) -> Tensor:
         return (mean_square + _EPS).rsqrt()
 
 
@@ -47,7 +50,7 @@ class RMSNorm(Normalization):
 class UnitNorm(Normalization):
     """Length 1 (Hinton's text, 2022)."""
 
-    def factor(self, mean_square, width):
+    def factor(self, mean_square: Tensor, width: int) -> Tensor:
         return (mean_square * width + _EPS).rsqrt()
 
 
@@ -57,7 +60,7 @@ class LayerNorm(RMSNorm):
 
     centers = True
 
-    def center(self, z):
+    def center(self, z: Tensor) -> Tensor:
         return z - z.mean(-1, keepdim=True)
 
 
@@ -67,8 +70,8 @@ class NoNorm(Normalization):
 
     identity = True
 
-    def factor(self, mean_square, width):
+    def factor(self, mean_square: Tensor, width: int) -> Tensor:
         return torch.ones_like(mean_square)
 
-    def __call__(self, z):
+    def __call__(self, z: Tensor) -> Tensor:
         return z

@@ -11,8 +11,12 @@ In the formulas g⁺ is the score of the positive candidate, g⁻ that of a nega
 and terms with g⁻ are averaged over the negative candidates.
 """
 
-from dataclasses import dataclass
+from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from torch import Tensor
 from torch.nn.functional import logsigmoid, silu
 
 from ._parts import (
@@ -25,11 +29,15 @@ from ._parts import (
     checked_like,
     is_number,
 )
+from ._typing import Function, OneOrEach
 
 __all__ = [
     *("LayerFacts", "Logistic", "Margin", "Objective", "Softmax", "Swish", "SymBa"),
     "objectives",
 ]
+
+
+Threshold: TypeAlias = OneOrEach[float | str]
 
 
 @dataclass(frozen=True)
@@ -48,35 +56,35 @@ class LayerFacts:
 class Objective(Part):
     """Base of an objective; see the module's docstring for the contract."""
 
-    sharpness = "auto"
+    sharpness: float | str = "auto"
     splits = False
-    by_layer = ()  # parameters that may be lists with an entry per layer
+    by_layer: tuple[str, ...] = ()  # parameters that may be lists with an entry per layer
 
-    def check(self):
+    def check(self) -> None:
         if self.sharpness != "auto":
             check_number(self, "sharpness", above=0)
 
-    def factor(self, layer):
+    def factor(self, layer: LayerFacts) -> float:
         """β."""
-        return layer.sharpness if self.sharpness == "auto" else self.sharpness
+        return layer.sharpness if isinstance(self.sharpness, str) else self.sharpness
 
-    def slope(self, layer):
+    def slope(self, layer: LayerFacts) -> float:
         """Largest slope of the loss in a score; the penalty of the weights is multiplied by it."""
         return self.factor(layer)
 
-    def score_targets(self, layer):
+    def score_targets(self, layer: LayerFacts) -> tuple[Any, ...]:
         """Thresholds of the positive and of the negative candidates, if any."""
         return ()
 
     @property
-    def falls_without_end(self):
+    def falls_without_end(self) -> bool:
         """Whether the loss falls without bound as the score of a negative candidate falls."""
         return False
 
-    def loss(self, scores, layer):
+    def loss(self, scores: Tensor, layer: LayerFacts) -> Tensor:
         raise NotImplementedError
 
-    def side(self, name):
+    def side(self, name: str) -> Objective:
         """The term of the "positive" or of the "negative" candidates alone."""
         return OneSided(self, name)
 
@@ -84,24 +92,24 @@ class Objective(Part):
 class OneSided(Objective):
     """One of the two terms of an objective that splits."""
 
-    def __init__(self, objective, name):
+    def __init__(self, objective: Objective, name: str) -> None:
         self.objective = objective
         self.name = name
 
-    def loss(self, scores, layer):
+    def loss(self, scores: Tensor, layer: LayerFacts) -> Tensor:
         return getattr(self.objective, self.name)(scores, layer)
 
 
 class FunctionObjective(Objective):
     """A user's callable as an objective."""
 
-    def __init__(self, function):
+    def __init__(self, function: Function) -> None:
         self.function = function
 
-    def slope(self, layer):
+    def slope(self, layer: LayerFacts) -> float:
         return 1.0
 
-    def loss(self, scores, layer):
+    def loss(self, scores: Tensor, layer: LayerFacts) -> Tensor:
         loss = call_intact(self.function, scores, "objective")
         return checked_like(loss, scores, scores.shape[:1], "objective", "a loss per row")
 
@@ -109,12 +117,12 @@ class FunctionObjective(Objective):
 objectives = Family("objective", Objective, FunctionObjective, "(scores) -> losses", PerLayer)
 
 
-def softplus(x):
+def softplus(x: Tensor) -> Tensor:
     """log(1 + exp x), exact at every x."""
     return -logsigmoid(-x)
 
 
-def _gap(scores):
+def _gap(scores: Tensor) -> Tensor:
     """Δ for every negative candidate: (rows, candidates − 1)."""
     positive, negative = scores.split([1, scores.shape[1] - 1], dim=1)
     return positive - negative
@@ -131,33 +139,38 @@ class Logistic(Objective):
     splits = True
     by_layer = ("threshold", "threshold_negative")
 
-    def __init__(self, threshold=1.0, sharpness="auto", threshold_negative=None):
+    def __init__(
+        self,
+        threshold: Threshold = 1.0,
+        sharpness: float | str = "auto",
+        threshold_negative: Threshold | None = None,
+    ) -> None:
         self.threshold = threshold
         self.sharpness = sharpness
         self.threshold_negative = threshold_negative
 
-    def check(self):
+    def check(self) -> None:
         super().check()
         _check_thresholds("threshold", self.threshold)
         if self.threshold_negative is not None:
             _check_thresholds("threshold_negative", self.threshold_negative)
 
-    def score_targets(self, layer):
+    def score_targets(self, layer: LayerFacts) -> tuple[Any, ...]:
         negative = self.threshold if self.threshold_negative is None else self.threshold_negative
         return _threshold(self.threshold, layer), _threshold(negative, layer)
 
-    def loss(self, scores, layer):
+    def loss(self, scores: Tensor, layer: LayerFacts) -> Tensor:
         return self.positive(scores, layer) + self.negative(scores, layer)
 
-    def positive(self, scores, layer):
+    def positive(self, scores: Tensor, layer: LayerFacts) -> Tensor:
         return softplus(self.factor(layer) * (self.score_targets(layer)[0] - scores[:, 0]))
 
-    def negative(self, scores, layer):
+    def negative(self, scores: Tensor, layer: LayerFacts) -> Tensor:
         threshold = self.score_targets(layer)[1]
         return softplus(self.factor(layer) * (scores[:, 1:] - threshold)).mean(1)
 
 
-def _check_thresholds(name, value):
+def _check_thresholds(name: str, value: Any) -> None:
     for one in value if isinstance(value, (list, tuple)) else [value]:
         number = is_number(one) and abs(one) <= LARGEST
         if not (number or (isinstance(one, str) and one == "width")):
@@ -167,7 +180,7 @@ def _check_thresholds(name, value):
             )
 
 
-def _threshold(value, layer):
+def _threshold(value: Any, layer: LayerFacts) -> float:
     if isinstance(value, (list, tuple)):
         value = value[layer.index]
     if value == "width":
@@ -179,10 +192,10 @@ def _threshold(value, layer):
 class SymBa(Objective):
     """softplus(−βΔ), without a threshold (Lee and Song, 2023)."""
 
-    def __init__(self, sharpness="auto"):
+    def __init__(self, sharpness: float | str = "auto") -> None:
         self.sharpness = sharpness
 
-    def loss(self, scores, layer):
+    def loss(self, scores: Tensor, layer: LayerFacts) -> Tensor:
         return softplus(-self.factor(layer) * _gap(scores)).mean(1)
 
 
@@ -190,10 +203,10 @@ class SymBa(Objective):
 class Swish(Objective):
     """x σ(x) with x = −βΔ. Unlike SymBa it has a minimum, so rows with a large Δ do not pull."""
 
-    def __init__(self, sharpness="auto"):
+    def __init__(self, sharpness: float | str = "auto") -> None:
         self.sharpness = sharpness
 
-    def loss(self, scores, layer):
+    def loss(self, scores: Tensor, layer: LayerFacts) -> Tensor:
         return silu(-self.factor(layer) * _gap(scores)).mean(1)
 
 
@@ -201,22 +214,22 @@ class Swish(Objective):
 class Margin(Objective):
     """max(0, m − Δ) + λ g⁻ with `margin` m and `penalty` λ (Wu et al., 2024)."""
 
-    def __init__(self, margin=1.0, penalty=0.0):
+    def __init__(self, margin: float = 1.0, penalty: float = 0.0) -> None:
         self.margin = margin
         self.penalty = penalty
 
-    def check(self):
+    def check(self) -> None:
         check_number(self, "margin", at_least=0)
         check_number(self, "penalty", at_least=0)
 
     @property
-    def falls_without_end(self):
+    def falls_without_end(self) -> bool:
         return self.penalty > 0
 
-    def slope(self, layer):
+    def slope(self, layer: LayerFacts) -> float:
         return 1.0
 
-    def loss(self, scores, layer):
+    def loss(self, scores: Tensor, layer: LayerFacts) -> Tensor:
         hinge = (self.margin - _gap(scores)).clamp_min(0)
         return (hinge + self.penalty * scores[:, 1:]).mean(1)
 
@@ -225,8 +238,8 @@ class Margin(Objective):
 class Softmax(Objective):
     """−log softmax(β g)⁺: the positive candidate against all others at once."""
 
-    def __init__(self, sharpness="auto"):
+    def __init__(self, sharpness: float | str = "auto") -> None:
         self.sharpness = sharpness
 
-    def loss(self, scores, layer):
+    def loss(self, scores: Tensor, layer: LayerFacts) -> Tensor:
         return -(self.factor(layer) * scores).log_softmax(1)[:, 0]

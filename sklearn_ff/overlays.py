@@ -16,14 +16,20 @@ forms, both scaled by the `strength` s:
 The neutral label is the mean code. A callable `(n_features, n_classes) -> code` is accepted too.
 """
 
+from __future__ import annotations
+
 import math
+from collections.abc import Sequence
+from typing import Any, Self
 
 import numpy as np
 import torch
 from scipy.sparse import issparse
+from torch import Tensor
 
 from ._params import brief
 from ._parts import Family, Part, check_flag, check_number, is_number
+from ._typing import Shape
 
 __all__ = [
     "Add",
@@ -40,27 +46,27 @@ __all__ = [
 class Overlay(Part):
     """Base of an overlay; see the module's docstring for the contract."""
 
-    label_layers = None
+    label_layers: str | None = None
     overwrites = False
     local = False  # whether only some columns carry the label
     is_default = False  # whether it equals the default of the estimators
     plane = False  # whether the label has a separate weight for every unit of a map
-    strength = 1.0
+    strength: float | str = 1.0
 
-    def check(self):
+    def check(self) -> None:
         if not (isinstance(self.strength, str) and self.strength in ("auto", "max")):
             check_number(self, "strength", above=0)
 
-    def base(self, x, n_classes):
+    def base(self, x: Tensor, n_classes: int) -> Tensor:
         return x
 
-    def code(self, n_features, n_classes):
+    def code(self, n_features: int, n_classes: int) -> Tensor | None:
         return None
 
-    def check_room(self, n_features, n_classes):
+    def check_room(self, n_features: int, n_classes: int) -> None:
         """Raise ValueError where this overlay cannot show so many classes in so many features."""
 
-    def for_images(self, image_shape):
+    def for_images(self, image_shape: Shape) -> Self:
         """A copy of this part that reads rows as images of this shape."""
         return self
 
@@ -85,11 +91,11 @@ class Append(Overlay):
     label_layers = "first"
     local = True
 
-    def __init__(self, strength="auto"):
+    def __init__(self, strength: float | str = "auto") -> None:
         self.strength = strength
 
     @property
-    def is_default(self):
+    def is_default(self) -> bool:
         return type(self) is Append and self.strength == "auto"
 
 
@@ -104,16 +110,16 @@ class Channel(Overlay):
 
     label_layers = "first"
 
-    def __init__(self, learned=True, strength="auto"):
+    def __init__(self, learned: bool = True, strength: float | str = "auto") -> None:
         self.learned = learned
         self.strength = strength
 
-    def check(self):
+    def check(self) -> None:
         super().check()
         check_flag(self, "learned")
 
     @property
-    def plane(self):
+    def plane(self) -> bool:
         return bool(self.learned)
 
 
@@ -123,7 +129,7 @@ class EveryLayer(Overlay):
 
     label_layers = "all"
 
-    def __init__(self, strength="auto"):
+    def __init__(self, strength: float | str = "auto") -> None:
         self.strength = strength
 
 
@@ -138,21 +144,23 @@ class Replace(Overlay):
     label_layers = "first"
     overwrites = local = True
 
-    def __init__(self, features="first", strength="auto"):
+    def __init__(
+        self, features: str | Sequence[int] = "first", strength: float | str = "auto"
+    ) -> None:
         self.features = features
         self.strength = strength
 
-    def base(self, x, n_classes):
+    def base(self, x: Tensor, n_classes: int) -> Tensor:
         base = x.clone()
         base[..., self._columns(n_classes)] = 0
         return base
 
-    def _columns(self, n_classes):
+    def _columns(self, n_classes: int) -> slice | list[int]:
         if isinstance(self.features, str):
             return slice(0, n_classes) if self.features == "first" else slice(-n_classes, None)
         return list(self.features)
 
-    def check_room(self, n_features, n_classes):
+    def check_room(self, n_features: int, n_classes: int) -> None:
         if isinstance(self.features, str):
             if self.features not in ("first", "last"):
                 raise ValueError(
@@ -169,9 +177,9 @@ class Replace(Overlay):
                 f"indices below {n_features}, one per class."
             )
 
-    def _are_columns(self, n_features, n_classes):
+    def _are_columns(self, n_features: int, n_classes: int) -> bool:
         listed = isinstance(self.features, (list, tuple, range, np.ndarray))
-        columns = list(self.features) if listed else []
+        columns: list[Any] = list(self.features) if listed else []
         if not all(is_number(j, whole=True) and 0 <= j < n_features for j in columns):
             return False
         return len(columns) == len(set(columns)) == n_classes
@@ -188,17 +196,17 @@ class Add(Overlay):
 
     data = ("matrix",)
 
-    def __init__(self, matrix=None, strength="auto"):
+    def __init__(self, matrix: Any = None, strength: float | str = "auto") -> None:
         self.matrix = matrix
         self.strength = strength
 
-    def code(self, n_features, n_classes):
+    def code(self, n_features: int, n_classes: int) -> Tensor:
         if self.matrix is None:
             return _waves(n_features, n_classes)
         matrix = self.matrix(n_features, n_classes) if callable(self.matrix) else self.matrix
         return as_code(matrix, self)
 
-    def check_room(self, n_features, n_classes):
+    def check_room(self, n_features: int, n_classes: int) -> None:
         shape = tuple(self.code(n_features, n_classes).shape)
         if shape != (n_classes, n_features):
             raise ValueError(
@@ -217,26 +225,32 @@ class Spatial(Overlay):
 
     needs_image = True
 
-    def __init__(self, wavelength=5.0, image_shape=None, strength="auto"):
+    def __init__(
+        self,
+        wavelength: float = 5.0,
+        image_shape: Shape | None = None,
+        strength: float | str = "auto",
+    ) -> None:
         self.wavelength = wavelength
         self.image_shape = image_shape
         self.strength = strength
 
-    def check(self):
+    def check(self) -> None:
         super().check()
         check_number(self, "wavelength", above=0)
 
-    def for_images(self, image_shape):
+    def for_images(self, image_shape: Shape) -> Self:
         return self.changed(image_shape=image_shape)
 
-    def check_room(self, n_features, n_classes):
+    def check_room(self, n_features: int, n_classes: int) -> None:
         if self.image_shape is None:
             raise ValueError(
                 "overlay='spatial' adds a wave to images, but the shape of the images is not "
                 "known; set image_shape=(channels, height, width)."
             )
 
-    def code(self, n_features, n_classes):
+    def code(self, n_features: int, n_classes: int) -> Tensor:
+        assert self.image_shape is not None  # see `check_room`
         channels, height, width = self.image_shape
         turn = math.pi * torch.arange(n_classes, dtype=torch.float64) / n_classes
         y = torch.arange(height, dtype=torch.float64)[:, None] - (height - 1) / 2
@@ -246,12 +260,12 @@ class Spatial(Overlay):
         return wave.repeat(1, channels, 1).reshape(n_classes, n_features)
 
 
-def is_real(tensor):
+def is_real(tensor: Tensor) -> bool:
     """Whether it holds real numbers; a tensor on the device meta has only a shape."""
     return not (tensor.is_meta or tensor.is_complex())
 
 
-def as_code(matrix, overlay):
+def as_code(matrix: Any, overlay: Overlay) -> Tensor:
     """A user's matrix in double precision; ValueError where it holds no real numbers."""
     if isinstance(matrix, torch.Tensor) and is_real(matrix):
         return matrix.detach().to_dense().to("cpu", torch.float64, copy=True)
@@ -273,12 +287,12 @@ def as_code(matrix, overlay):
     )
 
 
-def _waves(n_features, n_classes):
+def _waves(n_features: int, n_classes: int) -> Tensor:
     j = torch.arange(n_features, dtype=torch.float64) + 0.5
     c = torch.arange(n_classes, dtype=torch.float64)[:, None] + 1
     return math.sqrt(2) * (math.pi * c * j / n_features).cos()
 
 
-def with_neutral(codes):
+def with_neutral(codes: Tensor) -> Tensor:
     """The codes (n_classes, ...) with the neutral label, their mean, as one more row."""
     return torch.cat([codes, codes.mean(0, keepdim=True)])

@@ -6,14 +6,21 @@ and 1. Faults of the programs that lie outside the method are not repeated; the 
 them.
 """
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 import torch
+from torch import Tensor
 
 from ._classifier import FFClassifier
 from ._images import is_image_shape
+from ._typing import Shape
 from .goodness import goodness
 from .heads import SoftmaxHead
-from .layers import Conv2d, Dense
+from .layers import Conv2d, Dense, LayerKind
 from .negatives import HeldOutClasses, Permuted, negatives
 from .objectives import Logistic
 from .overlays import Add, Replace
@@ -24,14 +31,14 @@ __all__ = ["hinton_supervised", "loewe", "mpezeshki", "rmwkwok_conv", "rmwkwok_d
 VERSIONS = ["model_based", "layer_based"]  # of rmwkwok's program, in the order of their time
 
 
-def _ready(settings, overrides):
+def _ready(settings: dict[str, Any], overrides: dict[str, Any]) -> FFClassifier:
     """The estimator, without settings that have no effect beside an override."""
     unused = _replaced_by(overrides) | _without_place({**settings, **overrides})
     kept = {name: value for name, value in settings.items() if name not in unused}
     return FFClassifier(**{**kept, **overrides})
 
 
-def _replaced_by(overrides):
+def _replaced_by(overrides: dict[str, Any]) -> set[str]:
     """Names of the settings that an override replaces."""
     unused = set()
     if not isinstance(overrides.get("schedule", "greedy"), str):
@@ -43,7 +50,7 @@ def _replaced_by(overrides):
     return unused
 
 
-def _without_place(settings):
+def _without_place(settings: dict[str, Any]) -> set[str]:
     """Names of settings of a head, or of several layers, where these do not exist."""
     unused, layers = set(), settings.get("layers") or settings["hidden_layer_sizes"]
     if isinstance(layers, int) or len(layers) == 1:
@@ -57,7 +64,7 @@ def _without_place(settings):
     return unused
 
 
-def _shows_labels(overrides):
+def _shows_labels(overrides: dict[str, Any]) -> bool:
     """Whether layers are shown labels with these overrides."""
     try:
         scores = goodness.get(overrides.get("goodness", "mean_square")).scores_classes
@@ -67,7 +74,7 @@ def _shows_labels(overrides):
     return not scores and (rows.labelled or not rows.of_rows)
 
 
-def _after_hinton():
+def _after_hinton() -> dict[str, Any]:
     """Common settings of the programs of Hinton and Löwe."""
     return dict(
         hidden_layer_sizes=(1000, 1000, 1000),
@@ -86,7 +93,9 @@ def _after_hinton():
     )
 
 
-def mpezeshki(hidden_layer_sizes=(500, 500), **overrides):
+def mpezeshki(
+    hidden_layer_sizes: int | Sequence[int] = (500, 500), **overrides: Any
+) -> FFClassifier:
     """The most copied demonstration: two greedy layers, full batches, permuted labels.
 
     Settings: two layers of 500 units with first weights as of torch's layers, rows normalised to
@@ -151,7 +160,9 @@ def mpezeshki(hidden_layer_sizes=(500, 500), **overrides):
     return _ready(settings, overrides)
 
 
-def rmwkwok_dense(supervised=False, *, n_units=100, version="model_based", **overrides):
+def rmwkwok_dense(
+    supervised: bool = False, *, n_units: int = 100, version: str = "model_based", **overrides: Any
+) -> FFClassifier:
     """Four dense layers that separate some classes from others, and a softmax head.
 
     The classifier learns digits 0 to 4; digits 5 to 9 are the negative rows. ``fit`` takes both,
@@ -215,7 +226,7 @@ def rmwkwok_dense(supervised=False, *, n_units=100, version="model_based", **ove
     return _ready(_rmwkwok(supervised, version) | settings, overrides)
 
 
-def _rmwkwok(supervised, version="model_based"):
+def _rmwkwok(supervised: bool, version: str = "model_based") -> dict[str, Any]:
     """Common settings of the dense and the convolutional form."""
     if not (isinstance(version, str) and version in VERSIONS):
         raise ValueError(f"version={version!r} is not known; version must be one of {VERSIONS}.")
@@ -243,12 +254,18 @@ def _rmwkwok(supervised, version="model_based"):
     )
 
 
-def first_columns(n_features, n_classes):
+def first_columns(n_features: int, n_classes: int) -> Tensor:
     """One-hot labels in the first columns, for the overlay `Add`."""
     return torch.eye(n_classes, n_features, dtype=torch.float64)
 
 
-def rmwkwok_conv(supervised=False, *, image_shape=(1, 28, 28), n_channels=100, **overrides):
+def rmwkwok_conv(
+    supervised: bool = False,
+    *,
+    image_shape: Shape = (1, 28, 28),
+    n_channels: int = 100,
+    **overrides: Any,
+) -> FFClassifier:
     """As :func:`rmwkwok_dense`, with convolutions, the first of which covers the whole image.
 
     Settings: a convolution of 100 channels with a kernel as large as the image, whose output is one
@@ -301,7 +318,7 @@ def rmwkwok_conv(supervised=False, *, image_shape=(1, 28, 28), n_channels=100, *
     return _ready(settings, overrides)
 
 
-def _as_large_as(image_shape, n_channels):
+def _as_large_as(image_shape: Any, n_channels: int) -> list[LayerKind]:
     """A convolution that covers the image, and three with kernels of one pixel."""
     if not is_image_shape(image_shape) or image_shape[1] != image_shape[2]:
         raise ValueError(
@@ -312,7 +329,7 @@ def _as_large_as(image_shape, n_channels):
     return [whole, *(Conv2d(n_channels, kernel_size=1, padding=0) for _ in range(3))]
 
 
-def hinton_supervised(**overrides):
+def hinton_supervised(**overrides: Any) -> FFClassifier:
     """Hinton's program: hard negatives, peer normalisation, a rate that cools down.
 
     Settings: three layers of 1,000 units; the label written over the first pixels at the strength
@@ -367,7 +384,7 @@ def hinton_supervised(**overrides):
     return _ready(settings, overrides)
 
 
-def loewe(**overrides):
+def loewe(**overrides: Any) -> FFClassifier:
     """A program in PyTorch after Hinton's, with uniform negative labels and prediction by the head.
 
     Settings: as :func:`hinton_supervised`, but negative labels are drawn with equal chances; plain

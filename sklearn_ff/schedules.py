@@ -7,8 +7,11 @@ negative candidates, and "by_epoch" where an epoch is a pass over all positive c
 one over all negative ones. A list of pairs (layers, epochs) means `Stages(list)`.
 """
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from numbers import Integral
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -28,17 +31,20 @@ class Stage(NamedTuple):
 class Schedule(Part):
     """Base of a schedule; see the module's docstring for the contract."""
 
+    phases: str
     at_once = False  # whether all layers learn from every batch
     holds_epochs = False  # whether the schedule states the number of epochs
 
-    def check(self):
+    def check(self) -> None:
         check_choice(self, "phases", ("together", "by_epoch"))
 
-    def n_epochs(self):
+    def n_epochs(self) -> int:
         """The number of all epochs, where the schedule states it."""
         raise NotImplementedError
 
-    def stages(self, n_layers, n_epochs, head=False, depth=0):
+    def stages(
+        self, n_layers: int, n_epochs: int, head: bool = False, depth: int = 0
+    ) -> list[Stage]:
         raise NotImplementedError
 
 
@@ -51,10 +57,12 @@ class Simultaneous(Schedule):
 
     at_once = True
 
-    def __init__(self, phases="together"):
+    def __init__(self, phases: str = "together") -> None:
         self.phases = phases
 
-    def stages(self, n_layers, n_epochs, head=False, depth=0):
+    def stages(
+        self, n_layers: int, n_epochs: int, head: bool = False, depth: int = 0
+    ) -> list[Stage]:
         return [Stage(tuple(range(n_layers)), n_epochs, n_layers)]
 
 
@@ -62,10 +70,12 @@ class Simultaneous(Schedule):
 class Greedy(Schedule):
     """One layer after another, each for `max_iter` epochs, on the finished layers below it."""
 
-    def __init__(self, phases="together"):
+    def __init__(self, phases: str = "together") -> None:
         self.phases = phases
 
-    def stages(self, n_layers, n_epochs, head=False, depth=0):
+    def stages(
+        self, n_layers: int, n_epochs: int, head: bool = False, depth: int = 0
+    ) -> list[Stage]:
         return [Stage((layer,), n_epochs, layer + 1) for layer in range(n_layers)]
 
 
@@ -78,11 +88,11 @@ class Stages(Schedule):
 
     holds_epochs = True
 
-    def __init__(self, pairs, phases="together"):
+    def __init__(self, pairs: Sequence[tuple[Any, int]], phases: str = "together") -> None:
         self.pairs = pairs
         self.phases = phases
 
-    def check(self):
+    def check(self) -> None:
         super().check()
         pairs = [pair for pair in self.pairs if isinstance(pair, (tuple, list)) and len(pair) == 2]
         if not pairs or len(pairs) != len(self.pairs):
@@ -97,10 +107,12 @@ class Stages(Schedule):
                     f"whole number."
                 )
 
-    def n_epochs(self):
+    def n_epochs(self) -> int:
         return sum(int(epochs) for _, epochs in self.pairs)
 
-    def stages(self, n_layers, n_epochs, head=False, depth=0):
+    def stages(
+        self, n_layers: int, n_epochs: int, head: bool = False, depth: int = 0
+    ) -> list[Stage]:
         found = []
         for layers, epochs in self.pairs:
             taught = self._taught(layers, n_layers, head)
@@ -108,7 +120,7 @@ class Stages(Schedule):
             found.append(Stage(taught, int(epochs), depth or n_layers))
         return found
 
-    def _taught(self, layers, n_layers, head):
+    def _taught(self, layers: Any, n_layers: int, head: bool) -> tuple[int, ...]:
         """Indices of the layers that a pair names; none where it names the head."""
         if isinstance(layers, str) and layers == "head":
             if not head:
@@ -121,7 +133,7 @@ class Stages(Schedule):
         if isinstance(layers, str) and layers == "all":
             return tuple(range(n_layers))
         layers = layers.tolist() if isinstance(layers, np.ndarray) else layers
-        given = [layers] if isinstance(layers, Integral) else layers
+        given: Any = [layers] if isinstance(layers, Integral) else layers
         whole = isinstance(given, (list, tuple, range)) and len(given) > 0
         whole = whole and all(isinstance(i, Integral) and not isinstance(i, bool) for i in given)
         if not whole or not all(-n_layers <= i < n_layers for i in given):
@@ -133,7 +145,7 @@ class Stages(Schedule):
         return tuple(sorted({int(i) % n_layers for i in given}))
 
 
-def checked_schedule(value):
+def checked_schedule(value: Any) -> Schedule:
     """The schedule that `value` means: a name, a schedule, or a list of pairs."""
     pairs = isinstance(value, (list, tuple))
     part = Stages(value) if pairs else schedules.get(value)

@@ -11,7 +11,7 @@ ROOT = Path(sklearn_ff.__file__).parent
 TESTS = Path(__file__).parent
 PACKAGE = ROOT.name
 TABLE = [
-    ["exceptions", "_params", "_version", "_draws", "_warn", "core"],
+    ["exceptions", "_params", "_typing", "_version", "_draws", "_warn", "core"],
     ["_parts"],
     ["_images"],
     ["negatives._base"],
@@ -28,7 +28,8 @@ TABLE = [
     ["_families", "_labels", "_machine", "_per_layer", "_weights"],
     ["_automatic", "_settings", "_validation", "_lifeless"],
     ["_class_weights", "_scoring"],
-    ["_calibration", "_familiarity", "_input", "_plan"],
+    ["_calibration", "_familiarity", "_input"],
+    ["_plan"],
     ["_compatibility", "_fitted"],
     ["_training", "_base"],
     ["_learning"],

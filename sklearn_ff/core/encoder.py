@@ -4,6 +4,8 @@ Every overlay is affine in the label, encode(x, c) = base(x) + code[c], so that
 W·encode(x, c) = W·base(x) + W·code[c]: one large product per row, one small one per label.
 """
 
+from typing import Any
+
 import torch
 from torch import nn
 from torch.nn.functional import embedding
@@ -34,6 +36,8 @@ class Encoder(nn.Module):
     square, |base|² + 2 base·code[c] + |code[c]|² over the width, needs no large product either.
     `overlay` is None where no label is shown.
     """
+
+    code: Any  # a buffer of the overlay's codes, or None
 
     def __init__(self, overlay, n_features, n_classes, strength, normalization):
         super().__init__()

@@ -1,7 +1,7 @@
 """The training loop: a skorch net around the step of the algorithm."""
 
 from contextlib import contextmanager, suppress
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -81,6 +81,8 @@ class FFNet(NeuralNet):
     `module_.layers`; each group is stepped separately, after `on_grad_computed`.
     """
 
+    callbacks_: list[Any]
+
     def __init__(
         self,
         *args,
@@ -132,7 +134,7 @@ class FFNet(NeuralNet):
     def forget(self):
         """Drop all references to training rows."""
         for name in PASSING:
-            vars(self).pop(name, None)
+            self.__dict__.pop(name, None)
         own = [callback for _, callback in self.own]
         self.callbacks_ = [entry for entry in self.callbacks_ if entry[1] not in own]
         self.callbacks, self.own = None, ()
@@ -213,7 +215,7 @@ class FFNet(NeuralNet):
 
     def _tell_all(self, hooks, *args, **kwargs):
         """Call all hooks, then raise the end that one of them has asked for, if any."""
-        end = None
+        end: Exception | None = None
         for hook in hooks:
             try:
                 hook(*args, **kwargs)
@@ -246,7 +248,7 @@ class FFNet(NeuralNet):
         for layer in self.module_.layers:
             layer.learning = layer in self.learning_
         self._draw_once_an_epoch(iterator.rows)
-        totals = 0.0
+        totals: Any = 0.0
         for side in self.passes_:
             with one_sided(self.module_.layers, side):
                 totals = totals + self._run_pass(iterator, step_fn, training, side, fit_params)
@@ -291,7 +293,8 @@ class FFNet(NeuralNet):
             rows = x[part], y[part], weight[part]
             draws = self.draws.by(weight[part]) if self.weighted_ else self.draws
             record = lesson(self.module_, self.negatives, *rows, update, draws, some)
-            found = statistics(*map(torch.stack, zip(*record, strict=True)), weight[part])
+            losses, scores = map(torch.stack, zip(*record, strict=True))
+            found = statistics(losses, scores, weight[part])
             if self.listeners_:
                 self._show_scores(record, y[part], rows[2])
             total = total + found

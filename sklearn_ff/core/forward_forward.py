@@ -12,8 +12,11 @@ Shapes: labels and g (rows, candidates), the positive candidate in column 0 whil
 number of classes, stands for the neutral label, which is the mean of all labels.
 """
 
+from collections.abc import Callable, Container, Iterator
+from typing import Any
+
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 
 class Layer(nn.Module):
@@ -30,7 +33,7 @@ class Layer(nn.Module):
         self.normalize = normalize  # h -> z of the next layer: N
         self.peers = peers  # a, h, weight -> the pull of busy and idle units to their mean
 
-    def forward(self, z, labels):
+    def forward(self, z: Tensor, labels: Tensor) -> Tensor:
         a = self.affine(z)
         return a if self.label is None else a + self.label(labels)
 
@@ -44,16 +47,17 @@ class Network(nn.Module):
 
     def __init__(self, scaler, encoder, layers, head, head_layers, n_classes):
         super().__init__()
-        self.scaler, self.encoder, self.layers = scaler, encoder, nn.ModuleList(layers)
+        self.scaler, self.encoder = scaler, encoder
+        self.layers: Any = nn.ModuleList(layers)
         self.head, self.head_layers, self.n_classes = head, head_layers, n_classes
         self.depth = len(layers)  # a greedy fit adds layers one by one
 
-    def encode(self, x):
+    def encode(self, x: Tensor) -> Any:
         """Rows as the first layer sees them: W₁·x is computed here, once for all labels."""
         with self.layers[0].gradients():
             return self.encoder(x, self.layers[0])
 
-    def activations(self, shown, labels, draws=None):
+    def activations(self, shown: Any, labels: Tensor, draws: Any = None) -> Iterator[Any]:
         """Yield (layer, a, h) from the first layer up; `draws` turns dropout on."""
         z = None
         for layer in list(self.layers)[: self.depth]:
@@ -66,7 +70,7 @@ class Network(nn.Module):
             del a, h  # a layer's tensors are freed before the next one's are made
 
     @torch.no_grad()
-    def features(self, shown, draws=None):
+    def features(self, shown: Any, draws: Any = None) -> Tensor:
         """N(h) of the counted layers under the neutral label: what the softmax head reads."""
         neutral = torch.full((len(shown), 1), self.n_classes, device=shown.device)
         counted = [
@@ -77,7 +81,16 @@ class Network(nn.Module):
         return torch.cat([shown.no_features(), *counted], 1)
 
 
-def step(net, negatives, x, y, weight, update, draws, drawn=None):
+def step(
+    net: Network,
+    negatives: Any,
+    x: Tensor,
+    y: Tensor,
+    weight: Tensor,
+    update: Callable[[Layer], None],
+    draws: Any,
+    drawn: Tensor | None = None,
+) -> list[tuple[Tensor, Tensor]]:
     """Learn from one mini-batch: `update(layer)` descends that layer's gradient, and no other's.
 
     `drawn` are negative labels drawn before. Returns the loss and the scores of every layer.
@@ -100,7 +113,7 @@ def step(net, negatives, x, y, weight, update, draws, drawn=None):
 
 
 @torch.no_grad()
-def goodness(net, shown, labels, layers):
+def goodness(net: Network, shown: Any, labels: Tensor, layers: Container[int]) -> Any:
     """The score of every label: g summed over `layers`. The highest is the prediction."""
     reached = net.activations(shown, labels)
     return sum(layer.goodness(h, labels) for layer, _, h in reached if layer.index in layers)

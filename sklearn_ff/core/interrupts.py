@@ -3,6 +3,7 @@
 import signal
 import threading
 from contextlib import contextmanager
+from typing import Any
 
 
 class Interrupts:
@@ -14,7 +15,7 @@ class Interrupts:
     """
 
     def __init__(self):
-        self.previous = None
+        self.previous: Any = None
         self.presses = 0
         self.armed = self.noted = self.passed = False
         self.closing = self.late = False

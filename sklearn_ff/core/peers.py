@@ -1,7 +1,9 @@
 """Peer normalisation: it keeps the mean activations of a layer's units about equal."""
 
+from typing import Any
+
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 
 class Peers(nn.Module):
@@ -13,11 +15,15 @@ class Peers(nn.Module):
     learned from in parts.
     """
 
+    mean: Tensor
+
     def __init__(self, n_units, rate):
         super().__init__()
         self.rate = rate
         self.register_buffer("mean", torch.full((n_units,), 0.5))
-        self.parts = []  # of the current batch: weighted sums of activations, sums of weights
+        self.parts: list[
+            Any
+        ] = []  # of the current batch: weighted sums of activations, sums of weights
 
     def forward(self, a, h, weight):
         if not self.rate:
@@ -27,6 +33,6 @@ class Peers(nn.Module):
 
     def end_batch(self):
         if self.parts:
-            activation, weight = map(sum, zip(*self.parts, strict=True))
-            self.mean.lerp_(activation / weight, 0.1)
+            activations, weights = zip(*self.parts, strict=True)
+            self.mean.lerp_(sum(activations) / sum(weights), 0.1)
             self.parts = []

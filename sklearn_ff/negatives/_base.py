@@ -1,6 +1,15 @@
 """The base of negatives and their family."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Self
+
+from torch import Tensor
+
+from .._draws import Draws
 from .._parts import Family, Part, check_choice, checked_shape
+from .._typing import Shape
 
 
 class Negatives(Part):
@@ -17,25 +26,25 @@ class Negatives(Part):
     held_out = None  # labels of the rows that serve as negative ones
     n_views = 1  # number of views of a row that an augmentation makes
 
-    def check(self):
+    def check(self) -> None:
         check_choice(self, "redraw", ("batch", "epoch", "once"))
 
-    def draw(self, y, n_classes, draws, belief=None):
+    def draw(self, y: Tensor, n_classes: int, draws: Draws, belief: Tensor | None = None) -> Tensor:
         raise NotImplementedError
 
-    def n_candidates(self, n_classes):
+    def n_candidates(self, n_classes: int) -> int:
         """Number of candidates of a row, the positive one included; it bounds memory."""
         return min(1 + getattr(self, "n_negatives", 1), n_classes)
 
-    def candidates(self, x, draws):
+    def candidates(self, x: Tensor, draws: Draws) -> Tensor:
         """The rows of the candidates: (rows, features), or (rows, candidates, features)."""
         return x
 
-    def bind(self, pool):
+    def bind(self, pool: Any) -> Self:
         """This part with the rows that a fit has set aside for it, if any."""
         return self
 
-    def for_images(self, image_shape):
+    def for_images(self, image_shape: Shape) -> Self:
         """A copy of this part that reads rows as images of this shape."""
         return self
 
@@ -45,10 +54,10 @@ class FunctionNegatives(Negatives):
 
     never_true = False
 
-    def __init__(self, function):
+    def __init__(self, function: Callable[..., Tensor]) -> None:
         self.function = function
 
-    def draw(self, y, n_classes, draws, belief=None):
+    def draw(self, y: Tensor, n_classes: int, draws: Draws, belief: Tensor | None = None) -> Tensor:
         drawn = self.function(y, n_classes, draws)
         n_negatives = drawn.shape[1] if getattr(drawn, "ndim", 0) == 2 else 1
         meaning = "negative labels of shape (rows, n_negatives)"

@@ -1,12 +1,16 @@
 """Negative labels: the row is shown with labels other than its own."""
 
-import torch
+from __future__ import annotations
 
+import torch
+from torch import Tensor
+
+from .._draws import Draws
 from .._parts import check_number
 from ._base import Negatives, negatives
 
 
-def _sample_negatives(logits, y, n, draws):
+def _sample_negatives(logits: Tensor, y: Tensor, n: int, draws: Draws) -> Tensor:
     """`n` different labels per row, in proportion to softmax(logits), never the true one.
 
     Adding standard Gumbel noise to logits and taking the largest draws from their softmax.
@@ -21,15 +25,15 @@ def _sample_negatives(logits, y, n, draws):
 class Uniform(Negatives):
     """Negative labels with equal chances (Hinton, 2022); `n_negatives` different ones per row."""
 
-    def __init__(self, n_negatives=1, redraw="batch"):
+    def __init__(self, n_negatives: int = 1, redraw: str = "batch") -> None:
         self.n_negatives = n_negatives
         self.redraw = redraw
 
-    def check(self):
+    def check(self) -> None:
         super().check()
         check_number(self, "n_negatives", at_least=1, whole=True)
 
-    def draw(self, y, n_classes, draws, belief=None):
+    def draw(self, y: Tensor, n_classes: int, draws: Draws, belief: Tensor | None = None) -> Tensor:
         level = y.new_zeros(len(y), n_classes, dtype=draws.dtype)
         return _sample_negatives(level, y, self.n_negatives, draws)
 
@@ -43,16 +47,17 @@ class Hard(Negatives):
 
     needs_head = True
 
-    def __init__(self, n_negatives=1, temperature=1.0):
+    def __init__(self, n_negatives: int = 1, temperature: float = 1.0) -> None:
         self.n_negatives = n_negatives
         self.temperature = temperature
 
-    def check(self):
+    def check(self) -> None:
         super().check()
         check_number(self, "n_negatives", at_least=1, whole=True)
         check_number(self, "temperature", above=0)
 
-    def draw(self, y, n_classes, draws, belief=None):
+    def draw(self, y: Tensor, n_classes: int, draws: Draws, belief: Tensor | None = None) -> Tensor:
+        assert belief is not None  # as `needs_head` asks for
         return _sample_negatives(belief / self.temperature, y, self.n_negatives, draws)
 
 
@@ -60,10 +65,10 @@ class Hard(Negatives):
 class All(Negatives):
     """All other labels as negatives of every row, at the cost of n_classes candidates."""
 
-    def n_candidates(self, n_classes):
+    def n_candidates(self, n_classes: int) -> int:
         return n_classes
 
-    def draw(self, y, n_classes, draws, belief=None):
+    def draw(self, y: Tensor, n_classes: int, draws: Draws, belief: Tensor | None = None) -> Tensor:
         others = torch.arange(1, n_classes, device=y.device)
         return (y[:, None] + others) % n_classes
 
@@ -78,8 +83,8 @@ class Permuted(Negatives):
 
     never_true = False
 
-    def __init__(self, redraw="epoch"):
+    def __init__(self, redraw: str = "epoch") -> None:
         self.redraw = redraw
 
-    def draw(self, y, n_classes, draws, belief=None):
+    def draw(self, y: Tensor, n_classes: int, draws: Draws, belief: Tensor | None = None) -> Tensor:
         return y[draws.permutation(len(y))][:, None]

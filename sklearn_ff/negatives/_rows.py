@@ -1,10 +1,16 @@
 """Negative rows: other or corrupted rows, which need no labels."""
 
+from __future__ import annotations
+
 import math
+from collections.abc import Callable, Sequence
+from typing import Any, Self
 
 import numpy as np
 import torch
+from torch import Tensor
 
+from .._draws import Draws
 from .._images import is_image_shape
 from .._params import brief
 from .._parts import (
@@ -13,6 +19,7 @@ from .._parts import (
     checked_finite,
     checked_like,
 )
+from .._typing import MatrixLike, Shape
 from ._base import Negatives, negatives
 
 LOUDEST = 1e6  # scale of noise, in units of the columns; squares must fit in single precision
@@ -25,20 +32,20 @@ class DataNegatives(Negatives):
     labelled = False  # whether a classifier shows the candidates with labels
     mixes_rows = False  # whether negative rows are made of the other rows of a batch
 
-    def negative_rows(self, x, draws):
+    def negative_rows(self, x: Tensor, draws: Draws) -> Tensor:
         raise NotImplementedError
 
-    def n_candidates(self, n_classes):
+    def n_candidates(self, n_classes: int) -> int:
         return 2
 
-    def candidates(self, x, draws):
+    def candidates(self, x: Tensor, draws: Draws) -> Tensor:
         return torch.stack([x, self.negative_rows(x, draws)], 1)
 
-    def draw(self, y, n_classes, draws, belief=None):
+    def draw(self, y: Tensor, n_classes: int, draws: Draws, belief: Tensor | None = None) -> Tensor:
         return y[:, None]  # both rows have the same label, or none
 
 
-def others(n, draws):
+def others(n: int, draws: Draws) -> Tensor:
     """For each of n rows the index of another row: on a random cycle, or drawn by weight."""
     if draws.weight is None:
         order = draws.permutation(n)
@@ -52,7 +59,7 @@ def others(n, draws):
     return torch.where(other == own, (own + 1) % n, other)  # rounding may return the row itself
 
 
-def picked_by(upto, u):
+def picked_by(upto: Tensor, u: Tensor) -> Tensor:
     """Indices of rows drawn by weight: `upto` is the cumulative weight, u uniform below its end."""
     return torch.searchsorted(upto, u, right=True).clamp_(max=len(upto) - 1)
 
@@ -68,10 +75,10 @@ class PairSum(DataNegatives):
     mixes_rows = True
     n_views = 2
 
-    def negative_rows(self, x, draws):
+    def negative_rows(self, x: Tensor, draws: Draws) -> Tensor:
         return (x + x[others(len(x), draws)]) / 2
 
-    def candidates(self, x, draws):
+    def candidates(self, x: Tensor, draws: Draws) -> Tensor:
         if x.dim() == 2:
             return super().candidates(x, draws)
         first, second = x.unbind(1)
@@ -90,11 +97,11 @@ class HybridMask(DataNegatives):
 
     mixes_rows = True
 
-    def __init__(self, image_shape=None, n_blurs=6):
+    def __init__(self, image_shape: Shape | None = None, n_blurs: int = 6) -> None:
         self.image_shape = image_shape
         self.n_blurs = n_blurs
 
-    def check(self):
+    def check(self) -> None:
         super().check()
         check_number(self, "n_blurs", at_least=0, whole=True)
         if self.image_shape is not None and not is_image_shape(self.image_shape):
@@ -103,14 +110,14 @@ class HybridMask(DataNegatives):
                 f"(channels, height, width), such as (1, 28, 28), or None for rows without a shape."
             )
 
-    def for_images(self, image_shape):
+    def for_images(self, image_shape: Shape) -> Self:
         return self.changed(image_shape=image_shape)
 
-    def negative_rows(self, x, draws):
+    def negative_rows(self, x: Tensor, draws: Draws) -> Tensor:
         mask = self._mask(x, draws)
         return torch.where(mask, x, x[others(len(x), draws)])
 
-    def _mask(self, x, draws):
+    def _mask(self, x: Tensor, draws: Draws) -> Tensor:
         channels, *size = self.image_shape or (1, x.shape[1])
         if channels * math.prod(size) != x.shape[1]:
             raise ValueError(
@@ -122,7 +129,7 @@ class HybridMask(DataNegatives):
         return mask.repeat(1, channels)
 
 
-def blurred_bits(u, n_blurs):
+def blurred_bits(u: Tensor, n_blurs: int) -> Tensor:
     """Random bits u > 1/2, blurred along every axis but the first; u breaks ties."""
     bits = (u > 0.5) + 1e-4 * (u - 0.5)
     for _ in range(n_blurs):
@@ -133,7 +140,7 @@ def blurred_bits(u, n_blurs):
     return bits
 
 
-def cut(field):
+def cut(field: Tensor) -> Tensor:
     """field > 1/2, but true at its highest place and false at its lowest."""
     high, low = field.argmax(1, keepdim=True), field.argmin(1, keepdim=True)
     return (field > 0.5).scatter(1, high, True).scatter(1, low, False)
@@ -148,20 +155,20 @@ class Shuffle(DataNegatives):
 
     mixes_rows = True
 
-    def __init__(self, share=1.0):
+    def __init__(self, share: float = 1.0) -> None:
         self.share = share
 
-    def check(self):
+    def check(self) -> None:
         super().check()
         check_number(self, "share", above=0, at_most=1)
 
-    def negative_rows(self, x, draws):
+    def negative_rows(self, x: Tensor, draws: Draws) -> Tensor:
         shuffled = x.gather(0, self._order(x, draws))
         if self.share >= 1:
             return shuffled
         return torch.where(draws.uniform(*x.shape) < self.share, shuffled, x)
 
-    def _order(self, x, draws):
+    def _order(self, x: Tensor, draws: Draws) -> Tensor:
         """A permutation for every column, or row indices drawn by the weights of the rows."""
         if draws.weight is None:
             return draws.uniform(*x.shape).argsort(0)
@@ -173,14 +180,14 @@ class Shuffle(DataNegatives):
 class Noise(DataNegatives):
     """x + `scale`·standard normal noise, in units of the scaled columns."""
 
-    def __init__(self, scale=1.0):
+    def __init__(self, scale: float = 1.0) -> None:
         self.scale = scale
 
-    def check(self):
+    def check(self) -> None:
         super().check()
         check_number(self, "scale", above=0, at_most=LOUDEST)
 
-    def negative_rows(self, x, draws):
+    def negative_rows(self, x: Tensor, draws: Draws) -> Tensor:
         return x + self.scale * draws.normal(*x.shape)
 
 
@@ -190,20 +197,20 @@ class Pool(DataNegatives):
     abstract = shows_strange = True
     varied = False
 
-    def bind(self, pool):
+    def bind(self, pool: tuple[Tensor, Tensor]) -> Pooled:
         return Pooled(self, *pool)
 
 
 class Pooled:
     """A part with its pool: scaled `rows` and their cumulative weights, the last of which is 1."""
 
-    def __init__(self, part, rows, cumulative):
+    def __init__(self, part: Pool, rows: Tensor, cumulative: Tensor) -> None:
         self.part, self.rows, self.cumulative = part, rows, cumulative
 
-    def __getattr__(self, name):
+    def __getattr__(self, name: str) -> Any:
         return getattr(self.part, name)
 
-    def candidates(self, x, draws):
+    def candidates(self, x: Tensor, draws: Draws) -> Tensor:
         negative = self.rows[picked_by(self.cumulative, draws.uniform(len(x)))]
         return torch.stack([x, negative], 1)
 
@@ -213,11 +220,11 @@ class OwnRows(Pool):
 
     data = ("rows",)
 
-    def __init__(self, rows):
+    def __init__(self, rows: MatrixLike) -> None:
         self.rows = rows
 
     @property
-    def own_rows(self):
+    def own_rows(self) -> Any:
         return self.rows
 
 
@@ -231,15 +238,15 @@ class HeldOutClasses(Pool):
     prediction by goodness can be little better than chance: use prediction="head".
     """
 
-    def __init__(self, classes, labelled=True):
+    def __init__(self, classes: Sequence[Any] | np.ndarray, labelled: bool = True) -> None:
         self.classes = classes
         self.labelled = labelled
 
     @property
-    def held_out(self):
+    def held_out(self) -> Any:
         return self.classes
 
-    def check(self):
+    def check(self) -> None:
         super().check()
         check_flag(self, "labelled")
         classes = self.classes
@@ -251,17 +258,17 @@ class HeldOutClasses(Pool):
                 f"as in HeldOutClasses([9])."
             )
 
-    def draw(self, y, n_classes, draws, belief=None):
+    def draw(self, y: Tensor, n_classes: int, draws: Draws, belief: Tensor | None = None) -> Tensor:
         return (draws.uniform(len(y), 1) * n_classes).long().clamp_(max=n_classes - 1)
 
 
 class Corruption(DataNegatives):
     """A user's `function`, (x, draws) -> negative rows, as data negatives."""
 
-    def __init__(self, function):
+    def __init__(self, function: Callable[[Tensor, Draws], Tensor]) -> None:
         self.function = function
 
-    def check(self):
+    def check(self) -> None:
         super().check()
         if not callable(self.function):
             raise ValueError(
@@ -269,7 +276,7 @@ class Corruption(DataNegatives):
                 f"-> negative rows."
             )
 
-    def negative_rows(self, x, draws):
+    def negative_rows(self, x: Tensor, draws: Draws) -> Tensor:
         negative = self.function(x.clone(), draws)
         checked_like(negative, x, x.shape, "negatives", "one negative row per row")
         return checked_finite(negative, "negatives", "rows")
