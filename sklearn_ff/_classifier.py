@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from numpy.random import RandomState
 from numpy.typing import ArrayLike
-from sklearn.base import _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
 from torch import Tensor
 from torch.optim import Optimizer
@@ -18,7 +17,7 @@ from torch.optim import Optimizer
 from ._base import BaseFF, checked_rows
 from ._calibration import calibrated
 from ._input import Request
-from ._learning import learn, learn_more
+from ._learning import checks_parameters, learn, learn_more
 from ._machine import torch_threads
 from ._scoring import AccuracyScore, class_shares, log_probabilities, scaled_scores
 from ._settings import SHARED_CONSTRAINTS
@@ -318,7 +317,7 @@ class FFClassifier(AccuracyScore, BaseFF):
 
     # Learning -----------------------------------------------------------------------------------
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @checks_parameters
     def fit(
         self,
         X: MatrixLike,
@@ -351,7 +350,7 @@ class FFClassifier(AccuracyScore, BaseFF):
         """
         return learn(self, X, Request(y, sample_weight, X_val, y_val), calibrated)
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @checks_parameters
     def partial_fit(
         self,
         X: MatrixLike,

@@ -194,6 +194,7 @@ def _check_objects(values, name):
 
 def _check_rows(values, name):
     """Refuse rows of different lengths, and invalid labels in a column of one label per row."""
+    # What is iterable may have no length for mypy; here these are rows or strings.
     lengths = {len(value) if np.iterable(value) else None for value in values}  # type: ignore[arg-type]
     if len(lengths) > 1:
         raise ValueError(f"{name} holds several labels in some places; give one label per row.")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from sklearn.base import _fit_context
+
 from ._base import BaseFF, fitting, publish
 from ._compatibility import check, check_partial_fit
 from ._fitted import Fitted
@@ -14,7 +16,13 @@ from ._settings import settings_of
 from ._training import build, train
 
 E = TypeVar("E", bound=BaseFF)
+M = TypeVar("M", bound=Callable[..., Any])
 Finish = Callable[[Fitted, Data, Fitted | None], Fitted]
+
+
+def checks_parameters(method: M) -> M:
+    """Decorate a method that fits: scikit-learn checks the parameters first."""
+    return _fit_context(prefer_skip_nested_validation=True)(method)  # which has no types
 
 
 def learn(estimator: E, X: Any, request: Request, finish: Finish) -> E:

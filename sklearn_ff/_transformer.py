@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.random import RandomState
 from numpy.typing import ArrayLike
-from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin, _fit_context
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils._param_validation import Interval, StrOptions
 from torch import Tensor
 from torch.optim import Optimizer
@@ -18,7 +18,7 @@ from torch.optim import Optimizer
 from ._base import BaseFF, checked_rows
 from ._familiarity import familiarity, with_familiarity
 from ._input import Request
-from ._learning import learn, learn_more
+from ._learning import checks_parameters, learn, learn_more
 from ._machine import torch_threads
 from ._scoring import by_parts, network_scores
 from ._settings import SHARED_CONSTRAINTS
@@ -228,7 +228,7 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseFF):
 
     # Learning -----------------------------------------------------------------------------------
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @checks_parameters
     def fit(
         self, X: MatrixLike, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None
     ) -> Self:
@@ -252,7 +252,7 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseFF):
         """
         return learn(self, X, Request(y, sample_weight), with_familiarity)
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @checks_parameters
     def partial_fit(
         self,
         X: MatrixLike,
