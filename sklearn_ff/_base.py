@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Self
 
+import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
@@ -15,6 +16,7 @@ from ._machine import memory_errors, own_settings, torch_threads
 from ._params import Params
 from ._parts import is_word
 from ._per_layer import entries, is_inside, set_entry, shown
+from ._scoring import scores_by_layer
 from ._typing import MatrixLike
 from ._validation import validate_rows
 from ._warn import warn
@@ -81,6 +83,24 @@ class BaseFF(Params, BaseEstimator):
         for key in sorted(inside, key=lambda key: key.count("__")):  # entries, then what is in them
             set_entry(self, key, inside[key])
         return self
+
+    def layer_scores(self, X: MatrixLike) -> np.ndarray:
+        """Compute the goodness of each row in every layer, for every label if these are learned.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        goodness : ndarray of shape (n_samples, n_layers, n_classes)
+            With one class where no labels are learned; without layers that a greedy fit has not
+            reached.
+        """
+        with torch_threads(self.n_threads):
+            fitted, X = checked_rows(self, X)
+            return scores_by_layer(fitted.network, fitted.plan, X)
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "_fitted")

@@ -9,14 +9,18 @@ are due to Platt (1999), targets from the vicinity of a row to Chapelle et al. (
 """
 
 from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from scipy.optimize import minimize, minimize_scalar
 from scipy.sparse import csr_array, issparse
-from scipy.special import expit
+from scipy.special import expit, logit
 
+from ._compatibility import why_not
 from ._scoring import Twin, by_parts, class_shares, log_probabilities, network_scores
+from ._weights import describe
+from .predictions import checked_rule, predictions
 
 CALIBRATION_ROWS = 1_000  # rows that are scored
 CALIBRATION_SCORES = 2**20  # with many classes, fewer rows are scored
@@ -44,20 +48,55 @@ def calibrated(fitted, data, previous=None):
     counts = np.bincount(data.codes, weight, minlength=data.n_classes)
     if previous is not None:
         counts = counts + previous.class_count
-    rows = data.X, data.codes, weight
-    scale, slips = fitted_scale(fitted.network, fitted.plan, *rows, counts)
+    sample = calibration_sample(fitted, data, weight, counts)
+    scale, slips = likeliest(scores_of(fitted, sample, fitted.plan.prediction), sample)
+    scales = other_scales(fitted, sample, slips)
     if previous is not None:
         new = weight.sum() / counts.sum()
-        scale = float(previous.scale ** (1 - new) * scale**new)
+        scale = mixed(previous.scale, scale, new)
+        scales = {name: mixed(previous.scales.get(name, s), s, new) for name, s in scales.items()}
         slips = float(previous.slips * (1 - new) + slips * new)
-    return replace(fitted, class_count=counts, scale=scale, slips=slips)
+    return replace(fitted, class_count=counts, scale=scale, slips=slips, scales=scales)
 
 
-def fitted_scale(network, plan, X, codes, weight, counts):
-    """Most likely scale and rate of slips for rows of classes `codes`.
+def mixed(before, now, share):
+    """The geometric mean of two scales, that of `now` by its share."""
+    return float(before ** (1 - share) * now**share)
+
+
+def other_scales(fitted, sample, slips):
+    """The scale of every other registered rule that the network allows, by its name."""
+    found = {}
+    for name, cls in predictions.registry.items():
+        rule = cls()
+        if type(rule) is not type(fitted.plan.prediction) and not why_not(rule, fitted.plan):
+            found[name] = likeliest_scale(scores_of(fitted, sample, rule), sample, slips)
+    return found
+
+
+def scores_of(fitted, sample, rule):
+    """Scores of the sample by a rule, in double precision where parts support it."""
+    plan = replace(fitted.plan, prediction=rule)
+    scores = None if plan.dtype == "float64" else Twin(fitted.network, plan).scores(sample.rows)
+    scores = network_scores(fitted.network, plan, sample.rows) if scores is None else scores
+    return scores.astype(np.float64)
+
+
+class Sample(NamedTuple):
+    """Training rows, the targets of their probabilities, their weights, and shares of classes."""
+
+    rows: Any
+    target: np.ndarray
+    weight: np.ndarray
+    prior: np.ndarray
+
+
+def calibration_sample(fitted, data, weight, counts):
+    """The rows by which scales are fitted.
 
     `counts` is the weight of the rows of each class that the network has learned from.
     """
+    network, plan, X, codes = fitted.network, fitted.plan, data.X, data.codes
     first, place = distinct(X)
     K = plan.n_classes
     labels = csr_array((weight, (place, codes)), shape=(len(first), K))
@@ -72,10 +111,7 @@ def fitted_scale(network, plan, X, codes, weight, counts):
     # K more rows by the frequency of the classes, so that the likelihood has a finite maximum.
     n_seen, prior = counts.sum(), class_shares(counts)
     target = (n_seen * target + K * prior) / (n_seen + K)
-    rows = X[first[others[asked]]]
-    scores = None if plan.dtype == "float64" else Twin(network, plan).scores(rows)
-    scores = network_scores(network, plan, rows) if scores is None else scores
-    return likeliest(scores.astype(np.float64), target, weight, prior)
+    return Sample(X[first[others[asked]]], target, weight, prior)
 
 
 def distinct(X):
@@ -143,19 +179,11 @@ def shares(weights):
     return weights / weights.sum(1, keepdims=True)
 
 
-def likeliest(scores, target, weight, prior):
+def likeliest(scores, sample):
     """Scale and rate of slips, within bounds, that maximise Σ w target · log_probabilities."""
-    size = np.abs(scores).max()
-    scores = scores - scores.max(1, keepdims=True)
-    gap = -scores.min(1).mean()
-    if not np.isfinite(gap) or gap == 0:
+    if not gap_of(scores):
         return 1.0, 0.0
-    weight = weight / weight.sum()
-
-    def loss(log_scale, logit=-np.inf):
-        log_p = log_probabilities(np.exp(log_scale) / gap * scores, expit(logit), prior)
-        return -weight @ (target * log_p).sum(1)
-
+    loss = loss_of(scores, sample)
     start = minimize_scalar(loss, bounds=SCALES, method="bounded").x
     best = minimize(
         lambda at: loss(*at),
@@ -165,5 +193,56 @@ def likeliest(scores, target, weight, prior):
         bounds=(SCALES, SLIPS),
         options={"ftol": 1e-12, "gtol": 1e-7},
     )
-    scale = float(min(np.exp(best.x[0]) / gap, STEEPEST / size))
-    return scale, float(expit(best.x[1]))
+    return bounded(best.x[0], scores), float(expit(best.x[1]))
+
+
+def likeliest_scale(scores, sample, slips):
+    """The scale alone, where the rate of slips is known."""
+    if not gap_of(scores):
+        return 1.0
+    loss, rate = loss_of(scores, sample), logit(slips)
+    best = minimize_scalar(lambda at: loss(at, rate), bounds=SCALES, method="bounded")
+    return bounded(best.x, scores)
+
+
+def loss_of(scores, sample):
+    """(logarithm of the scale, logit of the slips) -> −Σ w target · log_probabilities."""
+    gap, weight = gap_of(scores), sample.weight / sample.weight.sum()
+    scores = (scores - scores.max(1, keepdims=True)) / gap
+
+    def loss(log_scale, rate=-np.inf):
+        log_p = log_probabilities(np.exp(log_scale) * scores, expit(rate), sample.prior)
+        return -weight @ (sample.target * log_p).sum(1)
+
+    return loss
+
+
+def gap_of(scores):
+    """The mean difference of the highest and the lowest score; 0 where there is none."""
+    gap = (scores.max(1) - scores.min(1)).mean()
+    return gap if np.isfinite(gap) else 0.0
+
+
+def bounded(log_scale, scores):
+    """The scale from its logarithm for scores of size 1, at most STEEPEST of the largest."""
+    with np.errstate(over="ignore"):
+        return float(min(np.exp(log_scale) / gap_of(scores), STEEPEST / np.abs(scores).max()))
+
+
+def ruled(fitted, given, scale):
+    """The plan and the scale for predicting by the rule `given`; `scale` is that of the fit's."""
+    rule = checked_rule(given)
+    if describe(rule) == describe(fitted.plan.prediction):
+        return fitted.plan, scale
+    reason = why_not(rule, fitted.plan)
+    if reason:
+        raise ValueError(f"prediction={given!r} {reason}.")
+    names = [name for name, cls in predictions.registry.items() if type(rule) is cls]
+    if names and names[0] in fitted.scales:
+        scale = fitted.scales[names[0]]
+    elif type(rule) is not type(fitted.plan.prediction):
+        raise ValueError(
+            f"prediction={given!r} has no scale of probabilities, which a fit determines for "
+            f"rules that have a name and for its own; fit again with it."
+        )
+    return replace(fitted.plan, prediction=rule), scale

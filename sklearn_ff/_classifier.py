@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from ._base import BaseFF, checked_rows
-from ._calibration import calibrated
+from ._calibration import calibrated, ruled
 from ._input import Request
 from ._learning import checks_parameters, learn, learn_more
 from ._machine import torch_threads
@@ -31,6 +31,7 @@ from .negatives import Negatives
 from .normalizations import Normalization
 from .objectives import Objective
 from .overlays import Overlay
+from .predictions import Prediction
 from .schedules import Schedule
 
 
@@ -90,9 +91,11 @@ class FFClassifier(AccuracyScore, BaseFF):
         Random variation of training images in every batch: shifts of up to two pixels, or a
         transform of one image such as those of torchvision.transforms.v2; see
         :mod:`sklearn_ff.augmentations`.
-    prediction : {"goodness", "head", "hybrid"}, default="goodness"
+    prediction : {"goodness", "head", "hybrid", "last", "softmax_sum", "early_exit"}, Prediction \
+            or callable, default="goodness"
         By the goodness of every label (one pass per label), by a softmax head (one pass), or by the
-        goodness of the two most likely labels of the head.
+        goodness of the two most likely labels of the head; see :mod:`sklearn_ff.predictions`. It
+        may be changed on a fitted estimator, to rules that need no head if none was trained.
     prediction_layers : {"all", "skip_first"} or sequence of int, default="all"
         Layers whose goodness counts and whose activations the head reads.
     head : SoftmaxHead or None, default=None
@@ -226,7 +229,7 @@ class FFClassifier(AccuracyScore, BaseFF):
 
     _parameter_constraints: dict = {
         **SHARED_CONSTRAINTS,
-        "prediction": [StrOptions({"goodness", "head", "hybrid"})],
+        "prediction": [str, callable, Prediction],
         "prediction_layers": [StrOptions({"all", "skip_first"}), "array-like"],
         "head": [SoftmaxHead, None],
         "early_stopping": ["boolean"],
@@ -250,7 +253,7 @@ class FFClassifier(AccuracyScore, BaseFF):
         layers: Sequence[int | str | LayerKind] | None = None,
         image_shape: Sequence[int] | None = None,
         augmentation: str | Augmentation | Function | None = None,
-        prediction: str = "goodness",
+        prediction: str | Prediction | Function = "goodness",
         prediction_layers: str | Sequence[int] = "all",
         head: SoftmaxHead | None = None,
         dropout: float = 0.0,
@@ -429,7 +432,8 @@ class FFClassifier(AccuracyScore, BaseFF):
         """
         with torch_threads(self.n_threads):
             fitted, X = checked_rows(self, X)
-            scaled = scaled_scores(fitted.network, fitted.plan, X, self.scale_)
+            plan, scale = ruled(fitted, self.prediction, self.scale_)
+            scaled = scaled_scores(fitted.network, plan, X, scale)
         return log_probabilities(scaled, self.slips_, class_shares(self.class_count_))
 
     def predict_proba(self, X: MatrixLike) -> np.ndarray:

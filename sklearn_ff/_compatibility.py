@@ -21,6 +21,7 @@ from ._weights import describe
 from .exceptions import NoEffectWarning
 from .objectives import LayerFacts
 from .overlays import is_real
+from .predictions import Prediction
 from .schedules import checked_schedule
 
 DEFAULT_UNITS = 256  # of hidden_layer_sizes
@@ -57,6 +58,16 @@ def check_partial_fit(settings: Settings) -> None:
     for name, given in refused.items():
         if given:
             raise ValueError(f"partial_fit does not support {name}; use fit, or another value.")
+
+
+def why_not(rule: Prediction, plan: Plan) -> str:
+    """Why a trained network cannot predict by a rule, as a sentence; empty if it can."""
+    if rule.needs_head and not plan.has_head:
+        return "needs a softmax head, which the last fit has not trained; fit again with it"
+    learns_labels = plan.negatives.labelled or not plan.negatives.of_rows
+    if rule.needs_goodness and not learns_labels:
+        return "needs layers that learn labels, which the last fit has not trained; use 'head'"
+    return ""
 
 
 def may_be_flat(plan: Plan) -> bool:
@@ -147,7 +158,7 @@ def check_negative_rows(plan: Plan) -> None:
         )
     if plan.negatives.labelled or plan.n_classes == 1:
         return
-    if plan.prediction != "head":
+    if plan.prediction.needs_goodness:
         raise ValueError(
             f"layers that learn from the corrupted rows of {given} are never shown labels, so "
             f"that only the head can predict; use prediction='head'."

@@ -12,6 +12,7 @@ from .negatives import Negatives, negatives
 from .normalizations import normalizations
 from .objectives import objectives
 from .overlays import overlays
+from .predictions import predictions
 
 FAMILIES: dict[str, Family[Any]] = {
     "activation": activations,
@@ -23,7 +24,11 @@ FAMILIES: dict[str, Family[Any]] = {
     "input_normalization": normalizations,
 }
 # Parameters that take the name of a part.
-NAMED: dict[str, Family[Any]] = {**FAMILIES, "augmentation": augmentations}
+NAMED: dict[str, Family[Any]] = {
+    **FAMILIES,
+    "augmentation": augmentations,
+    "prediction": predictions,
+}
 
 
 def given_negatives(value: Any) -> Negatives | None:

@@ -34,6 +34,7 @@ from .core.rows import n_parts
 from .heads import SoftmaxHead, checked_head
 from .layers import built, checked_layers
 from .objectives import LayerFacts
+from .predictions import Prediction, checked_rule
 from .schedules import Schedule, Stage, checked_schedule
 
 
@@ -69,7 +70,7 @@ class Plan:
         Weights of all layers, without the head's and those of readouts.
     counted : tuple of int
         Layers that count for prediction and features, and that the head reads.
-    prediction : str
+    prediction : Prediction
         The rule of prediction.
     shows_labels, has_head : bool
         Whether labels are shown to layers, and whether there is a softmax head.
@@ -121,7 +122,7 @@ class Plan:
     n_products: int
     n_weights: int
     counted: tuple
-    prediction: str
+    prediction: Prediction
     shows_labels: bool
     has_head: bool
     dropout: float
@@ -160,7 +161,7 @@ def make_plan(settings: Settings, data: Data, previous: Any = None, resume: bool
         parts[name] = told_shape(parts[name], shape, n_features)
     sizes = sizes_of(settings, parts, shape or (n_features,), n_classes)
     n_layers, negatives, schedule = len(sizes.kinds), parts["negatives"], parts["schedule"]
-    has_head = negatives.needs_head or settings.prediction in ("head", "hybrid")
+    has_head = negatives.needs_head or parts["prediction"].needs_head
     taught = 0 if previous is None else previous.network.depth
     batch_size = automatic.batch_size(settings, n_rows)
     n_batches = n_parts(n_rows, batch_size) * len(PASSES[schedule.phases])
@@ -186,7 +187,6 @@ def make_plan(settings: Settings, data: Data, previous: Any = None, resume: bool
         image_shape=shape,
         **sizes._asdict(),
         counted=counted_layers(settings.counted, n_layers, settings.counted_name),
-        prediction=settings.prediction,
         shows_labels=negatives.labelled and n_classes > 1 and not parts["goodness"].scores_classes,
         has_head=has_head,
         dropout=settings.dropout,
@@ -248,6 +248,7 @@ def parts_of(settings: Settings, facts: Facts, old: Any) -> dict[str, Any]:
     if settings.augmentation is not None:
         found["augmentation"] = augmentations.get(settings.augmentation)
         found["augmentation"].check()
+    found["prediction"] = checked_rule(settings.prediction)
     found["schedule"] = checked_schedule(settings.schedule)
     found["head_settings"] = checked_head(settings.head)
     return found

@@ -14,8 +14,10 @@ from torch.nn.functional import cross_entropy
 
 from ._draws import Draws
 from ._validation import as_numpy
-from .core.prediction import SHORTLIST, label_scores
+from .core.forward_forward import layer_scores
+from .core.prediction import label_scores
 from .core.rows import Rows, parts
+from .predictions import Goodness
 
 PREDICTION_BYTES = 2**23  # candidates of one layer in double precision; about the size of a cache
 ROUNDING = 2**-19  # error of a score in single precision, relative to the largest of its row
@@ -127,23 +129,31 @@ def network_scores(network, plan, X, layers=None):
     network.eval()
     if layers is None and network.depth <= min(plan.counted):
         layers = [network.depth - 1]
-    rule = (plan.prediction, plan.counted) if layers is None else ("goodness", layers)
+    rule = (plan.prediction, plan.counted) if layers is None else (Goodness(), layers)
     width = scored_width(plan, rule[0])
     return by_parts(
         network, plan, X, lambda x: label_scores(network, x, *rule), plan.n_classes, width
     )
 
 
-def scored_width(plan, prediction):
+def scores_by_layer(network, plan, X):
+    """The goodness of every layer that is trained, (rows, layers, classes), in one pass."""
+    n_layers, K = network.depth, plan.n_classes
+    network.eval()
+
+    def read(x):
+        shown = network.encode(x)
+        every = torch.arange(K, device=shown.device).expand(len(shown), -1)
+        return torch.cat([g.expand(-1, K) for _, g in layer_scores(network, shown, every)], 1)
+
+    width = scored_width(plan, Goodness()) + n_layers * K
+    return by_parts(network, plan, X, read, n_layers * K, width).reshape(-1, n_layers, K)
+
+
+def scored_width(plan, rule):
     """Numbers per row that scoring needs in the widest layer."""
-    return plan.width * n_shown(plan, prediction) + plan.n_classes
-
-
-def n_shown(plan, prediction):
-    """The number of labels that a row is scored with at once."""
-    if prediction == "head" or not plan.shows_labels:
-        return 1
-    return min(SHORTLIST, plan.n_classes) if prediction == "hybrid" else plan.n_classes
+    n_shown = rule.n_shown(plan.n_classes) if plan.shows_labels else 1
+    return plan.width * n_shown + plan.n_classes
 
 
 def by_parts(network, plan, X, function, n_out, width):
@@ -174,13 +184,13 @@ def exact_scores(network, plan, X, scale):
     Rows are scored in single precision first, and once more where rounding could move a
     probability, softmax(scale · scores), by more than HARMLESS. After a part of the rows most of
     which ask for it, the next parts are scored in double precision at once, and so are all parts
-    under "hybrid", whose shortlist may change with the last digit of the head's logits.
+    under a rule that is `abrupt`.
     """
     if plan.dtype == "float64":
         return network_scores(network, plan, X)
     out, twin = np.empty((X.shape[0], plan.n_classes)), None
     again: Any  # all rows of a part, or indices
-    doubt = plan.prediction == "hybrid"  # whether most rows need double precision
+    doubt = plan.prediction.abrupt  # whether most rows need double precision
     for part in slices(X, plan, scored_width(plan, plan.prediction)):
         block, again = X[part], slice(None)
         if not doubt:

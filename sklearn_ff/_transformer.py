@@ -347,26 +347,6 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseFF):
                 return network_scores(fitted.network, fitted.plan, X).max(1)
             return familiarity(fitted.network, fitted.plan, X, fitted.moments)
 
-    def layer_scores(self, X: MatrixLike) -> np.ndarray:
-        """Compute the goodness of each row in every layer, for every label if these are learned.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows.
-
-        Returns
-        -------
-        goodness : ndarray of shape (n_samples, n_layers, n_classes)
-            With one class where no labels are learned; without layers that a greedy fit has not
-            reached.
-        """
-        with torch_threads(self.n_threads):
-            fitted, X = checked_rows(self, X)
-            network, plan = fitted.network, fitted.plan
-            each = [network_scores(network, plan, X, [i]) for i in range(network.depth)]
-        return np.stack(each, 1)
-
 
 def _triangles(network: Network, shown: Any) -> Tensor:
     """Features as `Network.features` has them, of max(0, a − mean of a) instead of h."""

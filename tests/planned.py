@@ -9,7 +9,9 @@ from sklearn_ff._input import Data
 from sklearn_ff._plan import make_plan
 from sklearn_ff._settings import settings_of
 from sklearn_ff._training import build
+from sklearn_ff.core import prediction
 from sklearn_ff.exceptions import NoEffectWarning
+from sklearn_ff.predictions import Hybrid, checked_rule
 
 
 def planned(estimator, X, n_classes):
@@ -21,3 +23,9 @@ def planned(estimator, X, n_classes):
         warnings.simplefilter("ignore", NoEffectWarning)  # of the form of rows, for all overlays
         check(plan)
     return *build(plan), plan
+
+
+def label_scores(net, x, rule, layers, shortlist=2):
+    """A score for every row and label, by the name of a rule."""
+    rule = Hybrid(shortlist) if rule == "hybrid" else checked_rule(rule)
+    return prediction.label_scores(net, x, rule, layers)

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from sklearn_ff import FFClassifier, FFTransformer
+from sklearn_ff import FFTransformer
 from sklearn_ff import negatives as negatives_module
 from sklearn_ff._families import FAMILIES
+from sklearn_ff.predictions import predictions
 from sklearn_ff.schedules import schedules
 
 ROOT = Path(__file__).parents[1]
@@ -46,7 +47,7 @@ AXES = {  # page: the names that it must tell of
     "objective": FAMILIES["objective"].names,
     "schedule": schedules.names,
     "prediction": [
-        *sorted(FFClassifier._parameter_constraints["prediction"][0].options),
+        *predictions.names,
         *sorted(FFTransformer._parameter_constraints["output"][0].options),
     ],
 }

@@ -3,11 +3,10 @@
 import numpy as np
 import pytest
 import torch
-from planned import planned
+from planned import label_scores, planned
 
 from sklearn_ff import FFClassifier
 from sklearn_ff.core.forward_forward import step
-from sklearn_ff.core.prediction import label_scores
 from sklearn_ff.layers import Conv2d
 from sklearn_ff.overlays import (
     Add,

@@ -11,7 +11,6 @@ import argparse
 import os
 import time
 from contextlib import contextmanager
-from dataclasses import replace
 
 import numpy as np
 from results import emit
@@ -89,13 +88,13 @@ def error(clf, X, y, rule):
 
 @contextmanager
 def predicting_by(clf, rule):
-    """Another prediction rule of the same fit; for labels only, since probabilities differ."""
-    before = clf._fitted
-    clf._fitted = replace(before, plan=replace(before.plan, prediction=rule))
+    """Another prediction rule of the same fit."""
+    before = clf.prediction
+    clf.set_params(prediction=rule)
     try:
         yield
     finally:
-        clf._fitted = before
+        clf.set_params(prediction=before)
 
 
 def summary(args, runs):

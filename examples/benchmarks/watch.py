@@ -7,6 +7,7 @@ import torch
 from skorch.callbacks import Callback
 
 from sklearn_ff.core.prediction import label_scores
+from sklearn_ff.predictions import checked_rule
 
 PART = 1000  # rows scored at once
 SECONDS = 10  # between lines of progress
@@ -51,6 +52,6 @@ def error(network, X, y, rule):
     for start in range(0, len(y), PART):
         part = slice(start, start + PART)
         x = network.scaler(torch.as_tensor(X[part], dtype=shift.dtype, device=shift.device))
-        scores = label_scores(network, x, rule, network.head_layers)
+        scores = label_scores(network, x, checked_rule(rule), network.head_layers)
         wrong += int((scores.argmax(1).cpu().numpy() != y[part]).sum())
     return wrong / max(1, len(y))

@@ -12,7 +12,7 @@ Shapes: labels and g (rows, candidates), the positive candidate in column 0 whil
 number of classes, stands for the neutral label, which is the mean of all labels.
 """
 
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -112,8 +112,7 @@ def step(
     return record
 
 
-@torch.no_grad()
-def goodness(net: Network, shown: Any, labels: Tensor, layers: Container[int]) -> Any:
-    """The score of every label: g summed over `layers`. The highest is the prediction."""
-    reached = net.activations(shown, labels)
-    return sum(layer.goodness(h, labels) for layer, _, h in reached if layer.index in layers)
+def layer_scores(net: Network, shown: Any, labels: Tensor) -> Iterator[tuple[int, Tensor]]:
+    """Yield (index, g) layer by layer; the label with the highest sum of g is the prediction."""
+    for layer, _, h in net.activations(shown, labels):
+        yield layer.index, layer.goodness(h, labels)

@@ -3,12 +3,11 @@
 import numpy as np
 import pytest
 import torch
-from planned import planned
+from planned import label_scores, planned
 
 from sklearn_ff import FFClassifier
 from sklearn_ff.core.engine import learners
 from sklearn_ff.core.forward_forward import step
-from sklearn_ff.core.prediction import label_scores
 from sklearn_ff.overlays import Append
 from sklearn_ff.schedules import Greedy, Simultaneous, Stage
 

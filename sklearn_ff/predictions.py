@@ -1,0 +1,166 @@
+"""Prediction rules: how the scores of the layers become one score per class.
+
+The contract. `scores(evidence)` returns one score per row and class, (rows, classes). `evidence`
+computes what a rule asks for, and nothing else:
+
+* `evidence.layers(labels=None)` yields (index, g) from the first counted layer up, lazily: g is the
+  goodness of every class, or of the given `labels`, (rows, labels);
+* `evidence.logits()` returns the softmax head's logits, (rows, classes);
+* `evidence.sharpness(index)` is the log-odds per unit of a layer's goodness.
+
+`needs_head` states that a rule reads the head, `needs_goodness` that it reads the goodness of
+labels. A callable (evidence) -> scores serves too. A rule acts in prediction: another one may be
+set on a fitted estimator.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from ._parts import Family, Part, check_number, checked_shape
+
+__all__ = [
+    "EarlyExit",
+    "Goodness",
+    "Head",
+    "Hybrid",
+    "Last",
+    "Prediction",
+    "SoftmaxSum",
+    "predictions",
+]
+
+
+class Prediction(Part):
+    """Base of a prediction rule; see the module's docstring for the contract."""
+
+    needs_head = False
+    needs_goodness = True
+    abrupt = False  # whether scores may jump where a score below them changes in its last digit
+
+    def n_shown(self, n_classes: int) -> int:
+        """Number of labels that are scored at once, which bounds memory."""
+        return n_classes
+
+    def scores(self, evidence: Any) -> torch.Tensor:
+        raise NotImplementedError
+
+
+class FunctionPrediction(Prediction):
+    """A user's callable as a prediction rule."""
+
+    abrupt = needs_head = True  # for what it may ask
+
+    def __init__(self, function):
+        self.function = function
+
+    def scores(self, evidence):
+        found = self.function(evidence)
+        shape = len(evidence), evidence.n_classes
+        return checked_shape(found, shape, "prediction", "a score per row and class")
+
+
+predictions = Family("prediction", Prediction, FunctionPrediction, "(evidence) -> scores")
+
+
+def checked_rule(value: Any) -> Prediction:
+    """The rule that a value means: a name, a rule, or a callable."""
+    rule = predictions.get(value)
+    rule.check()
+    return rule
+
+
+@predictions.register("goodness")
+class Goodness(Prediction):
+    """The goodness, summed over the counted layers (Hinton, 2022)."""
+
+    def scores(self, evidence):
+        return sum(g for _, g in evidence.layers())
+
+
+@predictions.register("head")
+class Head(Prediction):
+    """The logits of the softmax head: one pass, whatever the number of classes."""
+
+    needs_head, needs_goodness = True, False
+
+    def n_shown(self, n_classes):
+        return 1
+
+    def scores(self, evidence):
+        return evidence.logits()
+
+
+@predictions.register("hybrid")
+class Hybrid(Prediction):
+    """The goodness of the `shortlist` labels that the head finds most likely.
+
+    Other labels score below these, in the head's order.
+    """
+
+    needs_head = abrupt = True
+
+    def __init__(self, shortlist=2):
+        self.shortlist = shortlist
+
+    def check(self):
+        check_number(self, "shortlist", at_least=1, whole=True)
+
+    def n_shown(self, n_classes):
+        return min(self.shortlist, n_classes)
+
+    def scores(self, evidence):
+        logits = evidence.logits()
+        likely = logits.argsort(dim=1, descending=True, stable=True)[:, : self.shortlist]
+        g = sum(g for _, g in evidence.layers(likely))
+        ceiling = g.amin(1, keepdim=True).nextafter(g.new_tensor(-torch.inf))
+        rest = logits - logits.amax(1, keepdim=True) + ceiling
+        return rest.scatter(1, likely, g)
+
+
+@predictions.register("last")
+class Last(Prediction):
+    """The goodness of the last counted layer alone."""
+
+    def scores(self, evidence):
+        for _, g in evidence.layers():
+            last = g
+        return last
+
+
+@predictions.register("softmax_sum")
+class SoftmaxSum(Prediction):
+    """log of the mean over layers of softmax(β g): every layer has one vote, whatever its scale."""
+
+    def scores(self, evidence):
+        logs = [(evidence.sharpness(index) * g).log_softmax(1) for index, g in evidence.layers()]
+        return torch.stack(logs).logsumexp(0)
+
+
+@predictions.register("early_exit")
+class EarlyExit(Prediction):
+    """The goodness summed up to the first layer that is sure: whose two best labels differ by
+    log-odds of at least `margin`. Layers above are computed only while some row is not sure.
+    """
+
+    abrupt = True
+
+    def __init__(self, margin=3.0):
+        self.margin = margin
+
+    def check(self):
+        check_number(self, "margin", at_least=0)
+
+    def scores(self, evidence):
+        total: Any = None
+        sure: Any = None
+        for index, g in evidence.layers():
+            total = g if total is None else torch.where(sure[:, None], total, total + g)
+            first, second = (evidence.sharpness(index) * total).topk(2, dim=1).values.unbind(1)
+            enough = first - second >= self.margin
+            sure = enough if sure is None else sure | enough
+            if sure.all():
+                break
+        return total

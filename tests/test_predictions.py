@@ -1,0 +1,151 @@
+"""Prediction rules: what each decides, and that it acts without a new fit."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn.base import clone
+from sklearn.datasets import load_digits
+
+from sklearn_ff import FFClassifier, FFTransformer
+from sklearn_ff.predictions import EarlyExit, Hybrid, Last, Prediction, SoftmaxSum, predictions
+
+X, y = load_digits(return_X_y=True)
+TRAIN, TEST = slice(0, 900), slice(900, 1300)
+RULES = predictions.names
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    params = {"max_iter": 15, "random_state": 0, "n_threads": 1}
+    return FFClassifier((48, 32), **params).fit(X[TRAIN], y[TRAIN])
+
+
+def ruled(fitted, rule):
+    """The fitted classifier under another rule."""
+    return fitted.set_params(prediction=rule)
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_a_rule_acts_on_a_fitted_estimator(fitted, rule):
+    model = ruled(fitted, rule)
+    p = model.predict_proba(X[TEST])
+    np.testing.assert_allclose(p.sum(1), 1, rtol=0, atol=1e-12)
+    np.testing.assert_array_equal(model.classes_[p.argmax(1)], model.predict(X[TEST]))
+    assert model.score(X[TEST], y[TEST]) > 0.85
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_a_rule_set_later_predicts_as_one_set_before_the_fit(fitted, rule):
+    before = clone(fitted).set_params(prediction=rule).fit(X[TRAIN], y[TRAIN])
+    later = ruled(fitted, rule)
+    np.testing.assert_array_equal(before.predict(X[TEST]), later.predict(X[TEST]))
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_every_rule_has_a_scale_of_its_own(fitted, rule):
+    """The log-loss under the rule's scale is near the best that any factor reaches."""
+    logs = ruled(fitted, rule).predict_log_proba(X[TEST])
+    places = np.arange(400), y[TEST]
+
+    def loss(factor):
+        scaled = factor * logs
+        return -(scaled - np.log(np.exp(scaled).sum(1, keepdims=True)))[places].mean()
+
+    assert loss(1.0) < 1.3 * min(map(loss, np.geomspace(0.1, 10, 41)))
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_scores_of_a_row_do_not_depend_on_the_other_rows(fitted, rule):
+    model = ruled(fitted, rule)
+    together = model.predict_proba(X[TEST])
+    alone = np.vstack([model.predict_proba(row[None]) for row in X[TEST][:40]])
+    np.testing.assert_allclose(alone, together[:40], rtol=0, atol=1e-6)
+
+
+def test_the_rules_are_what_they_say(fitted):
+    g = fitted.layer_scores(X[TEST]).astype(float)
+    assert g.shape == (400, 2, 10)
+    expected = {"goodness": g.sum(1), "last": g[:, 1]}
+    shares = np.exp(10 * g - (10 * g).max(2, keepdims=True))
+    expected["softmax_sum"] = (shares / shares.sum(2, keepdims=True)).sum(1)
+    for rule, scores in expected.items():
+        found = ruled(fitted, rule).predict(X[TEST])
+        assert (found == fitted.classes_[scores.argmax(1)]).mean() > 0.995
+
+
+def test_early_exit_stops_at_the_first_layer_that_is_sure(fitted):
+    first = fitted.layer_scores(X[TEST])[:, 0]
+    at_once = ruled(fitted, EarlyExit(margin=0.0)).predict(X[TEST])
+    np.testing.assert_array_equal(at_once, fitted.classes_[first.argmax(1)])
+    never = ruled(fitted, EarlyExit(margin=1e9)).predict(X[TEST])
+    np.testing.assert_array_equal(never, ruled(fitted, "goodness").predict(X[TEST]))
+
+
+def test_early_exit_computes_no_layer_that_is_not_needed(fitted):
+    seen, network = [], fitted.net_.module_
+    hook = network.layers[1].affine.register_forward_hook(lambda *args: seen.append(1))
+    try:
+        ruled(fitted, EarlyExit(margin=0.0)).predict(X[:5].astype(np.float32))
+        assert not seen
+        ruled(fitted, "goodness").predict(X[:5].astype(np.float32))
+        assert seen
+    finally:
+        hook.remove()
+
+
+def test_a_parameter_of_a_rule_may_change_after_the_fit(fitted):
+    ruled(fitted, Hybrid(shortlist=10))
+    np.testing.assert_array_equal(
+        fitted.predict(X[TEST]), ruled(fitted, "goodness").predict(X[TEST])
+    )
+
+
+def test_a_rule_that_needs_a_head_is_refused_without_one():
+    model = FFClassifier(8, negatives="uniform", max_iter=2, random_state=0).fit(X[TRAIN], y[TRAIN])
+    with pytest.raises(ValueError, match="prediction='head' needs a softmax head"):
+        model.set_params(prediction="head").predict(X[TEST])
+
+
+def test_a_rule_that_needs_labels_is_refused_where_layers_see_none():
+    given = {"negatives": "pair_sum", "prediction": "head", "max_iter": 2, "random_state": 0}
+    model = FFClassifier(8, **given).fit(X[TRAIN], y[TRAIN])
+    with pytest.raises(ValueError, match="prediction='last' needs layers that learn labels"):
+        model.set_params(prediction="last").predict(X[TEST])
+
+
+def test_an_own_rule_is_a_callable_or_a_class():
+    class Largest(Prediction):
+        def scores(self, evidence):
+            return torch.stack([g for _, g in evidence.layers()]).amax(0)
+
+    def largest(evidence):
+        return torch.stack([g for _, g in evidence.layers()]).amax(0)
+
+    params = {"max_iter": 3, "random_state": 0, "negatives": "hard"}
+    models = [FFClassifier((16, 16), prediction=r, **params) for r in (Largest(), largest)]
+    a, b = (model.fit(X[TRAIN], y[TRAIN]).predict_proba(X[TEST]) for model in models)
+    np.testing.assert_allclose(a, b, rtol=1e-4)
+
+
+def test_an_own_rule_that_no_fit_knows_asks_for_one(fitted):
+    with pytest.raises(ValueError, match="has no scale of probabilities"):
+        ruled(fitted, lambda evidence: evidence.logits()).predict(X[TEST])
+
+
+def test_an_own_rule_must_return_a_score_per_row_and_class():
+    model = FFClassifier(8, prediction=lambda evidence: evidence.logits()[:, :3], max_iter=1)
+    with pytest.raises(ValueError, match="given as prediction must return a score per row"):
+        model.fit(X[TRAIN], y[TRAIN])
+
+
+@pytest.mark.parametrize("rule", [Last(), SoftmaxSum(), EarlyExit(1.0), Hybrid(3)])
+def test_partial_fit_keeps_a_scale_for_every_rule(rule):
+    model = FFClassifier((16, 16), random_state=0)
+    for part in (slice(0, 300), slice(300, 600)):
+        model.partial_fit(X[part], y[part], classes=range(10))
+    assert np.isfinite(model.set_params(prediction=rule).predict_proba(X[TEST])).all()
+
+
+def test_scores_by_layer_of_a_transformer_without_labels_have_one_class():
+    model = FFTransformer((16, 8), max_iter=1, random_state=0).fit(X[TRAIN])
+    assert model.layer_scores(X[:7]).shape == (7, 2, 1)
