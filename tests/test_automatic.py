@@ -13,6 +13,7 @@ from sklearn_ff.schedules import Simultaneous
 DIGITS, DIGIT = load_digits(return_X_y=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "params, rate",
     [
@@ -43,6 +44,7 @@ def test_a_constant_rate_is_low_and_so_is_that_of_images():
     assert clf.learning_rate_init_ == 5e-3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "stages, rate",
     [

@@ -26,6 +26,7 @@ def classifier(**params):
     return FFClassifier(**{"hidden_layer_sizes": (16,), "random_state": 0, **params})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("class_weight", [None, "balanced", {0: 0.1, 1: 3}, {1: 0.05}, {}])
 @pytest.mark.parametrize("params", [{}, {"prediction": "head"}, {"goodness": "readout"}])
 def test_a_weight_of_k_is_k_copies(class_weight, params):
@@ -37,6 +38,7 @@ def test_a_weight_of_k_is_k_copies(class_weight, params):
     np.testing.assert_allclose(counts, repeated.class_count_)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("negatives", ["all", "hard", "uniform"])
 def test_balanced_weights_make_up_for_sample_weights(negatives):
     def positives(model, *rows, **weight):

@@ -110,6 +110,7 @@ def test_probabilities_are_finite_and_sum_to_one(parameter, name, prediction):
     np.testing.assert_array_equal(model.predict(X), model.predict_proba(X).argmax(1))
 
 
+@pytest.mark.slow
 @every_part
 def test_the_same_seed_gives_the_same_to_the_bit_and_another_does_not(parameter, name):
     model = classifier(**{parameter: name}, dropout=0.1)
@@ -169,6 +170,7 @@ def test_a_name_means_its_part(parameter, name):
     assert {key: repr(value) for key, value in vars(part).items()} == before, "fit keeps no state"
 
 
+@pytest.mark.slow
 @every_part
 @pytest.mark.parametrize("schedule", ["simultaneous", "greedy"])
 def test_it_learns(parameter, name, schedule):
@@ -204,6 +206,7 @@ def test_names_of_the_classes_do_not_matter(parameter, name):
     assert set(renamed.predict(X)) <= {"a", "b", "c"}
 
 
+@pytest.mark.slow
 @every_part
 def test_the_order_of_the_classes_names_does_not_matter(parameter, name):
     """Other initial weights meet the classes then: what is learned is as good, not equal."""
@@ -232,6 +235,7 @@ def test_two_classes_and_one_row(parameter, name):
 PAIRS = list(combinations(FAMILIES, 2))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first, second", PAIRS, ids=map("-".join, PAIRS))
 def test_parts_of_two_families_meet(first, second):
     """Every pair works, or is refused because the parts' facts forbid it, in one sentence."""

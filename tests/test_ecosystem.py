@@ -59,6 +59,7 @@ def searched(n_jobs):
     return model, search.set_params(n_jobs=n_jobs).fit(DIGITS, DIGIT)
 
 
+@pytest.mark.slow
 @pytest.mark.fault("A6")
 def test_a_grid_over_parameters_of_parts_in_two_processes():
     model, search = searched(n_jobs=2)
@@ -337,6 +338,7 @@ def test_repr_shows_what_was_changed():
 # Processes --------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_fitted_estimators_travel_between_processes(tmp_path):
     models = [classifier(random_state=seed, prediction="hybrid") for seed in (0, 1)]
     here = [clone(model).fit(DIGITS, DIGIT) for model in models]

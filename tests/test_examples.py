@@ -78,6 +78,7 @@ def run(folder, *flags):
     )
 
 
+@pytest.mark.slow
 def test_plot_digits(tmp_path):
     done = run(tmp_path, "--quick")
     assert done.returncode == 0, done.stderr
@@ -87,6 +88,7 @@ def test_plot_digits(tmp_path):
         assert word in done.stdout
 
 
+@pytest.mark.slow
 def test_wrong_folder(tmp_path):
     done = run(tmp_path, "--data", "mnist", "--folder", "nowhere")
     assert done.returncode == 2
@@ -120,6 +122,7 @@ def test_goes_on_without_matplotlib(monkeypatch, capsys, tmp_path):
     assert capsys.readouterr().out.startswith("matplotlib is not installed")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", GALLERY)
 def test_gallery(monkeypatch, capsys, tmp_path, name):
     flags, words = GALLERY[name]
@@ -178,6 +181,7 @@ def test_pages_are_linked(page):
     assert f"](docs/{page}.md)" in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("code", SNIPPETS)
 def test_snippets_run(monkeypatch, capsys, code):
     for family in FAMILIES.values():  # a snippet may register a part

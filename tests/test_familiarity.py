@@ -40,6 +40,7 @@ TASKS = {
 LEARN, NEW, STRANGE = TASKS["digits"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", TASKS)
 def test_defaults_find_strange_rows_as_well_as_an_isolation_forest(task):
     learn, new, strange = TASKS[task]
@@ -69,6 +70,7 @@ SETTINGS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SETTINGS)
 def test_familiarity_works_with_all_settings(name):
     size = {} if "layers" in SETTINGS[name] else {"hidden_layer_sizes": 64}

@@ -77,6 +77,7 @@ def test_names_of_the_classes_do_not_matter():
     assert np.mean(2 - turned == straight) > 0.95
 
 
+@pytest.mark.slow
 @pytest.mark.fault("C10")
 @pytest.mark.parametrize("negatives", ["uniform", "hard", "all"])
 @pytest.mark.parametrize("how", ["sample_weight", "class_weight"])

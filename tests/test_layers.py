@@ -218,6 +218,7 @@ def images(cls=FFClassifier, **params):
     return cls(**given | params)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stack", STACKS)
 @pytest.mark.parametrize("method", METHODS)
 def test_stacks_of_layers_learn_digits_and_survive_a_pickle(stack, method):

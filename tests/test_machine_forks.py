@@ -67,6 +67,7 @@ wait(child)
 }
 
 
+@pytest.mark.slow
 @pytest.mark.fault("H1")
 @pytest.mark.parametrize("case", CASES)
 def test_forks_do_not_hang(case):

@@ -107,6 +107,7 @@ clf.fit(X, y)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.fault("H4")
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits of Linux")
 @pytest.mark.filterwarnings("ignore")

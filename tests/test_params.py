@@ -187,6 +187,7 @@ def test_a_part_that_holds_a_transform_is_copied(cls):
     assert "RandomCrop" in again._repr_html_()
 
 
+@pytest.mark.slow
 def test_pipelines_and_searches_with_transforms_run_in_several_processes():
     clf = make_pipeline(MinMaxScaler(), images(v2.RandomRotation(5)))
     grid = {

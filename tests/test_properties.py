@@ -14,12 +14,14 @@ ESTIMATORS = [FFClassifier, FFTransformer]
 both = pytest.mark.parametrize("estimator", ESTIMATORS, ids=lambda cls: cls.__name__)
 
 
+@pytest.mark.slow
 @both
 def test_any_case_ends_in_a_sound_estimator_or_in_words(estimator):
     outcomes = counted(cases(estimator), check, n_cases=80)
     assert outcomes[FITTED] >= 0.6 * outcomes.total(), outcomes
 
 
+@pytest.mark.slow
 @both
 def test_any_second_fit_works_or_does_not_change_the_estimator(estimator):
     outcomes = counted(lives(estimator), check_life, n_cases=20)

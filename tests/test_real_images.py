@@ -10,10 +10,13 @@ from sklearn_ff import FFClassifier
 from sklearn_ff.datasets import load_images
 
 FOLDER = os.environ.get("SKLEARN_FF_DATA")
-pytestmark = pytest.mark.skipif(
-    not (FOLDER and (Path(FOLDER) / "mnist.npz").is_file()),
-    reason="SKLEARN_FF_DATA names no folder with a file mnist.npz",
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not (FOLDER and (Path(FOLDER) / "mnist.npz").is_file()),
+        reason="SKLEARN_FF_DATA names no folder with a file mnist.npz",
+    ),
+]
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +53,7 @@ def test_test_rows_and_training_rows_are_disjoint(training_rows):
     assert not np.array_equal(X, training_rows[0][:10_000])
 
 
+@pytest.mark.slow
 def test_it_learns(rows, by_goodness):
     assert by_goodness.n_iter_ == 3 and by_goodness.precision_ in ("float32", "bfloat16")
     assert by_goodness.scaling_ == "shared", "pixels have one unit"

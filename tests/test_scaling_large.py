@@ -46,6 +46,7 @@ CONTAINERS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("few", [True, False])
 @pytest.mark.parametrize("kind", CONTAINERS)
 def test_seconds_of_an_hour_are_learned_as_if_they_began_at_zero(kind, few, tmp_path):
@@ -120,6 +121,7 @@ def test_features_have_the_precision_of_the_rows(dtype, expected):
 IRIS, SPECIES = load_iris(return_X_y=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("copies", [1, 3])
 @pytest.mark.parametrize("factor", [1e6, 1e7, 1e15, 1e30])
 def test_rows_of_any_size_are_learned_alike_where_their_length_is_normalised(factor, copies):

@@ -35,6 +35,7 @@ def streamed(X, first, size=50, epochs=20, **params):
     return classifier
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scaling", ["auto", "standard", "shared", "global"])
 @pytest.mark.parametrize("offset", [100, 1e6])
 @pytest.mark.parametrize("first", [[0], [0] * 20, [0, 1]])

@@ -31,6 +31,7 @@ print(peak() - before)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.fault("C5")
 def test_a_thousand_classes_take_less_than_600_megabytes():
     done = run(MEMORY)
@@ -41,6 +42,7 @@ def classifier(**params):
     return FFClassifier(**{"max_iter": 30, "random_state": 0, **params})
 
 
+@pytest.mark.slow
 @pytest.mark.fault("C5")
 def test_a_thousand_classes_are_scored_in_parts():
     rng = np.random.default_rng(0)

@@ -95,6 +95,7 @@ def test_a_warm_start_goes_on_from_the_weights_it_has():
     assert warm.loss_ < cold.loss_
 
 
+@pytest.mark.slow
 @pytest.mark.fault("D9")
 @pytest.mark.parametrize("seed", range(5))
 def test_it_learns_blobs_and_xor(seed):
@@ -107,6 +108,7 @@ def test_it_learns_blobs_and_xor(seed):
     assert fitted.score((bits + noise)[200:], xor[200:]) > 0.95
 
 
+@pytest.mark.slow
 @pytest.mark.fault("D9")
 @pytest.mark.parametrize("seed", range(5))
 def test_it_learns_digits(seed):
@@ -130,6 +132,7 @@ def run(code):
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
 
 
+@pytest.mark.slow
 @pytest.mark.fault("E1")
 def test_two_processes_agree_to_the_bit():
     first, second = run(PROCESS), run(PROCESS)
@@ -145,6 +148,7 @@ def test_threads_change_little_and_nothing_if_they_are_fixed():
     assert same_weights(one, classifier(max_iter=2, n_threads=1).fit(DIGITS, DIGIT))
 
 
+@pytest.mark.slow
 @pytest.mark.fault("E3")
 @pytest.mark.parametrize("backend", ["loky", "threading"])
 def test_parallel_scores_equal_serial_ones(backend):

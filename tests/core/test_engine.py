@@ -214,6 +214,7 @@ KINDS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("params", KINDS, ids=lambda params: "-".join(params) or "default")
 @pytest.mark.parametrize("part", [1, 40, 148])
 def test_learning_in_parts_equals_learning_at_once(monkeypatch, params, part):

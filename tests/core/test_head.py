@@ -24,6 +24,7 @@ def weights(clf):
     return {name: w.numpy() for name, w in clf.net_.module_.state_dict().items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("negatives", ["hard", "pair_sum"])
 @pytest.mark.parametrize("rows", [1, 40, 149])
 def test_learning_in_parts_equals_learning_at_once(monkeypatch, rows, negatives):

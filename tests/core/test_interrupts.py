@@ -2,10 +2,7 @@
 
 import os
 import signal
-import subprocess
 import sys
-import threading
-import time
 import warnings
 from contextlib import suppress
 
@@ -352,6 +349,7 @@ def fitted_with(presses, early_stopping):
     return model, caught[0].category if caught else None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("early_stopping", [False, True])
 def test_wherever_it_comes_weights_are_those_of_a_whole_batch(early_stopping):
     batches, counter = Batches(), PressAtCalls()
@@ -373,6 +371,7 @@ def test_wherever_it_comes_weights_are_those_of_a_whole_batch(early_stopping):
     assert KeyboardInterrupt not in ends[first:], "what is learned is never lost"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("gap", [1, 7, 100])
 def test_wherever_the_second_comes_it_passes(gap):
     counter = PressAtCalls()
@@ -383,165 +382,6 @@ def test_wherever_the_second_comes_it_passes(gap):
         assert end is KeyboardInterrupt
         assert set(vars(model)) == set(classifier().get_params())
         assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-
-
-# Handlers ------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def handler():
-    """Set a handler of SIGINT for one test."""
-    before = signal.getsignal(signal.SIGINT)
-    yield lambda kind: signal.signal(signal.SIGINT, kind)
-    signal.signal(signal.SIGINT, before)
-
-
-@pytest.mark.parametrize("kind", [signal.SIG_IGN, signal.SIG_DFL, signal.default_int_handler])
-def test_the_previous_handler_is_restored(handler, kind):
-    handler(kind)
-    classifier().fit(X, y)
-    assert signal.getsignal(signal.SIGINT) is kind
-    with pytest.raises(RuntimeError):
-        classifier(goodness=broken).fit(X, y)
-    assert signal.getsignal(signal.SIGINT) is kind
-
-
-def broken(h):
-    raise RuntimeError
-
-
-def test_ignored_presses_stay_ignored(handler):
-    handler(signal.SIG_IGN)
-    assert classifier(Press("on_batch_end", times=2)).fit(X, y).n_iter_ == 3
-
-
-def test_a_users_handler_is_called(handler):
-    heard = []
-
-    def mine(signum, frame):
-        heard.append(signum)
-
-    handler(mine)
-    assert classifier(Press("on_batch_end", times=2)).fit(X, y).n_iter_ == 3
-    assert heard == [signal.SIGINT] * 2
-    assert signal.getsignal(signal.SIGINT) is mine
-
-
-def test_a_handler_that_raises_as_pythons_does_is_deferred_likewise(handler):
-    heard = []
-
-    def mine(signum, frame):
-        heard.append(signum)
-        raise KeyboardInterrupt
-
-    handler(mine)
-    interrupted(classifier(Press("on_grad_computed", 3)), X, y)
-    with pytest.raises(KeyboardInterrupt):
-        classifier(Press("on_grad_computed", 3, times=2)).fit(X, y)
-    assert len(heard) == 3 and signal.getsignal(signal.SIGINT) is mine
-
-
-def test_a_users_handler_can_raise_its_own_exception(handler):
-    def leave(signum, frame):
-        raise SystemExit(3)
-
-    handler(leave)
-    model = classifier(Press("on_grad_computed", 3))
-    with pytest.raises(SystemExit):
-        model.fit(X, y)
-    assert not hasattr(model, "net_") and signal.getsignal(signal.SIGINT) is leave
-
-
-def test_a_handler_set_during_a_fit_stays(handler):
-    handler(signal.default_int_handler)
-
-    class Set(Callback):
-        def on_train_begin(self, net, **kwargs):
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-    classifier(Set()).fit(X, y)
-    assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-
-
-def test_a_press_ends_a_fit_inside_a_fit_too():
-    class Inner(Callback):
-        def on_epoch_end(self, net, **kwargs):
-            self.inner_ = classifier(Press("on_grad_computed", 3)).fit(X, y)
-
-    inner = Inner()
-    with pytest.warns(InterruptedFitWarning) as caught:
-        model = classifier(inner).fit(X, y)
-    assert len(caught) == 2
-    assert inner.inner_.n_iter_ == 0 and model.n_iter_ == 1
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-
-
-def test_a_fit_in_another_thread_needs_no_handler():
-    """A press reaches the main thread alone, and a fit elsewhere goes on."""
-    begun, ended = threading.Event(), threading.Event()
-
-    class Begin(Callback):
-        def on_batch_end(self, net, **kwargs):
-            begun.set()
-            ended.wait(30)
-
-    model = classifier(Begin())
-    thread = threading.Thread(target=model.fit, args=(X, y))
-    thread.start()
-    assert begun.wait(30)
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    with pytest.raises(KeyboardInterrupt):
-        press()
-    ended.set()
-    thread.join()
-    assert model.n_iter_ == 3
-
-
-# Real signals --------------------------------------------------------------------------------
-
-PROGRAM = """
-import sys, warnings
-import numpy as np
-from sklearn.datasets import load_digits
-from skorch.callbacks import Callback, Checkpoint
-from sklearn_ff import FFClassifier, InterruptedFitWarning
-X, y = load_digits(return_X_y=True)
-
-class Begin(Callback):
-    told = False
-    def on_batch_end(self, net, **kw):
-        if not self.told:
-            self.told = True
-            print("learning", flush=True)
-
-m = FFClassifier((64, 64), max_iter=100_000, random_state=0, callbacks=[Begin()])
-with warnings.catch_warnings(record=True) as caught:
-    warnings.simplefilter("always")
-    try:
-        m.fit(X, y)
-    except KeyboardInterrupt:
-        print("passed", hasattr(m, "net_"))
-        sys.exit()
-print(caught[0].category.__name__, np.isfinite(m.predict_proba(X)).all())
-"""
-
-
-@pytest.mark.fault("F3")
-@pytest.mark.parametrize("presses, said", [(1, "InterruptedFitWarning True"), (2, "passed False")])
-def test_real_signals(presses, said):
-    command = [sys.executable, "-c", PROGRAM if presses == 1 else SLOW]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout.readline().strip() == "learning"
-        for _ in range(presses):
-            process.send_signal(signal.SIGINT)
-            time.sleep(0.3)
-        out, _ = process.communicate(timeout=120)
-    assert out.strip() == said and process.returncode == 0
-
-
-# A batch that lasts long enough for two presses.
-SLOW = PROGRAM.replace('print("learning", flush=True)', 'print("learning", flush=True); sleep(5)')
-SLOW = "from time import sleep\n" + SLOW
 
 
 # With a checkpoint that puts the best weights back ------------------------------------------------

@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+import time
 import warnings
 
 import pytest
@@ -66,6 +67,7 @@ print("kept")
 """
 
 
+@pytest.mark.slow
 @pytest.mark.fault("F1")
 @pytest.mark.parametrize("when", ["begin", "batch", "gradient", "end"])
 @pytest.mark.parametrize(
@@ -100,6 +102,7 @@ except KeyboardInterrupt:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.fault("F2")
 def test_an_interrupt_before_any_update_goes_through():
     done = run(UNTRAINED)
@@ -128,3 +131,48 @@ def test_a_callback_that_ends_training_before_it_began_leaves_nothing_fitted():
         impatient.fit(X, y)
     with pytest.raises(NotFittedError):
         impatient.predict(X)
+
+
+PROGRAM = """
+import sys, warnings
+import numpy as np
+from sklearn.datasets import load_digits
+from skorch.callbacks import Callback, Checkpoint
+from sklearn_ff import FFClassifier, InterruptedFitWarning
+X, y = load_digits(return_X_y=True)
+
+class Begin(Callback):
+    told = False
+    def on_batch_end(self, net, **kw):
+        if not self.told:
+            self.told = True
+            print("learning", flush=True)
+
+m = FFClassifier((64, 64), max_iter=100_000, random_state=0, callbacks=[Begin()])
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    try:
+        m.fit(X, y)
+    except KeyboardInterrupt:
+        print("passed", hasattr(m, "net_"))
+        sys.exit()
+print(caught[0].category.__name__, np.isfinite(m.predict_proba(X)).all())
+"""
+
+
+# A batch that lasts long enough for two presses.
+SLOW = "from time import sleep\n" + PROGRAM.replace("flush=True)", "flush=True); sleep(5)")
+
+
+@pytest.mark.slow
+@pytest.mark.fault("F3")
+@pytest.mark.parametrize("presses, said", [(1, "InterruptedFitWarning True"), (2, "passed False")])
+def test_real_signals(presses, said):
+    command = [sys.executable, "-c", PROGRAM if presses == 1 else SLOW]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline().strip() == "learning"
+        for _ in range(presses):
+            process.send_signal(signal.SIGINT)
+            time.sleep(0.3)
+        out, _ = process.communicate(timeout=120)
+    assert out.strip() == said and process.returncode == 0
