@@ -117,6 +117,7 @@ def test_a_matrix_of_any_real_kind_serves(matrix):
 NORMAL = np.random.default_rng(0).normal(size=(3, 4))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "convert",
     [sparse.csr_array, sparse.csr_matrix, sparse.coo_array, lambda c: torch.tensor(c).to_sparse()],

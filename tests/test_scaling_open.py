@@ -43,6 +43,7 @@ def test_a_first_call_that_shows_no_spread_does_not_fix_the_scale(first, offset,
     assert streamed(X + offset, first, scaling=scaling).score(X + offset, Y) > 0.85
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("convert", [np.asarray, csr_array, np.float32])
 def test_rows_come_one_by_one(convert):
     rows = convert(X + 100)
@@ -120,6 +121,7 @@ def test_merged_statistics_match_those_of_all_rows(dtype):
         np.testing.assert_allclose(one, other, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_sparse_text_comes_one_by_one():
     rng = np.random.default_rng(0)
     y = np.tile([0, 1], 100)

@@ -11,6 +11,7 @@ from sklearn_ff import FFClassifier, FFTransformer
 ESTIMATORS = [FFClassifier(max_iter=100), FFTransformer(max_iter=20)]
 
 
+@pytest.mark.slow
 @pytest.mark.fault("A1")
 @pytest.mark.parametrize("estimator", ESTIMATORS, ids=["FFClassifier", "FFTransformer"])
 @pytest.mark.filterwarnings("ignore")

@@ -152,6 +152,7 @@ def sentences(n, seed):
     return texts, topics
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "vectorizer", [TfidfVectorizer(), CountVectorizer(), HashingVectorizer(n_features=2**10)]
 )

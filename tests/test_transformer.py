@@ -43,6 +43,7 @@ def small(**params):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", DATA_NEGATIVES)
 def test_every_data_negative_ranks_rows_above_negative_ones(name):
     params = {"hidden_layer_sizes": (60, 60), "max_iter": 200, "learning_rate_init": 1e-2}
@@ -179,6 +180,7 @@ def test_familiar_rows_score_higher():
     assert roc_auc_score(np.repeat([1, 0], 300), scores) > 0.7
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("negatives", ["auto", "shuffle", "hybrid_mask"])
 def test_a_quiet_goodness_finds_rows_unlike_all_negatives(negatives):
     X = load_digits().data
