@@ -13,9 +13,9 @@ from sklearn.utils.validation import check_is_fitted
 from ._families import NAMED
 from ._fitted import Fitted, from_state, to_state
 from ._machine import memory_errors, own_settings, torch_threads
-from ._params import Params
-from ._parts import is_word
-from ._per_layer import entries, is_inside, set_entry, shown
+from ._params import Params, has_params
+from ._parts import is_word, own_copy
+from ._per_layer import LISTED, entries, is_inside, is_list, set_entry, shown
 from ._scoring import scores_by_layer
 from ._typing import MatrixLike
 from ._validation import validate_rows
@@ -31,9 +31,19 @@ SHOWN = (
 )
 
 
+# Objects with parameters, for refusals of nested names.
+EXAMPLES = {
+    "head": "SoftmaxHead()",
+    "schedule": "Greedy()",
+    "layers": "[Dense(100)]",
+}
+
+
 class BaseFF(Params, BaseEstimator):
     """Base of all Forward-Forward estimators, for `isinstance`."""
 
+    PREDICTS = False  # whether it predicts classes
+    PREDICTS = False  # whether it predicts classes
     COUNTED: str | None = None  # the parameter that names the layers which count for results
 
     __repr__ = BaseEstimator.__repr__
@@ -78,6 +88,15 @@ class BaseFF(Params, BaseEstimator):
             value = params.get(name, getattr(self, name, None))
             if nested and name in NAMED and is_word(value):
                 raise ValueError(no_nested_names(name, value, inner))
+            if (
+                nested
+                and name in EXAMPLES
+                and not (has_params(value) or (name in LISTED and is_list(value)))
+            ):
+                raise ValueError(
+                    f"{name}={value!r} has no parameter {inner!r} to set; pass an object that has "
+                    f"it, such as {name}={EXAMPLES[name]}, and then set {key}."
+                )
         inside = {key: params.pop(key) for key in [*params] if is_inside(key, params, self)}
         super().set_params(**params)
         for key in sorted(inside, key=lambda key: key.count("__")):  # entries, then what is in them
@@ -184,17 +203,17 @@ def publish(estimator: BaseFF, fitted: Fitted) -> None:
     """Set the fitted attributes that both estimators have; raise the error that training met."""
     plan = fitted.plan
     for name in SHOWN:
-        setattr(estimator, f"{name}_", shown(getattr(plan, name)))
+        setattr(estimator, f"{name}_", own_copy(shown(getattr(plan, name))))
     estimator.label_strength_ = plan.strength
     estimator.precision_ = "bfloat16" if plan.low_precision else plan.dtype
-    estimator.history_ = fitted.history
+    estimator.history_ = own_copy(fitted.history)
     estimator.n_iter_ = len(fitted.loss_curve)
-    estimator.loss_curve_ = fitted.loss_curve
+    estimator.loss_curve_ = list(fitted.loss_curve)
     estimator.loss_ = fitted.loss_curve[-1] if fitted.loss_curve else float("nan")
     estimator.validation_scores_ = fitted.validation_scores
     estimator.best_validation_score_ = fitted.best_validation_score
     for name in ("classes", "class_count", "scale", "slips"):
-        _publish_or_remove(estimator, f"{name}_", getattr(fitted, name))
+        _publish_or_remove(estimator, f"{name}_", own_copy(getattr(fitted, name)))
     estimator.net_, estimator._fitted = fitted.net, fitted
     if fitted.error is not None:
         raise fitted.error

@@ -70,11 +70,10 @@ class FFClassifier(AccuracyScore, BaseFF):
         Normalisation of a row with its label. "auto" is None, and "rms" where rows compete with
         corrupted ones, which layers could recognise by their length.
     scaling : {"auto", "standard", "shared", "global", "sparse"} or None, default="auto"
-        How columns are scaled by statistics of the training rows. "standard" divides each column by
-        its deviation, "shared" all columns by one number, "global" treats all columns as one,
-        "sparse" keeps zeros, None does not scale. "auto" is "sparse" for mostly zeros, such as
-        text, "shared" where most columns have similar ranges, as pixels have, and "standard"
-        otherwise.
+        How columns are scaled, by statistics of the training rows: by mean and deviation of each
+        column ("standard"), by the mean of each and one deviation for all ("shared"), by one mean
+        and one deviation ("global"), without centring and by the rarity of words ("sparse"), or not
+        at all (None). "auto" chooses by the columns; see docs/scaling.md.
     schedule : {"simultaneous", "greedy"}, Schedule or list of (layers, epochs), \
             default="simultaneous"
         All layers learn from every batch, or one layer is trained after another. Or a list of
@@ -225,7 +224,7 @@ class FFClassifier(AccuracyScore, BaseFF):
     True
     """
 
-    COUNTED = "prediction_layers"
+    PREDICTS, COUNTED = True, "prediction_layers"
 
     _parameter_constraints: dict = {
         **SHARED_CONSTRAINTS,

@@ -17,7 +17,7 @@ from ._labels import about, check_like, checked_classes, checked_labels, refuse_
 from ._settings import Settings
 from ._typing import MatrixLike
 from ._validation import checked_own_rows, checked_weight, distinct, heavy, validate_rows
-from ._warn import warn
+from ._warn import pointed, warn
 from .negatives import Negatives
 
 Pool = tuple[Any, np.ndarray]  # rows, weight
@@ -125,7 +125,8 @@ def validated(
     if y is not None:
         y = checked_labels(y, "y")
     X, y = validate_rows(estimator, X, y, reset=reset)
-    check_classification_targets(y)
+    with pointed():
+        check_classification_targets(y)
     return X, y, checked_weight(X, request.sample_weight)
 
 
@@ -283,7 +284,7 @@ def given_rows(
     if X_val is None or y_val is None:
         raise ValueError("X_val and y_val go together; one of them is missing.")
     y_val = checked_labels(y_val, "y_val")
-    with about("X_val"):
+    with about("X_val"), pointed("X_val"):
         X_val = validate_rows(estimator, X_val, reset=False)
     if X_val.shape[0] != len(y_val):
         raise ValueError(

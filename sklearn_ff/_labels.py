@@ -86,7 +86,7 @@ def refuse_unseen(labels, classes, name="y"):
     unseen = np.setdiff1d(labels, classes)
     if len(unseen):
         raise ValueError(
-            f"{name} contains labels that the first fit did not have: {unseen}; the classes are "
+            f"{name} contains labels that are not among the classes: {unseen}; the classes are "
             f"{classes}."
         )
 

@@ -194,9 +194,24 @@ def checked_finite(result: Tensor, parameter: str, what: str) -> Tensor:
 
 
 def rebuilt(part: P) -> P:
-    """A copy of a part, with copies of the parts in it."""
+    """A copy of a part, with copies of parts, lists and arrays in it, but not of rows of data."""
     params = part.get_params(deep=False).items()
-    return part.changed(**{k: rebuilt(v) for k, v in params if isinstance(v, Part)})
+    return part.changed(**{k: v if k in part.data else own_copy(v) for k, v in params})
+
+
+def own_copy(value: Any) -> Any:
+    """A copy of what a user may change in place; functions and modules stay as they are."""
+    if isinstance(value, Part):
+        return rebuilt(value)
+    if isinstance(value, np.ndarray):
+        return value.copy()
+    if isinstance(value, torch.Tensor):
+        return value.detach().clone()
+    if type(value) in (list, tuple, set):
+        return type(value)(map(own_copy, value))
+    if type(value) is dict:
+        return {key: own_copy(entry) for key, entry in value.items()}
+    return value
 
 
 def check_arguments(

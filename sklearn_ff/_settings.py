@@ -69,26 +69,31 @@ class Settings:
     early_stopping: bool = False
     validation_fraction: float = 0.1
     class_weight: Any = None
-    output: Any = None
 
     def given(self, name: str) -> Any:
         """The value of a parameter, by its name in the estimator."""
         return self.counted if name == self.counted_name else getattr(self, name, None)
 
 
+MISSING = object()
+
+
 def settings_of(estimator: Any) -> Settings:
     """The settings of an estimator at this moment."""
-    params = estimator.get_params(deep=False)
-    signature = inspect.signature(type(estimator)).parameters
-    known = {field.name for field in fields(Settings)}
-    return Settings(
-        estimator=type(estimator).__name__,
-        defaults={name: parameter.default for name, parameter in signature.items()},
-        predicts=hasattr(estimator, "predict"),
-        counted=params[estimator.COUNTED],
-        counted_name=estimator.COUNTED,
-        **{name: value for name, value in params.items() if name in known},
-    )
+    # A subclass may have a constructor with fewer parameters; the attributes are there.
+    found: dict[str, Any] = {}
+    for field in fields(Settings):
+        found[field.name] = getattr(estimator, field.name, MISSING)
+    declares = next(cls for cls in type(estimator).__mro__ if "COUNTED" in vars(cls))
+    signature = inspect.signature(declares).parameters
+    found |= {
+        "estimator": type(estimator).__name__,
+        "defaults": {name: parameter.default for name, parameter in signature.items()},
+        "predicts": estimator.PREDICTS,
+        "counted": getattr(estimator, estimator.COUNTED),
+        "counted_name": estimator.COUNTED,
+    }
+    return Settings(**{name: value for name, value in found.items() if value is not MISSING})
 
 
 # Arrays pass where lists do, so that their refusal does not print their values.

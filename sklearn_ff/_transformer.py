@@ -304,7 +304,7 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseFF):
         with torch_threads(self.n_threads):
             fitted, X = checked_rows(self, X)
             plan, network = fitted.plan, fitted.network
-            read_out = OUTPUT[plan.settings.output]
+            read_out = OUTPUT[checked_output(self.output)]
 
             def features(x: Tensor) -> Tensor:
                 return read_out(network, network.encode(x))
@@ -346,6 +346,13 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseFF):
             if fitted.plan.negatives.shows_strange:
                 return network_scores(fitted.network, fitted.plan, X).max(1)
             return familiarity(fitted.network, fitted.plan, X, fitted.moments)
+
+
+def checked_output(output: str) -> str:
+    """The kind of features, which may be changed on a fitted estimator."""
+    if output not in OUTPUT:
+        raise ValueError(f"output={output!r} is not known; output must be one of {[*OUTPUT]}.")
+    return output
 
 
 def _triangles(network: Network, shown: Any) -> Tensor:

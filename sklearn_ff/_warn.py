@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 BETWEEN = {"sklearn_ff", "sklearn", "skorch", "torch", "joblib", "contextlib", "threading"}
@@ -15,6 +18,16 @@ def warn(message: str, category: type[Warning] = UserWarning) -> None:
     while frame.f_back is not None and _package(frame) in BETWEEN:
         frame, level = frame.f_back, level + 1
     warnings.warn(message, category, stacklevel=level)
+
+
+@contextmanager
+def pointed(name: str = "X") -> Iterator[None]:
+    """Warnings of other libraries inside are issued at the user's line, and are about `name`."""
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        yield
+    for one in found:
+        warn(re.sub(r"\bX\b", name, str(one.message)), one.category)
 
 
 def _package(frame: FrameType) -> str:

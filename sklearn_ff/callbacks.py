@@ -27,8 +27,9 @@ class LayerMetric(Callback):
     Parameters
     ----------
     function : callable
-        (scores, labels) -> number: scores of a batch, (rows, candidates), the positive one first,
-        and codes of the rows' labels, (rows,).
+        (scores, labels) -> number, or one number per row: of the scores of a batch,
+        (rows, candidates), the positive one first, and of the numbers of the rows' labels, (rows,).
+        Numbers per row are averaged by the weights of the rows, one number by their sum.
     name : str, default="metric"
         Beginning of the keys of the history.
 
@@ -48,28 +49,48 @@ class LayerMetric(Callback):
         self.function = function
         self.name = name
 
+    def on_train_begin(self, net: Any, **kwargs: Any) -> None:
+        if not callable(self.function):
+            raise ValueError(
+                f"LayerMetric({self.function!r}) cannot be called; give a function (scores, "
+                f"labels) -> number."
+            )
+        others = [one for _, one in net.callbacks_ if getattr(one, "sums_name", None) == self.name]
+        if len(others) > 1:
+            raise ValueError(
+                f"callbacks holds {len(others)} metrics named {self.name!r}, of which the history "
+                f"would keep one; give each a name, as in LayerMetric(function, name='spread')."
+            )
+
+    @property
+    def sums_name(self) -> str:
+        """What tells metrics of the same name."""
+        return self.name
+
     def on_epoch_begin(self, net: Any, **kwargs: Any) -> None:
-        self.sums_: dict[int, tuple[Any, int]] = {}
+        self.sums_: dict[int, tuple[Any, Any]] = {}
 
     def on_layer_scores(
         self, net: Any, layer: int, scores: Tensor, labels: Tensor, weight: Tensor
     ) -> None:
-        total, n_rows = self.sums_.get(layer, (0.0, 0))
-        value = as_number(self.function(scores, labels), scores)
-        self.sums_[layer] = total + value * len(scores), n_rows + len(scores)
+        total, rows = self.sums_.get(layer, (0.0, 0.0))
+        value = as_numbers(self.function(scores, labels), scores)
+        self.sums_[layer] = total + (weight * value).sum(), rows + weight.sum()
 
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
-        for layer, (total, n_rows) in self.sums_.items():
-            net.history.record(f"{self.name}_{layer + 1}", float(total / n_rows))
+        for layer, (total, rows) in self.sums_.items():
+            net.history.record(f"{self.name}_{layer + 1}", float(total / rows))
+        self.sums_ = {}  # nothing of the device stays in a pickle
 
 
-def as_number(value: Any, like: Tensor) -> Tensor:
-    """The result of a metric as a number that stays on the device."""
+def as_numbers(value: Any, like: Tensor) -> Tensor:
+    """The result of a metric as a number per row of `like`, on its device."""
     try:
-        return torch.as_tensor(value, dtype=like.dtype, device=like.device).detach().reshape(())
+        value = torch.as_tensor(value, dtype=like.dtype, device=like.device).detach()
+        return value.expand(len(like)) if value.ndim == 0 else value.reshape(len(like))
     except (TypeError, ValueError, RuntimeError) as error:
         shape = f" of shape {tuple(value.shape)}" if hasattr(value, "shape") else ""
         raise ValueError(
-            f"the function of LayerMetric must return a number, but it returned "
+            f"the function of LayerMetric must return a number, or one per row, but it returned "
             f"{type(value).__name__}{shape}."
         ) from error

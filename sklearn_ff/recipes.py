@@ -24,7 +24,7 @@ from .layers import Conv2d, Dense, LayerKind
 from .negatives import HeldOutClasses, Permuted, negatives
 from .objectives import Logistic
 from .overlays import Add, Replace
-from .schedules import Simultaneous
+from .schedules import Simultaneous, checked_schedule
 
 __all__ = ["hinton_supervised", "loewe", "mpezeshki", "rmwkwok_conv", "rmwkwok_dense"]
 
@@ -41,13 +41,21 @@ def _ready(settings: dict[str, Any], overrides: dict[str, Any]) -> FFClassifier:
 def _replaced_by(overrides: dict[str, Any]) -> set[str]:
     """Names of the settings that an override replaces."""
     unused = set()
-    if not isinstance(overrides.get("schedule", "greedy"), str):
+    if _holds_epochs(overrides.get("schedule", "greedy")):
         unused.add("max_iter")
     if overrides.get("layers") is not None:
         unused.add("hidden_layer_sizes")
     if not _shows_labels(overrides):
         unused.add("overlay")
     return unused
+
+
+def _holds_epochs(schedule: Any) -> bool:
+    """Whether a schedule states its epochs, as a list does."""
+    try:
+        return checked_schedule(schedule).holds_epochs
+    except ValueError:  # fit raises the error
+        return False
 
 
 def _without_place(settings: dict[str, Any]) -> set[str]:

@@ -4,7 +4,9 @@ The contract. `stages(n_layers, n_epochs, head, depth)` returns a list of `Stage
 value of `max_iter`, `head` states whether there is a softmax head, and `depth` is the number of
 layers that exist from an earlier fit. `phases` is "together" where every batch trains positive and
 negative candidates, and "by_epoch" where an epoch is a pass over all positive candidates and then
-one over all negative ones. A list of pairs (layers, epochs) means `Stages(list)`.
+one over all negative ones. `at_once` states that all layers learn from every batch, which
+`partial_fit` needs, `holds_epochs` that the schedule has its own number of epochs, which
+`n_epochs()` returns, instead of `max_iter`. A list of pairs (layers, epochs) means `Stages(list)`.
 """
 
 from __future__ import annotations
@@ -31,7 +33,7 @@ class Stage(NamedTuple):
 class Schedule(Part):
     """Base of a schedule; see the module's docstring for the contract."""
 
-    phases: str
+    phases = "together"
     at_once = False  # whether all layers learn from every batch
     holds_epochs = False  # whether the schedule states the number of epochs
 
@@ -94,6 +96,11 @@ class Stages(Schedule):
 
     def check(self) -> None:
         super().check()
+        if not isinstance(self.pairs, (list, tuple)):
+            raise ValueError(
+                f"Stages({self.pairs!r}) is not a list of stages; give pairs (layers, epochs), "
+                f"such as Stages([('all', 10), ('head', 5)])."
+            )
         pairs = [pair for pair in self.pairs if isinstance(pair, (tuple, list)) and len(pair) == 2]
         if not pairs or len(pairs) != len(self.pairs):
             raise ValueError(
@@ -106,6 +113,10 @@ class Stages(Schedule):
                     f"schedule={self.pairs!r} has a stage of {epochs!r} epochs; give a positive "
                     f"whole number."
                 )
+
+    def __repr__(self, N_CHAR_MAX: int = 700) -> str:
+        apart = "" if self.phases == "together" else f", phases={self.phases!r}"
+        return f"Stages({self.pairs!r}{apart})"
 
     def n_epochs(self) -> int:
         return sum(int(epochs) for _, epochs in self.pairs)

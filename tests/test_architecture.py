@@ -142,7 +142,8 @@ def test_a_file_has_a_docstring(name):
 
 
 ACROSS = {  # tests of no one file
-    *("alpha", "architecture", "common", "docstrings", "ecosystem", "examples", "properties"),
+    *("alpha", "architecture", "common", "docstrings", "ecosystem", "examples", "mutations"),
+    "properties",
     *("real_images", "reliability", "representations", "sklearn", "surroundings", "text"),
     "warnings",
 }

@@ -296,7 +296,7 @@ class FFNet(NeuralNet):
             losses, scores = map(torch.stack, zip(*record, strict=True))
             found = statistics(losses, scores, weight[part])
             if self.listeners_:
-                self._show_scores(record, y[part], rows[2])
+                self._show_scores(record, y[part], rows[2] * len(y))
             total = total + found
         for layer in self.module_.layers:
             layer.peers.end_batch()

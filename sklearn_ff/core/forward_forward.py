@@ -7,6 +7,8 @@ candidate above those of the negative ones. No gradient leaves the layer.
     z = encode(x, c) in the first layer, N(h of the layer below) in the others
     a = W z + U[c] + b      h = f(a)      g = goodness(h)      loss = objective(g)
 
+A label c is shown inside encode(x, c), or by inputs of its own with the weights U. N scales the
+activations of a row to a common length, so that no layer can read the goodness of the one below.
 Shapes: labels and g (rows, candidates), the positive candidate in column 0 while training; a and h
 (rows, candidates, units), or (rows, 1, units) where no label is shown. Labels count from 0; K, the
 number of classes, stands for the neutral label, which is the mean of all labels.
@@ -31,14 +33,14 @@ class Layer(nn.Module):
         self.goodness = goodness  # h, labels -> g
         self.objective = objective  # g -> one loss per row
         self.normalize = normalize  # h -> z of the next layer: N
-        self.peers = peers  # a, h, weight -> the pull of busy and idle units to their mean
+        self.peers = peers  # a, h, weight -> a penalty that revives idle units (peer normalisation)
 
     def forward(self, z: Tensor, labels: Tensor) -> Tensor:
         a = self.affine(z)
         return a if self.label is None else a + self.label(labels)
 
     def gradients(self):
-        """A layer that does not learn builds no graph."""
+        """A context of its computations: a layer that does not learn builds no graph."""
         return torch.set_grad_enabled(self.learning and torch.is_grad_enabled())
 
 
@@ -93,7 +95,8 @@ def step(
 ) -> list[tuple[Tensor, Tensor]]:
     """Learn from one mini-batch: `update(layer)` descends that layer's gradient, and no other's.
 
-    `drawn` are negative labels drawn before. Returns the loss and the scores of every layer.
+    The head, if there is one, learns first; negatives may follow its belief. `drawn` are negative
+    labels of this batch that were drawn earlier. Returns the loss and the scores of every layer.
     """
     shown = net.encode(negatives.candidates(x, draws))
     belief = net.head.learn(net, shown.positive(), y, weight, update, draws) if net.head else None

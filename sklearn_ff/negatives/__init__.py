@@ -46,3 +46,7 @@ __all__ = [
     "Uniform",
     "negatives",
 ]
+
+for _name in __all__:
+    if isinstance(globals()[_name], type):
+        globals()[_name].__module__ = __name__  # pickles and messages name the public path
