@@ -172,8 +172,8 @@ SECTIONS = [
         "Our networks",
         "Test error of networks whose settings were chosen on held-out training rows, as "
         "`run.py --validate` scores them, each trained once per seed on all training rows. The "
-        "goodness `readout` is a linear classifier in every layer. All three are behind the "
-        "lowest errors that we know of in publications on Forward-Forward: Distance-Forward (Wu et "
+        "goodness `readout` is a linear classifier in every layer. All three are behind "
+        "lower errors in publications on Forward-Forward: Distance-Forward (Wu et "
         "al., 2024) and ASGE (Gong et al., 2025), which are deeper convolutional networks, and "
         "Hinton (2022), dense layers with shifted images.",
         "images",
