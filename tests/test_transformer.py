@@ -349,13 +349,6 @@ def test_learning_labels_after_none_is_refused():
         fitted.set_params(supervised=True).partial_fit(X, y, classes=range(10))
 
 
-def test_a_changed_output_waits_for_the_next_fit():
-    fitted = small().fit(IRIS[0])
-    before = fitted.transform(IRIS[0])
-    np.testing.assert_array_equal(fitted.set_params(output="triangle").transform(IRIS[0]), before)
-    assert not np.array_equal(fitted.fit(IRIS[0]).transform(IRIS[0]), before)
-
-
 def test_frames_of_single_precision_stay_so():
     pandas = pytest.importorskip("pandas")
     frame = pandas.DataFrame(IRIS[0].astype(np.float32))
