@@ -11,7 +11,6 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-from scipy.special import softmax
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import accuracy_score, log_loss
 from sklearn.model_selection import GridSearchCV, train_test_split
@@ -172,17 +171,20 @@ def draw_curve(axis, values, unit, label="", **style):
 def draw_images(figure, model, X, y, names):
     """Eight test images, each beside the goodness of every label."""
     shown = pick(model, X, y)
-    scores = model.decision_function(X[shown])
+    classifier, scaled = model[-1], model[:-1].transform(X[shown])
+    scores = classifier.scale_ * classifier.layer_scores(scaled).sum(1)
     scores -= scores.min(1, keepdims=True)
+    sure = model.predict_proba(X[shown]).max(1)
     explanation = "goodness of every label above that of the worst, in log-odds:"
     heading(figure, "How good is this image with that label?", explanation, 0.955, 0.032)
     color_key(figure)
     grid = dict(width_ratios=[1.15, 1] * 4, wspace=0.4, hspace=0.3)
     axes = figure.subplots(2, 8, gridspec_kw=grid).reshape(-1, 2)
     figure.subplots_adjust(left=0.03, right=0.985, top=0.855, bottom=0.08)
-    for (left, right), x, truth, score in zip(axes, X[shown], y[shown], scores, strict=True):
+    cases = zip(axes, X[shown], y[shown], scores, sure, strict=True)
+    for (left, right), x, truth, score, probability in cases:
         guess = int(model.classes_[score.argmax()])
-        draw_image(left, x, names[truth], names[guess], softmax(score).max())
+        draw_image(left, x, names[truth], names[guess], probability)
         draw_bars(right, score, truth, guess, names)
         right.set_xlim(0, 1.05 * scores.max())
 

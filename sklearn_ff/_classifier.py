@@ -94,7 +94,8 @@ class FFClassifier(AccuracyScore, BaseFF):
             or callable, default="goodness"
         By the goodness of every label (one pass per label), by a softmax head (one pass), or by the
         goodness of the two most likely labels of the head; see :mod:`sklearn_ff.predictions`. It
-        may be changed on a fitted estimator, to rules that need no head if none was trained.
+        may be changed on a fitted estimator, to rules with a name that need no head if none was
+        trained.
     prediction_layers : {"all", "skip_first"} or sequence of int, default="all"
         Layers whose goodness counts and whose activations the head reads.
     head : SoftmaxHead or None, default=None
