@@ -43,7 +43,6 @@ class BaseFF(Params, BaseEstimator):
     """Base of all Forward-Forward estimators, for `isinstance`."""
 
     PREDICTS = False  # whether it predicts classes
-    PREDICTS = False  # whether it predicts classes
     COUNTED: str | None = None  # the parameter that names the layers which count for results
 
     __repr__ = BaseEstimator.__repr__
@@ -210,7 +209,7 @@ def publish(estimator: BaseFF, fitted: Fitted) -> None:
     estimator.n_iter_ = len(fitted.loss_curve)
     estimator.loss_curve_ = list(fitted.loss_curve)
     estimator.loss_ = fitted.loss_curve[-1] if fitted.loss_curve else float("nan")
-    estimator.validation_scores_ = fitted.validation_scores
+    estimator.validation_scores_ = own_copy(fitted.validation_scores)
     estimator.best_validation_score_ = fitted.best_validation_score
     for name in ("classes", "class_count", "scale", "slips"):
         _publish_or_remove(estimator, f"{name}_", own_copy(getattr(fitted, name)))

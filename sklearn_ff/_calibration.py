@@ -15,12 +15,20 @@ import numpy as np
 import torch
 from scipy.optimize import minimize, minimize_scalar
 from scipy.sparse import csr_array, issparse
-from scipy.special import expit, logit
+from scipy.special import expit
 
 from ._compatibility import why_not
-from ._scoring import Twin, by_parts, class_shares, log_probabilities, network_scores
+from ._scoring import (
+    Twin,
+    by_parts,
+    class_shares,
+    log_probabilities,
+    network_scores,
+    scores_by_layer,
+)
 from ._weights import describe
-from .predictions import checked_rule, predictions
+from .core.prediction import checked_scores, reached, sharpness_of
+from .predictions import Head, checked_rule
 
 CALIBRATION_ROWS = 1_000  # rows that are scored
 CALIBRATION_SCORES = 2**20  # with many classes, fewer rows are scored
@@ -50,28 +58,20 @@ def calibrated(fitted, data, previous=None):
         counts = counts + previous.class_count
     sample = calibration_sample(fitted, data, weight, counts)
     scale, slips = likeliest(scores_of(fitted, sample, fitted.plan.prediction), sample)
-    scales = other_scales(fitted, sample, slips)
-    if previous is not None:
+    before = None if previous is None else scale_before(previous, fitted.plan.prediction)
+    if before is not None:
         new = weight.sum() / counts.sum()
-        scale = mixed(previous.scale, scale, new)
-        scales = {name: mixed(previous.scales.get(name, s), s, new) for name, s in scales.items()}
-        slips = float(previous.slips * (1 - new) + slips * new)
-    return replace(fitted, class_count=counts, scale=scale, slips=slips, scales=scales)
+        scale = float(before[0] ** (1 - new) * scale**new)
+        slips = float(before[1] * (1 - new) + slips * new)
+    evidence = kept_evidence(fitted, sample, previous)
+    return replace(fitted, class_count=counts, scale=scale, slips=slips, evidence=evidence)
 
 
-def mixed(before, now, share):
-    """The geometric mean of two scales, that of `now` by its share."""
-    return float(before ** (1 - share) * now**share)
-
-
-def other_scales(fitted, sample, slips):
-    """The scale of every other registered rule that the network allows, by its name."""
-    found = {}
-    for name, cls in predictions.registry.items():
-        rule = cls()
-        if type(rule) is not type(fitted.plan.prediction) and not why_not(rule, fitted.plan):
-            found[name] = likeliest_scale(scores_of(fitted, sample, rule), sample, slips)
-    return found
+def scale_before(previous, rule):
+    """Scale and rate of slips of a rule in the `previous` fit, or None if it cannot use it."""
+    if describe(rule) == describe(previous.plan.prediction):
+        return previous.scale, previous.slips
+    return None if why_not(rule, previous.plan) else scale_by_evidence(previous, rule)
 
 
 def scores_of(fitted, sample, rule):
@@ -196,15 +196,6 @@ def likeliest(scores, sample):
     return bounded(best.x[0], scores), float(expit(best.x[1]))
 
 
-def likeliest_scale(scores, sample, slips):
-    """The scale alone, where the rate of slips is known."""
-    if not gap_of(scores):
-        return 1.0
-    loss, rate = loss_of(scores, sample), logit(slips)
-    best = minimize_scalar(lambda at: loss(at, rate), bounds=SCALES, method="bounded")
-    return bounded(best.x, scores)
-
-
 def loss_of(scores, sample):
     """(logarithm of the scale, logit of the slips) -> −Σ w target · log_probabilities."""
     gap, weight = gap_of(scores), sample.weight / sample.weight.sum()
@@ -229,20 +220,75 @@ def bounded(log_scale, scores):
         return float(min(np.exp(log_scale) / gap_of(scores), STEEPEST / np.abs(scores).max()))
 
 
-def ruled(fitted, given, scale):
-    """The plan and the scale for predicting by the rule `given`; `scale` is that of the fit's."""
+# Rules that are set after the fit -----------------------------------------------------------------
+
+EVIDENCE_ROWS, EVIDENCE_SCORES = (64, 300), 2**16  # kept of the rows by which scales are fitted
+
+
+def kept_evidence(fitted, sample, previous=None):
+    """Scores of some training rows by layer, and by the head, as plain arrays.
+
+    From these a scale is fitted for any rule that is set later. Of few rows in `partial_fit` those
+    of the call before are kept.
+    """
+    network, plan = fitted.network, fitted.plan
+    layers = reached(network, plan.counted)
+    least, most = EVIDENCE_ROWS
+    size = min(most, max(least, EVIDENCE_SCORES // (len(layers) * plan.n_classes)))
+    some = spaced(len(sample.target), size)
+    if previous is not None and len(some) < min(least, len(previous.evidence["target"])):
+        return previous.evidence
+    rows, logits = sample.rows[some], None
+    if plan.has_head:
+        logits = network_scores(network, replace(plan, prediction=Head()), rows)
+    return {
+        "layers": layers,
+        "scores": scores_by_layer(network, plan, rows)[:, layers].astype(np.float32),
+        "logits": logits if logits is None else logits.astype(np.float32),
+        "sharpness": [sharpness_of(network, index) for index in layers],
+        "target": sample.target[some],
+        "weight": sample.weight[some],
+        "prior": sample.prior,
+    }
+
+
+class Kept:
+    """`Evidence` of kept scores, for the rules of prediction."""
+
+    def __init__(self, kept):
+        self.kept, self.n_classes = kept, kept["scores"].shape[2]
+
+    def __len__(self):
+        return len(self.kept["scores"])
+
+    def layers(self, labels=None):
+        for place, index in enumerate(self.kept["layers"]):
+            g = torch.from_numpy(self.kept["scores"][:, place].copy())
+            yield index, g if labels is None else g.gather(1, labels)
+
+    def logits(self):
+        return torch.from_numpy(self.kept["logits"].copy())
+
+    def sharpness(self, index):
+        return self.kept["sharpness"][self.kept["layers"].index(index)]
+
+
+def scale_by_evidence(fitted, rule):
+    """Scale and rate of slips of a rule, from what the fit has kept."""
+    kept = fitted.evidence
+    scores = checked_scores(rule, Kept(kept)).numpy().astype(np.float64)
+    return likeliest(scores, Sample(None, kept["target"], kept["weight"], kept["prior"]))
+
+
+def ruled(fitted, given, scale, slips):
+    """Plan, scale and rate of slips for predicting by the rule `given`.
+
+    `scale` and `slips` are those of the rule of the fit.
+    """
     rule = checked_rule(given)
     if describe(rule) == describe(fitted.plan.prediction):
-        return fitted.plan, scale
+        return fitted.plan, scale, slips
     reason = why_not(rule, fitted.plan)
     if reason:
         raise ValueError(f"prediction={given!r} {reason}.")
-    names = [name for name, cls in predictions.registry.items() if type(rule) is cls]
-    if names and names[0] in fitted.scales:
-        scale = fitted.scales[names[0]]
-    elif type(rule) is not type(fitted.plan.prediction):
-        raise ValueError(
-            f"prediction={given!r} has no scale of probabilities, which a fit determines for "
-            f"rules that have a name and for its own; fit again with it."
-        )
-    return replace(fitted.plan, prediction=rule), scale
+    return replace(fitted.plan, prediction=rule), *scale_by_evidence(fitted, rule)

@@ -94,8 +94,7 @@ class FFClassifier(AccuracyScore, BaseFF):
             or callable, default="goodness"
         By the goodness of every label (one pass per label), by a softmax head (one pass), or by the
         goodness of the two most likely labels of the head; see :mod:`sklearn_ff.predictions`. It
-        may be changed on a fitted estimator, to rules with a name that need no head if none was
-        trained.
+        may be changed on a fitted estimator, to rules that need no head if none was trained.
     prediction_layers : {"all", "skip_first"} or sequence of int, default="all"
         Layers whose goodness counts and whose activations the head reads.
     head : SoftmaxHead or None, default=None
@@ -432,9 +431,9 @@ class FFClassifier(AccuracyScore, BaseFF):
         """
         with torch_threads(self.n_threads):
             fitted, X = checked_rows(self, X)
-            plan, scale = ruled(fitted, self.prediction, self.scale_)
+            plan, scale, slips = ruled(fitted, self.prediction, self.scale_, self.slips_)
             scaled = scaled_scores(fitted.network, plan, X, scale)
-        return log_probabilities(scaled, self.slips_, class_shares(self.class_count_))
+        return log_probabilities(scaled, slips, class_shares(self.class_count_))
 
     def predict_proba(self, X: MatrixLike) -> np.ndarray:
         """Return probabilities of the classes, from the scores times `scale_` and the `slips_`.

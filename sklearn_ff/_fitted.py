@@ -42,8 +42,8 @@ class Fitted:
         The best of them, in the last stage.
     scale, slips : float or None
         What turns scores into probabilities; see `_calibration`.
-    scales : dict of str to float, or None
-        The scale of every other registered rule of prediction that the network allows.
+    evidence : dict or None
+        Scores of some training rows, from which other rules of prediction get their scale.
     moments : dict or None
         What familiarity is measured by; see `_familiarity`.
     error : DivergenceError or None
@@ -60,7 +60,7 @@ class Fitted:
     class_count: np.ndarray | None = None
     scale: float | None = None
     slips: float | None = None
-    scales: dict | None = None
+    evidence: dict | None = None
     moments: dict | None = None
     error: Exception | None = None
 

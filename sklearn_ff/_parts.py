@@ -196,7 +196,7 @@ def checked_finite(result: Tensor, parameter: str, what: str) -> Tensor:
 def rebuilt(part: P) -> P:
     """A copy of a part, with copies of parts, lists and arrays in it, but not of rows of data."""
     params = part.get_params(deep=False).items()
-    return part.changed(**{k: v if k in part.data else own_copy(v) for k, v in params})
+    return part.changed(**{k: v if k in type(part).data else own_copy(v) for k, v in params})
 
 
 def own_copy(value: Any) -> Any:

@@ -82,10 +82,11 @@ def settings_of(estimator: Any) -> Settings:
     """The settings of an estimator at this moment."""
     # A subclass may have a constructor with fewer parameters; the attributes are there.
     found: dict[str, Any] = {}
-    for field in fields(Settings):
-        found[field.name] = getattr(estimator, field.name, MISSING)
     declares = next(cls for cls in type(estimator).__mro__ if "COUNTED" in vars(cls))
     signature = inspect.signature(declares).parameters
+    for field in fields(Settings):
+        declared = field.name in signature
+        found[field.name] = getattr(estimator, field.name) if declared else MISSING
     found |= {
         "estimator": type(estimator).__name__,
         "defaults": {name: parameter.default for name, parameter in signature.items()},

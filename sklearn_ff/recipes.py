@@ -24,6 +24,7 @@ from .layers import Conv2d, Dense, LayerKind
 from .negatives import HeldOutClasses, Permuted, negatives
 from .objectives import Logistic
 from .overlays import Add, Replace
+from .predictions import checked_rule
 from .schedules import Simultaneous, checked_schedule
 
 __all__ = ["hinton_supervised", "loewe", "mpezeshki", "rmwkwok_conv", "rmwkwok_dense"]
@@ -65,9 +66,10 @@ def _without_place(settings: dict[str, Any]) -> set[str]:
         unused.add("prediction_layers")
     try:
         needs_head = negatives.get(settings.get("negatives", "hard")).needs_head
+        needs_head |= checked_rule(settings.get("prediction", "goodness")).needs_head
     except ValueError:  # fit says what is not known
         return unused
-    if not needs_head and settings.get("prediction", "goodness") == "goodness":
+    if not needs_head:
         unused.add("head")
     return unused
 

@@ -7,6 +7,8 @@ from sklearn.base import clone
 from sklearn.datasets import load_digits
 
 from sklearn_ff import FFClassifier, FFTransformer
+from sklearn_ff.core.prediction import Evidence
+from sklearn_ff.objectives import Swish
 from sklearn_ff.predictions import EarlyExit, Hybrid, Last, Prediction, SoftmaxSum, predictions
 
 X, y = load_digits(return_X_y=True)
@@ -127,9 +129,49 @@ def test_an_own_rule_is_a_callable_or_a_class():
     np.testing.assert_allclose(a, b, rtol=1e-4)
 
 
-def test_an_own_rule_that_no_fit_knows_asks_for_one(fitted):
-    with pytest.raises(ValueError, match="has no scale of probabilities"):
-        ruled(fitted, lambda evidence: evidence.logits()).predict(X[TEST])
+def test_an_own_rule_may_be_set_after_the_fit(fitted):
+    own = ruled(fitted, lambda evidence: 1000 * evidence.logits()).predict_proba(X[TEST])
+    by_head = ruled(fitted, "head").predict_proba(X[TEST])
+    np.testing.assert_allclose(own, by_head, atol=0.02)
+
+
+def test_a_rule_may_change_between_calls_of_partial_fit():
+    """Scales are of different size for a sum of goodness and for logarithms of shares."""
+    scales = []
+    for rules in (["softmax_sum"] * 3, ["goodness", "goodness", "softmax_sum"]):
+        model = FFClassifier((16, 16), random_state=0)
+        for rule, part in zip(
+            rules, (slice(0, 300), slice(300, 600), slice(600, 650)), strict=True
+        ):
+            model.set_params(prediction=rule).partial_fit(X[part], y[part], classes=range(10))
+        scales.append(model.scale_)
+    assert 0.5 < scales[0] / scales[1] < 2
+
+
+def test_the_sharpness_of_a_rule_is_that_of_the_objective():
+    model = FFClassifier((16, 16), objective=Swish(sharpness=1.0), max_iter=5, random_state=0)
+    model.fit(X[TRAIN], y[TRAIN])
+    assert Evidence(model.net_.module_, torch.zeros(2, 64), [0, 1]).sharpness(0) == 1.0
+
+
+@pytest.mark.parametrize("n_columns", [1, 3])
+def test_a_class_of_rule_must_return_a_score_per_row_and_class(n_columns):
+    class Few(Prediction):
+        def scores(self, evidence):
+            return evidence.logits()[:, :n_columns]
+
+    model = FFClassifier(8, prediction=Few(), max_iter=1)
+    with pytest.raises(ValueError, match="given as prediction must return a score per row"):
+        model.fit(X[TRAIN], y[TRAIN])
+
+
+def test_a_rule_that_does_not_declare_the_head_is_refused():
+    class Undeclared(Prediction):
+        def scores(self, evidence):
+            return evidence.logits()
+
+    with pytest.raises(ValueError, match="declare needs_head = True"):
+        FFClassifier(8, prediction=Undeclared(), negatives="uniform", max_iter=1).fit(X, y)
 
 
 def test_an_own_rule_must_return_a_score_per_row_and_class():

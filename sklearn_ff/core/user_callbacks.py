@@ -57,7 +57,12 @@ def names_taken(entries):
 
 def cloned(callbacks):
     """Clones of callbacks; of what cannot be copied, as a lock or a trial, the instance itself."""
-    return type(callbacks)(succeeds(copied, entry) or entry for entry in callbacks)
+    return type(callbacks)(copy_or_itself(entry) for entry in callbacks)
+
+
+def copy_or_itself(entry):
+    copy = succeeds(copied, entry)
+    return entry if copy is None else copy
 
 
 def succeeds(copier, entry):
