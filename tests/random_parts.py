@@ -43,6 +43,10 @@ def louder(x, draws):
     return 2 * x + 1
 
 
+def strongest(evidence):
+    return torch.stack([g for _, g in evidence.layers()]).amax(0)
+
+
 CALLABLES = {
     "activation": sine,
     "goodness": mean_absolute,
@@ -50,6 +54,7 @@ CALLABLES = {
     "negatives": next_label,
     "overlay": first_columns,
     "augmentation": mirrored,
+    "prediction": strongest,
 }
 
 
