@@ -254,11 +254,18 @@ def check_phases(plan: Plan) -> None:
 
 
 def check_stages(plan: Plan) -> None:
-    """Stages that leave out a layer which counts."""
+    """Stages that train a head which does not exist, or leave out a layer which counts."""
+    given = plan.settings.schedule
+    if not plan.has_head and any(not stage.layers for stage in plan.stages):
+        raise ValueError(
+            f"schedule={given!r} trains the head, but neither prediction nor negatives use one; "
+            f"leave that stage out, use negatives='hard', or in a classifier prediction='head' or "
+            f"'hybrid'."
+        )
     untaught = set(plan.counted) - {layer for stage in plan.stages for layer in stage.layers}
     if untaught and not plan.taught:
         raise ValueError(
-            f"schedule={plan.settings.schedule!r} never teaches layers {sorted(untaught)}, which "
+            f"schedule={given!r} never teaches layers {sorted(untaught)}, which "
             f"count for prediction; add a stage for them, or choose other layers to count."
         )
 

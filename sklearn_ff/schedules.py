@@ -1,12 +1,12 @@
 """Schedules: the layers that learn in each epoch.
 
-The contract. `stages(n_layers, n_epochs, head, depth)` returns a list of `Stage`: `n_epochs` is the
-value of `max_iter`, `head` states whether there is a softmax head, and `depth` is the number of
-layers that exist from an earlier fit. `phases` is "together" where every batch trains positive and
-negative candidates, and "by_epoch" where an epoch is a pass over all positive candidates and then
-one over all negative ones. `at_once` states that all layers learn from every batch, which
-`partial_fit` needs, `holds_epochs` that the schedule has its own number of epochs, which
-`n_epochs()` returns, instead of `max_iter`. A list of pairs (layers, epochs) means `Stages(list)`.
+The contract. `stages(n_layers, n_epochs, depth)` returns a list of `Stage`: `n_epochs` is the value
+of `max_iter`, and `depth` is the number of layers that exist from an earlier fit. `phases` is
+"together" where every batch trains positive and negative candidates, and "by_epoch" where an epoch
+is a pass over all positive candidates and then one over all negative ones. `at_once` states that
+all layers learn from every batch, which `partial_fit` needs, `holds_epochs` that the schedule has
+its own number of epochs, which `n_epochs()` returns, instead of `max_iter`. A list of pairs
+(layers, epochs) means `Stages(list)`.
 """
 
 from __future__ import annotations
@@ -44,9 +44,7 @@ class Schedule(Part):
         """The number of all epochs, where the schedule states it."""
         raise NotImplementedError
 
-    def stages(
-        self, n_layers: int, n_epochs: int, head: bool = False, depth: int = 0
-    ) -> list[Stage]:
+    def stages(self, n_layers: int, n_epochs: int, depth: int = 0) -> list[Stage]:
         raise NotImplementedError
 
 
@@ -62,9 +60,7 @@ class Simultaneous(Schedule):
     def __init__(self, phases: str = "together") -> None:
         self.phases = phases
 
-    def stages(
-        self, n_layers: int, n_epochs: int, head: bool = False, depth: int = 0
-    ) -> list[Stage]:
+    def stages(self, n_layers: int, n_epochs: int, depth: int = 0) -> list[Stage]:
         return [Stage(tuple(range(n_layers)), n_epochs, n_layers)]
 
 
@@ -75,9 +71,7 @@ class Greedy(Schedule):
     def __init__(self, phases: str = "together") -> None:
         self.phases = phases
 
-    def stages(
-        self, n_layers: int, n_epochs: int, head: bool = False, depth: int = 0
-    ) -> list[Stage]:
+    def stages(self, n_layers: int, n_epochs: int, depth: int = 0) -> list[Stage]:
         return [Stage((layer,), n_epochs, layer + 1) for layer in range(n_layers)]
 
 
@@ -121,25 +115,17 @@ class Stages(Schedule):
     def n_epochs(self) -> int:
         return sum(int(epochs) for _, epochs in self.pairs)
 
-    def stages(
-        self, n_layers: int, n_epochs: int, head: bool = False, depth: int = 0
-    ) -> list[Stage]:
+    def stages(self, n_layers: int, n_epochs: int, depth: int = 0) -> list[Stage]:
         found = []
         for layers, epochs in self.pairs:
-            taught = self._taught(layers, n_layers, head)
+            taught = self._taught(layers, n_layers)
             depth = max([depth, *(layer + 1 for layer in taught)])
             found.append(Stage(taught, int(epochs), depth or n_layers))
         return found
 
-    def _taught(self, layers: Any, n_layers: int, head: bool) -> tuple[int, ...]:
+    def _taught(self, layers: Any, n_layers: int) -> tuple[int, ...]:
         """Indices of the layers that a pair names; none where it names the head."""
         if isinstance(layers, str) and layers == "head":
-            if not head:
-                raise ValueError(
-                    f"schedule={self.pairs!r} teaches the head, but neither prediction nor "
-                    f"negatives use one; leave that stage out, use negatives='hard', or in a "
-                    f"classifier prediction='head' or 'hybrid'."
-                )
             return ()
         if isinstance(layers, str) and layers == "all":
             return tuple(range(n_layers))

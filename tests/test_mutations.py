@@ -84,7 +84,7 @@ def test_a_search_reaches_the_settings_of_the_head():
 
 def test_an_own_schedule_needs_the_stages_alone():
     class Mine(Schedule):
-        def stages(self, n_layers, n_epochs, head=False, depth=0):
+        def stages(self, n_layers, n_epochs, depth=0):
             return [Stage(tuple(range(n_layers)), n_epochs, n_layers)]
 
     a, b = (FFClassifier(**BRIEF, schedule=s).fit(X, y) for s in (Mine(), "simultaneous"))

@@ -20,14 +20,14 @@ def classifier(**params):
     return FFClassifier((9, 8, 6), **{**defaults, **params})
 
 
-def stages_of(pairs, n_layers, head=False, depth=0):
+def stages_of(pairs, n_layers, depth=0):
     schedule = Stages(pairs)
     schedule.check()
-    return schedule.stages(n_layers, None, head, depth)
+    return schedule.stages(n_layers, None, depth)
 
 
 def test_a_list_becomes_stages():
-    stages = stages_of([(0, 2), ([0, -1], 3), ["all", np.int64(1)], ("head", 5)], 3, head=True)
+    stages = stages_of([(0, 2), ([0, -1], 3), ["all", np.int64(1)], ("head", 5)], 3)
     assert stages == [
         Stage((0,), 2, 1),
         Stage((0, 2), 3, 3),
@@ -38,15 +38,14 @@ def test_a_list_becomes_stages():
 
 def test_trained_layers_stay():
     assert stages_of([(1, 2), (0, 3)], 3) == [Stage((1,), 2, 2), Stage((0,), 3, 2)]
-    assert stages_of([("head", 2)], 3, head=True, depth=2) == [Stage((), 2, 2)]
-    assert stages_of([("head", 2)], 3, head=True) == [Stage((), 2, 3)]
+    assert stages_of([("head", 2)], 3, depth=2) == [Stage((), 2, 2)]
+    assert stages_of([("head", 2)], 3) == [Stage((), 2, 3)]
 
 
 BAD = {
     "pairs (layers, epochs)": [[], ["all"], [("all", 1, 2)], ["a"], [3], [("all", 2), 3]],
     "positive whole number": [[("all", 0)], [(0, -1)], [(0, 1.5)], [(0, True)], [(0, "1")]],
     "which is no layer": [[(3, 1)], [(-4, 1)], [("top", 1)], [([], 1)], [([0, 5], 1)], [(None, 1)]],
-    "teaches the head, but": [[("all", 1), ("head", 1)]],
 }
 
 
@@ -57,6 +56,12 @@ def test_malformed_lists_are_refused(sentence, schedule):
     with pytest.raises(ValueError) as error:
         stages_of(schedule, 3)
     assert sentence in str(error.value) and f"schedule={schedule!r}" in str(error.value)
+
+
+def test_a_head_that_does_not_exist_is_not_trained():
+    model = classifier(schedule=[("all", 1), ("head", 1)], prediction="goodness")
+    with pytest.raises(ValueError, match="trains the head, but neither prediction nor negatives"):
+        model.set_params(negatives="uniform").fit(X, y)
 
 
 def test_a_layer_that_counts_must_be_trained():
