@@ -31,12 +31,8 @@ SHOWN = (
 )
 
 
-# Objects with parameters, for refusals of nested names.
-EXAMPLES = {
-    "head": "SoftmaxHead()",
-    "schedule": "Greedy()",
-    "layers": "[Dense(100)]",
-}
+# Objects that have parameters, where a parameter is no part with a name.
+EXAMPLES = {"head": "SoftmaxHead({}=...)", "schedule": "Greedy({}=...)", "layers": "[Dense(100)]"}
 
 
 class BaseFF(Params, BaseEstimator):
@@ -83,19 +79,9 @@ class BaseFF(Params, BaseEstimator):
             This estimator.
         """
         for key in params:
-            name, nested, inner = key.partition("__")
-            value = params.get(name, getattr(self, name, None))
-            if nested and name in NAMED and is_word(value):
-                raise ValueError(no_nested_names(name, value, inner))
-            if (
-                nested
-                and name in EXAMPLES
-                and not (has_params(value) or (name in LISTED and is_list(value)))
-            ):
-                raise ValueError(
-                    f"{name}={value!r} has no parameter {inner!r} to set; pass an object that has "
-                    f"it, such as {name}={EXAMPLES[name]}, and then set {key}."
-                )
+            name, _, inner = key.partition("__")
+            if inner and is_without_parameters(name, params.get(name, getattr(self, name, None))):
+                raise ValueError(no_nested_names(self, name, inner, params))
         inside = {key: params.pop(key) for key in [*params] if is_inside(key, params, self)}
         super().set_params(**params)
         for key in sorted(inside, key=lambda key: key.count("__")):  # entries, then what is in them
@@ -113,8 +99,8 @@ class BaseFF(Params, BaseEstimator):
         Returns
         -------
         goodness : ndarray of shape (n_samples, n_layers, n_classes)
-            With one class where no labels are learned; without layers that a greedy fit has not
-            reached.
+            With one class in a transformer without labels; layers of a classifier that see no
+            labels score all classes alike. Without layers that a greedy fit has not reached.
         """
         with torch_threads(self.n_threads):
             fitted, X = checked_rows(self, X)
@@ -164,9 +150,19 @@ class BaseFF(Params, BaseEstimator):
             super().__setstate__(state)
 
 
-def no_nested_names(name: str, value: Any, inner: str) -> str:
-    cls = NAMED[name].registry.get(value)
-    example = f"{cls.__name__}({inner}=...)" if isinstance(cls, type) else "an object"
+def is_without_parameters(name: str, value: Any) -> bool:
+    """Whether a parameter takes objects with parameters of their own, but `value` is none."""
+    if name in NAMED:
+        return is_word(value)
+    return name in EXAMPLES and not (has_params(value) or (name in LISTED and is_list(value)))
+
+
+def no_nested_names(estimator: BaseFF, name: str, inner: str, params: dict[str, Any]) -> str:
+    """The refusal of a nested name where there is no object to set it on."""
+    value = params.get(name, getattr(estimator, name, None))
+    example = EXAMPLES.get(name, "an object").format(inner)
+    cls = NAMED[name].registry.get(value) if name in NAMED else None
+    example = f"{cls.__name__}({inner}=...)" if isinstance(cls, type) else example
     return (
         f"{name}={value!r} has no parameter {inner!r} to set; pass the part itself as an object, "
         f"{name}={example}, and then set {name}__{inner}."

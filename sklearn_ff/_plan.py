@@ -387,7 +387,7 @@ def steepness(parts: dict[str, Any], n_units: int, index: int, n_classes: int) -
     """How steeply the loss of a layer answers to one of its units.
 
     Penalties are multiplied by it, so that they weigh against the loss as they do in a network of
-    plain log-losses, whatever the layer's width and the scale of its scores.
+    plain log-losses, for every width of the layer and scale of its scores.
     """
     goodness, objective = (parts[name].for_layer(index) for name in ("goodness", "objective"))
     slope = objective.slope(LayerFacts(index, n_units, goodness.sharpness))

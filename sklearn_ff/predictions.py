@@ -80,7 +80,7 @@ class Goodness(Prediction):
 
 @predictions.register("head")
 class Head(Prediction):
-    """The logits of the softmax head: one pass, whatever the number of classes."""
+    """The logits of the softmax head: one pass for any number of classes."""
 
     needs_head, needs_goodness = True, False
 
@@ -130,7 +130,7 @@ class Last(Prediction):
 
 @predictions.register("softmax_sum")
 class SoftmaxSum(Prediction):
-    """log of the mean over layers of softmax(β g): every layer has one vote, whatever its scale."""
+    """log of the mean over layers of softmax(β g): layers count alike at every scale."""
 
     def scores(self, evidence):
         logs = [(evidence.sharpness(index) * g).log_softmax(1) for index, g in evidence.layers()]

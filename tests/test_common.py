@@ -1,4 +1,4 @@
-"""The common battery: whatever part is registered, of whatever family, it does all of this.
+"""The common battery: every registered part of every family passes all of this.
 
 Parts are found in the registries, so that a part registered later is tested by being there.
 """

@@ -71,7 +71,7 @@ def test_a_recipe_keeps_its_epochs_under_another_schedule(name, epochs, schedule
 
 @pytest.mark.parametrize("name", ["head__alpha", "schedule__phases", "layers__0__n_units"])
 def test_a_nested_name_without_an_object_is_refused_in_a_sentence(name):
-    with pytest.raises(ValueError, match=r"has no parameter .* to set; pass an object that has it"):
+    with pytest.raises(ValueError, match=r"has no parameter .* to set; pass the part itself"):
         FFClassifier(schedule=[("all", 3)] if "schedule" in name else "greedy").set_params(
             **{name: 1}
         )

@@ -1,4 +1,4 @@
-"""Whatever torch and scikit-learn are set to around it, an estimator learns and predicts alike."""
+"""Settings of torch and scikit-learn around an estimator do not change what it learns."""
 
 import contextlib
 import copy

@@ -6,7 +6,8 @@
 Four outer stratified folds (seed 0). `--inner`, the default, does not use the outer test folds:
 each outer training fold is split once, 75 to 25, and the quarter is scored, on the four tables for
 development. `--test` scores the outer folds of all eight tables. `--goodness` adds FFClassifier
-behind a scaler with other kinds of goodness, `--alpha` with other penalties. Every model has an
+behind a scaler with other kinds of goodness, `--alpha` with other penalties, `--one-hot` both
+classifiers behind a one-hot coding of 16 bins per column. Every model has an
 accuracy (MODEL) and a log-loss (MODEL_log_loss), means over the folds; `ff_unscaled` has no scaler.
 FOLDER holds tabular.npz with arrays NAME_X and NAME_y; without it the tables come from OpenML.
 Estimators have the seed 0.
@@ -27,7 +28,7 @@ from sklearn.metrics import log_loss
 from sklearn.model_selection import StratifiedKFold, train_test_split
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OrdinalEncoder, StandardScaler
+from sklearn.preprocessing import KBinsDiscretizer, OrdinalEncoder, StandardScaler
 
 from sklearn_ff import FFClassifier
 
@@ -42,6 +43,7 @@ OPENML = {
     "Soybean": 42,
 }
 DEVELOPMENT = ["Glass", "Vehicle", "Vowel", "spam"]
+CLASSIFIERS = {"ff": FFClassifier, "mlp": MLPClassifier}
 MODELS = {
     "ff_scaled": lambda: [StandardScaler(), FFClassifier(random_state=0)],
     "ff_unscaled": lambda: [FFClassifier(random_state=0)],
@@ -55,6 +57,8 @@ def main():
         MODELS[f"ff_{name}"] = partial(with_goodness, name)
     for alpha in args.alpha:
         MODELS[f"ff_alpha_{alpha:g}"] = partial(with_alpha, alpha)
+    for name, classifier in CLASSIFIERS.items() if args.one_hot else ():
+        MODELS[f"{name}_one_hot"] = partial(one_hot, classifier)
     names = args.tables or (list(OPENML) if args.test else DEVELOPMENT)
     rows = "outer" if args.test else "inner"
     results = []
@@ -68,6 +72,11 @@ def with_goodness(name):
     return [StandardScaler(), FFClassifier(goodness=name, random_state=0)]
 
 
+def one_hot(classifier):
+    coding = KBinsDiscretizer(16, encode="onehot", strategy="uniform")
+    return [coding, classifier(random_state=0)]
+
+
 def with_alpha(alpha):
     return [StandardScaler(), FFClassifier(alpha=alpha, random_state=0)]
 
@@ -78,6 +87,7 @@ def arguments():
     parser.add_argument("--folder", default=os.environ.get("SKLEARN_FF_DATA"))
     parser.add_argument("--goodness", nargs="+", default=[], help="names, beside the default")
     parser.add_argument("--alpha", nargs="+", default=[], type=float, help="beside the default")
+    parser.add_argument("--one-hot", action="store_true", help="also behind a one-hot coding")
     parser.add_argument("--output", help="file to append the results to")
     rows = parser.add_mutually_exclusive_group()
     rows.add_argument("--inner", action="store_true", help="score inner splits (default)")

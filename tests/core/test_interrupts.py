@@ -9,26 +9,16 @@ from contextlib import suppress
 import numpy as np
 import pytest
 import torch
+from pressing import Press, classifier, interrupted, press
 from sklearn.datasets import load_iris
 from sklearn.exceptions import NotFittedError
 from skorch.callbacks import Callback, Checkpoint
 
 import sklearn_ff
-from sklearn_ff import FFClassifier, FFTransformer, InterruptedFitWarning
+from sklearn_ff import FFTransformer, InterruptedFitWarning
 
 X, y = load_iris(return_X_y=True)
 PACKAGE = os.path.dirname(sklearn_ff.__file__)
-
-
-def press():
-    signal.raise_signal(signal.SIGINT)
-
-
-def classifier(*callbacks, **params):
-    listed = not isinstance(params.get("schedule", ""), str)
-    epochs = {"max_iter": "auto" if listed else 3}
-    defaults = {**epochs, "batch_size": 50, "random_state": 0, "n_threads": 1}
-    return FFClassifier((8, 6), **{**defaults, **params}, callbacks=list(callbacks))
 
 
 def weights(net):
@@ -37,24 +27,6 @@ def weights(net):
 
 def same(a, b):
     return all(torch.equal(value, b[name]) for name, value in a.items())
-
-
-class Press(Callback):
-    """Press at the `at`-th call of a hook, once or as often as it is called from then on."""
-
-    def __init__(self, hook, at=1, times=1):
-        self.hook, self.at, self.times = hook, at, times
-
-    def initialize(self):
-        self.calls_ = 0
-        setattr(self, self.hook, self.count)
-        return self
-
-    def count(self, *args, **kwargs):
-        self.calls_ += 1
-        if self.calls_ == self.at:
-            for _ in range(self.times):
-                press()
 
 
 class Batches(Callback):
@@ -66,11 +38,6 @@ class Batches(Callback):
 
     def on_batch_end(self, net, **kwargs):
         self.weights_.append(weights(net))
-
-
-def interrupted(model, *args, **kwargs):
-    with pytest.warns(InterruptedFitWarning, match=r"interrupted after [1-9]\d* updates"):
-        return model.fit(*args, **kwargs)
 
 
 def assert_usable(model):
