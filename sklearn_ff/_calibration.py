@@ -52,7 +52,7 @@ def calibrated(fitted, data, previous=None):
     rows do not move it far: the mean of the rates, and of the logarithms of the scales.
     """
     previous = previous if fitted.plan.resume else None
-    weight = data.weight * max(1.0, len(data.weight) / data.weight.sum())  # of one at least
+    weight = data.copies
     counts = np.bincount(data.codes, weight, minlength=data.n_classes)
     if previous is not None:
         counts = counts + previous.class_count

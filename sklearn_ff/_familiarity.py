@@ -31,8 +31,7 @@ def with_familiarity(fitted, data, previous=None):
     """The fitted value with what familiarity is measured by."""
     goes_on = previous is not None and fitted.plan.resume and not fitted.plan.scaled_anew
     before = previous.moments if goes_on else None
-    weight = data.weight * max(1.0, len(data.weight) / data.weight.sum())  # of one at least
-    moments = fitted_moments(fitted.network, fitted.plan, data.X, weight, before)
+    moments = fitted_moments(fitted.network, fitted.plan, data.X, data.copies, before)
     return replace(fitted, moments=moments)
 
 

@@ -59,6 +59,11 @@ class Data:
     held_out: LabelledRows | None = None
 
     @property
+    def copies(self) -> np.ndarray:
+        """The weights as numbers of copies: of a mean of one at least."""
+        return self.weight * max(1.0, len(self.weight) / self.weight.sum())
+
+    @property
     def n_classes(self) -> int:
         return 1 if self.classes is None else len(self.classes)
 
