@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from ._families import NAMED
@@ -16,11 +16,12 @@ from ._machine import memory_errors, own_settings, torch_threads
 from ._params import Params, has_params
 from ._parts import is_word, own_copy
 from ._per_layer import LISTED, entries, is_inside, is_list, set_entry, shown
-from ._scoring import scores_by_layer
+from ._scoring import activation, features, scores_by_layer
 from ._typing import MatrixLike
 from ._validation import validate_rows
 from ._warn import warn
 from .core.interrupts import deferred_interrupt
+from .core.prediction import reached
 from .core.user_callbacks import check_picklable, cloned
 from .exceptions import DivergenceError, InterruptedFitWarning
 
@@ -35,8 +36,11 @@ SHOWN = (
 EXAMPLES = {"head": "SoftmaxHead({}=...)", "schedule": "Greedy({}=...)", "layers": "[Dense(100)]"}
 
 
-class BaseFF(Params, BaseEstimator):
-    """Base of all Forward-Forward estimators, for `isinstance`."""
+class BaseFF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Params, BaseEstimator):
+    """Base of all Forward-Forward estimators, for `isinstance`.
+
+    Every one is a transformer too, as LinearDiscriminantAnalysis is.
+    """
 
     PREDICTS = False  # whether it predicts classes
     COUNTED: str | None = None  # the parameter that names the layers which count for results
@@ -106,12 +110,42 @@ class BaseFF(Params, BaseEstimator):
             fitted, X = checked_rows(self, X)
             return scores_by_layer(fitted.network, fitted.plan, X)
 
+    def transform(self, X: MatrixLike) -> np.ndarray:
+        """Return activations of the layers that count side by side, normalised as between layers.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        features : ndarray of shape (n_samples, n_features_out)
+            Of `prediction_layers` in a classifier, of `output_layers` in a transformer; where
+            labels are learned, under the neutral label. In float32 if X is, otherwise in float64.
+            Without layers that a greedy fit has not reached.
+        """
+        with torch_threads(self.n_threads):
+            fitted, X = checked_rows(self, X)
+            found = features(fitted.network, fitted.plan, X, self._read_out())
+        return found.astype(np.float32 if X.dtype == np.float32 else np.float64, copy=False)
+
+    def _read_out(self) -> Any:
+        """What `transform` reads from a layer: a function (layer, a, h) -> values."""
+        return activation
+
+    @property
+    def _n_features_out(self) -> int:
+        plan, network = self._fitted.plan, self._fitted.network
+        return sum(plan.units[index] for index in reached(network, plan.counted))
+
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "_fitted")
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
     def __sklearn_clone__(self) -> Self:

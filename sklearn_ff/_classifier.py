@@ -40,6 +40,7 @@ class FFClassifier(AccuracyScore, BaseFF):
 
     Every layer scores a row that is shown with a label, and its own loss raises the score of the
     true label above those of negative ones; no gradient passes to the layer below (Hinton, 2022).
+    The activations of a trained network are features for other estimators (`transform`).
 
     Parameters
     ----------
@@ -96,7 +97,7 @@ class FFClassifier(AccuracyScore, BaseFF):
         goodness of the two most likely labels of the head; see :mod:`sklearn_ff.predictions`. It
         may be changed on a fitted estimator, to rules that need no head if none was trained.
     prediction_layers : {"all", "skip_first"} or sequence of int, default="all"
-        Layers whose goodness counts and whose activations the head reads.
+        Layers whose goodness counts, and whose activations are features and what the head reads.
     head : SoftmaxHead or None, default=None
         Rate, penalty and options of the softmax head's optimizer, where they differ from the last
         layer's; see :mod:`sklearn_ff.heads`.
@@ -201,6 +202,7 @@ class FFClassifier(AccuracyScore, BaseFF):
 
     See Also
     --------
+    FFTransformer : Features and familiarity, by default learned without labels.
     sklearn.neural_network.MLPClassifier : The same kind of network, with backpropagation.
 
     Notes
@@ -220,8 +222,11 @@ class FFClassifier(AccuracyScore, BaseFF):
     >>> from sklearn.datasets import load_iris
     >>> from sklearn_ff import FFClassifier
     >>> X, y = load_iris(return_X_y=True)
-    >>> FFClassifier(random_state=0).fit(X, y).score(X, y) > 0.9
+    >>> clf = FFClassifier(random_state=0).fit(X, y)
+    >>> clf.score(X, y) > 0.9
     True
+    >>> clf.transform(X).shape
+    (150, 256)
     """
 
     PREDICTS, COUNTED = True, "prediction_layers"

@@ -15,7 +15,7 @@ from torch.nn.functional import cross_entropy
 from ._draws import Draws
 from ._validation import as_numpy
 from .core.forward_forward import layer_scores
-from .core.prediction import label_scores
+from .core.prediction import label_scores, reached
 from .core.rows import Rows, parts
 from .predictions import Goodness
 
@@ -148,6 +148,33 @@ def scores_by_layer(network, plan, X):
 
     width = scored_width(plan, Goodness()) + n_layers * K
     return by_parts(network, plan, X, read, n_layers * K, width).reshape(-1, n_layers, K)
+
+
+def activation(layer, a, h):
+    """The activations of a layer, as `features` reads them."""
+    return h
+
+
+def features(network, plan, X, read_out):
+    """Values that `read_out` takes from the layers that count, side by side: (rows, units).
+
+    They are those under the neutral label, normalised as between layers.
+    """
+    network.eval()
+    layers = reached(network, plan.counted)
+
+    def read(x):
+        shown = network.encode(x)
+        neutral = torch.full((len(shown), 1), network.n_classes, device=shown.device)
+        found = [
+            layer.normalize(read_out(layer, a, h)).squeeze(1)
+            for layer, a, h in network.activations(shown, neutral)
+            if layer.index in layers
+        ]
+        return torch.cat(found, 1)
+
+    n_out = sum(plan.units[index] for index in layers)
+    return by_parts(network, plan, X, read, n_out, max(plan.width, n_out))
 
 
 def scored_width(plan, rule):

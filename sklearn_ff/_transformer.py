@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from numpy.random import RandomState
 from numpy.typing import ArrayLike
-from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils._param_validation import Interval, StrOptions
 from torch import Tensor
 from torch.optim import Optimizer
@@ -20,12 +19,11 @@ from ._familiarity import familiarity, with_familiarity
 from ._input import Request
 from ._learning import checks_parameters, learn, learn_more
 from ._machine import torch_threads
-from ._scoring import by_parts, network_scores
+from ._scoring import activation, network_scores
 from ._settings import SHARED_CONSTRAINTS
 from ._typing import Function, MatrixLike, OneOrEach
 from .activations import Activation
 from .augmentations import Augmentation
-from .core.forward_forward import Network
 from .goodness import Goodness
 from .layers import LayerKind
 from .negatives import Negatives
@@ -35,7 +33,7 @@ from .overlays import Overlay
 from .schedules import Schedule
 
 
-class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseFF):
+class FFTransformer(BaseFF):
     """Features of layers that learn without backpropagation, by default without labels.
 
     The loss of every layer separates rows from corrupted ones (Hinton, 2022). Its activations are
@@ -223,7 +221,6 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseFF):
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.target_tags.required = self.supervised
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
     # Learning -----------------------------------------------------------------------------------
@@ -283,35 +280,8 @@ class FFTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseFF):
 
     # Features -----------------------------------------------------------------------------------
 
-    @property
-    def _n_features_out(self) -> int:
-        plan = self._fitted.plan
-        return sum(plan.units[index] for index in plan.counted)
-
-    def transform(self, X: MatrixLike) -> np.ndarray:
-        """Return activations of the output layers side by side, normalised as between layers.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Rows.
-
-        Returns
-        -------
-        features : ndarray of shape (n_samples, n_features_out)
-            In float32 if X is, otherwise in float64.
-        """
-        with torch_threads(self.n_threads):
-            fitted, X = checked_rows(self, X)
-            plan, network = fitted.plan, fitted.network
-            read_out = OUTPUT[checked_output(self.output)]
-
-            def features(x: Tensor) -> Tensor:
-                return read_out(network, network.encode(x))
-
-            n_out = self._n_features_out
-            found = by_parts(network.eval(), plan, X, features, n_out, max(plan.width, n_out))
-            return found.astype(np.float32 if X.dtype == np.float32 else np.float64, copy=False)
+    def _read_out(self) -> Any:
+        return OUTPUT[checked_output(self.output)]
 
     def score_samples(self, X: MatrixLike) -> np.ndarray:
         """Compute the familiarity of each row.
@@ -355,15 +325,9 @@ def checked_output(output: str) -> str:
     return output
 
 
-def _triangles(network: Network, shown: Any) -> Tensor:
-    """Features as `Network.features` has them, of max(0, a − mean of a) instead of h."""
-    neutral = torch.full((len(shown), 1), network.n_classes, device=shown.device)
-    found = []
-    for layer, a, _ in network.activations(shown, neutral):
-        if layer.index in network.head_layers:
-            h = layer.affine.outputs(a, lambda a: torch.relu(a - a.mean(-1, keepdim=True)))
-            found.append(layer.normalize(h).squeeze(1))
-    return torch.cat(found, 1)
+def _triangle(layer: Any, a: Tensor, h: Tensor) -> Tensor:
+    """max(0, a − mean of a) instead of h."""
+    return layer.affine.outputs(a, lambda a: torch.relu(a - a.mean(-1, keepdim=True)))
 
 
-OUTPUT = {"triangle": _triangles, "activations": lambda network, shown: network.features(shown)}
+OUTPUT = {"triangle": _triangle, "activations": activation}
