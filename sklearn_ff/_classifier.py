@@ -21,7 +21,7 @@ from ._learning import checks_parameters, learn, learn_more
 from ._machine import torch_threads
 from ._scoring import AccuracyScore, class_shares, log_probabilities, scaled_scores
 from ._settings import SHARED_CONSTRAINTS
-from ._typing import Function, MatrixLike, OneOrEach
+from ._typing import Function, MatrixLike, OneOrEach, OneOrMore
 from .activations import Activation
 from .augmentations import Augmentation
 from .goodness import Goodness
@@ -87,10 +87,11 @@ class FFClassifier(AccuracyScore, BaseFF):
         500]``; see :mod:`sklearn_ff.layers`. Layers that read images need `image_shape`.
     image_shape : tuple of int or None, default=None
         Shape of the image in a row: (channels, height, width).
-    augmentation : {"shifts"}, Augmentation, callable or None, default=None
-        Random variation of training images in every batch: shifts of up to two pixels, or a
-        transform of one image such as those of torchvision.transforms.v2; see
-        :mod:`sklearn_ff.augmentations`.
+    augmentation : {"shifts", "flips"}, Augmentation, callable, list of them or None, default=None
+        Random variation of training images in every batch: shifts of up to two pixels, mirror
+        images of every second one, or a transform of one image such as those of
+        torchvision.transforms.v2; see :mod:`sklearn_ff.augmentations`. The entries of a list act in
+        turn.
     prediction : {"goodness", "head", "hybrid", "last", "softmax_sum", "early_exit"}, Prediction \
             or callable, default="goodness"
         By the goodness of every label (one pass per label), by a softmax head (one pass), or by the
@@ -256,7 +257,7 @@ class FFClassifier(AccuracyScore, BaseFF):
         schedule: str | Schedule | Sequence[tuple[Any, int]] = "simultaneous",
         layers: Sequence[int | str | LayerKind] | None = None,
         image_shape: Sequence[int] | None = None,
-        augmentation: str | Augmentation | Function | None = None,
+        augmentation: OneOrMore[str | Augmentation | Function] | None = None,
         prediction: str | Prediction | Function = "goodness",
         prediction_layers: str | Sequence[int] = "all",
         head: SoftmaxHead | None = None,

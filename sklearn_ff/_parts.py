@@ -237,7 +237,8 @@ class Family(Generic[P]):
 
     A part may be registered under None, and is then the meaning of None. `wrap`, if given, makes a
     part of a user's callable with the `signature`, and `per_layer` makes one of a list with a part
-    for every layer. Refusals of callables end with the `hint`.
+    for every layer, or `in_turn` one of a list of parts that act one after another. Refusals of
+    callables end with the `hint`.
     """
 
     def __init__(
@@ -248,9 +249,11 @@ class Family(Generic[P]):
         signature: str = "",
         per_layer: Callable[[list[P]], Any] | None = None,
         hint: str = "",
+        in_turn: Callable[[list[P]], P] | None = None,
     ) -> None:
         self.parameter, self.base, self.wrap = parameter, base, wrap
         self.signature, self.per_layer, self.hint = signature, per_layer, hint
+        self.in_turn = in_turn
         self.registry: dict[str | None, Callable[[], P]] = {}
 
     def register(self, name: str | None) -> Callable[[C], C]:
@@ -277,8 +280,9 @@ class Family(Generic[P]):
         A refusal names the `parameter`, if given, and lists "auto" if the value is `automatic`.
         """
         name = parameter or self.parameter
-        if self.per_layer is not None and isinstance(value, (list, tuple)):
-            return self.per_layer(self._entries(value, name))
+        whole = self.per_layer or self.in_turn
+        if whole is not None and isinstance(value, (list, tuple)):
+            return whole(self._entries(value, name))
         return self._one(value, name, automatic)
 
     def _one(self, value: Any, name: str, automatic: bool = False) -> P:
@@ -299,7 +303,7 @@ class Family(Generic[P]):
 
     def _entries(self, values: Sequence[Any], name: str) -> list[P]:
         try:
-            return [self._one(value, name) for value in values]
+            return [self._one(value, f"{name}[{index}]") for index, value in enumerate(values)]
         except ValueError as error:
             raise ValueError(f"{name}={brief(values)} has a wrong entry: {error}") from None
 
@@ -317,6 +321,8 @@ class Family(Generic[P]):
             allowed += f" or a callable {self.signature}{self.hint}"
         if self.per_layer is not None:
             allowed += ", or a list with one of these per layer"
+        if self.in_turn is not None:
+            allowed += ", or a list of these, which act in turn"
         several = isinstance(value, (list, tuple)) and len(value) > 1
         shown = brief(value, data=several and not all(isinstance(one, str) for one in value))
         return f"{name}={shown} is not known; {name} must be {allowed}."

@@ -8,7 +8,7 @@ from ._params import has_params
 
 PARTS = ("goodness", "objective")  # families of which every layer may have a part of its own
 OURS = {"lr": "learning_rate_init", "l2": "alpha", "params": "the network"}
-LISTED = (*PARTS, "layers")  # parameters that may be lists of parts
+LISTED = (*PARTS, "layers", "augmentation")  # parameters that may be lists of parts
 
 
 def is_list(value):

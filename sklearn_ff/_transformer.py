@@ -21,7 +21,7 @@ from ._learning import checks_parameters, learn, learn_more
 from ._machine import torch_threads
 from ._scoring import activation, network_scores
 from ._settings import SHARED_CONSTRAINTS
-from ._typing import Function, MatrixLike, OneOrEach
+from ._typing import Function, MatrixLike, OneOrEach, OneOrMore
 from .activations import Activation
 from .augmentations import Augmentation
 from .goodness import Goodness
@@ -161,7 +161,7 @@ class FFTransformer(BaseFF):
         schedule: str | Schedule | Sequence[tuple[Any, int]] = "simultaneous",
         layers: Sequence[int | str | LayerKind] | None = None,
         image_shape: Sequence[int] | None = None,
-        augmentation: str | Augmentation | Function | None = None,
+        augmentation: OneOrMore[str | Augmentation | Function] | None = None,
         dropout: float = 0.0,
         peer_normalization: float = 0.0,
         optimizer: OneOrEach[str | type[Optimizer]] = "adam",

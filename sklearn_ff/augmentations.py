@@ -2,13 +2,15 @@
 
 The contract. An augmentation is called as (images, draws) -> images: raw images of shape (rows,
 channels, height, width), in the units of X, and a source of random numbers; it returns images of
-the same shape. A callable on one image, such as a transform of torchvision.transforms.v2, serves
-too: it is applied to each image separately.
+the same shape. The images are a copy, which may be overwritten. A callable on one image, such as a
+transform of torchvision.transforms.v2, serves too: it is applied to each image separately. The
+entries of a list act in turn, each on what the one before returned.
 """
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -26,7 +28,7 @@ from ._parts import (
 )
 from ._typing import Function
 
-__all__ = ["Augmentation", "PerImage", "Shifts", "Views", "augmentations"]
+__all__ = ["Augmentation", "Flips", "PerImage", "Shifts", "Views", "augmentations"]
 
 
 class Augmentation(Part):
@@ -63,7 +65,37 @@ def seed_of(draws: Draws) -> int:
     return int(draws.uniform(1).item() * 2**24)
 
 
-augmentations = Family("augmentation", Augmentation, PerImage, "(image) -> image")
+class InTurn(Augmentation):
+    """What a list means: its `parts`, one after another."""
+
+    def __init__(self, parts: Sequence[Augmentation]) -> None:
+        self.parts = parts
+
+    def check(self) -> None:
+        if not self.parts:
+            raise ValueError(
+                "augmentation=[] names no variation of images; name one or more, or set None."
+            )
+        for part in self.parts:
+            part.check()
+
+    def __call__(self, images: Tensor, draws: Draws) -> Tensor:
+        for index, part in enumerate(self.parts):
+            try:
+                images = varied(part, images, draws)
+            except ValueError as error:
+                raise ValueError(f"augmentation[{index}] cannot be used: {error}") from error
+        return images
+
+
+def varied(augmentation: Augmentation, images: Tensor, draws: Draws) -> Tensor:
+    """What an augmentation returns; ValueError unless it is images of the shape given."""
+    view = augmentation(images, draws)
+    checked_like(view, images, images.shape, "augmentation", "images of the shape given")
+    return checked_finite(view, "augmentation", "images")
+
+
+augmentations = Family("augmentation", Augmentation, PerImage, "(image) -> image", in_turn=InTurn)
 
 
 @augmentations.register("shifts")
@@ -98,6 +130,25 @@ class Shifts(Augmentation):
         return windows[torch.arange(n, device=top.device), :, top, left]
 
 
+@augmentations.register("flips")
+class Flips(Augmentation):
+    """Each image mirrored left to right with a `probability`, the whole batch at once.
+
+    It suits images whose mirror images have the same label, such as photographs, but not digits or
+    letters.
+    """
+
+    def __init__(self, probability: float = 0.5) -> None:
+        self.probability = probability
+
+    def check(self) -> None:
+        check_number(self, "probability", above=0, at_most=1)
+
+    def __call__(self, images: Tensor, draws: Draws) -> Tensor:
+        mirrored = draws.uniform(len(images), 1, 1, 1) < self.probability
+        return torch.where(mirrored, images.flip(-1), images)
+
+
 class Views:
     """Raw rows -> varied rows: one view of each row, or `n` views, (rows, n, features)."""
 
@@ -113,10 +164,7 @@ class Views:
 
     def __call__(self, x: Tensor) -> Tensor:
         images = x.view(len(x), *self.image_shape)
-        views = [self._view(images).flatten(1) for _ in range(self.n)]
+        # Of a copy, since `images` may be the training rows themselves.
+        views = [varied(self.augmentation, images.clone(), self.draws) for _ in range(self.n)]
+        views = [view.flatten(1) for view in views]
         return views[0] if self.n == 1 else torch.stack(views, 1)
-
-    def _view(self, images: Tensor) -> Tensor:
-        view = self.augmentation(images, self.draws)
-        checked_like(view, images, images.shape, "augmentation", "images of the shape given")
-        return checked_finite(view, "augmentation", "images")

@@ -159,6 +159,8 @@ def parts(family, context):
     if family.wrap is not None:
         found.append(st.just(CALLABLES[family.parameter]))
     one = st.one_of(found)
+    if family.in_turn is not None:
+        return st.one_of(one, one, st.lists(one, min_size=1, max_size=2))
     if family.per_layer is None:
         return one
     return st.one_of(one, one, st.lists(one, min_size=context.n_layers, max_size=context.n_layers))
