@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from ._families import NAMED
 from ._fitted import Fitted, from_state, to_state
 from ._machine import memory_errors, own_settings, torch_threads
-from ._params import Params, has_params
+from ._params import Params, brief, has_params
 from ._parts import is_word, own_copy
 from ._per_layer import LISTED, entries, is_inside, is_list, set_entry, shown
 from ._scoring import activation, features, scores_by_layer
@@ -198,8 +198,8 @@ def no_nested_names(estimator: BaseFF, name: str, inner: str, params: dict[str, 
     cls = NAMED[name].registry.get(value) if name in NAMED else None
     example = f"{cls.__name__}({inner}=...)" if isinstance(cls, type) else example
     return (
-        f"{name}={value!r} has no parameter {inner!r} to set; pass the part itself as an object, "
-        f"{name}={example}, and then set {name}__{inner}."
+        f"{name}={brief(value)} has no parameter {inner!r} to set; pass the part itself as an "
+        f"object, {name}={example}, and then set {name}__{inner}."
     )
 
 

@@ -109,14 +109,14 @@ def check_images(plan: Plan) -> None:
     settings = plan.settings
     if plan.augmentation is not None and not plan.negatives.varied:
         raise ValueError(
-            f"augmentation={settings.augmentation!r} varies the rows that are learned from, but "
-            f"not the negative ones of negatives={settings.negatives!r}, which would be told by "
-            f"this alone; use one without the other."
+            f"augmentation={brief(settings.augmentation)} varies the rows that are learned from, "
+            f"but not the negative ones of negatives={settings.negatives!r}, which would be told "
+            f"by this alone; use one without the other."
         )
     if plan.augmentation is not None and plan.image_shape is None:
         raise ValueError(
-            f"augmentation={settings.augmentation!r} varies images, but rows are read as images "
-            f"only by a shape; set image_shape=(channels, height, width)."
+            f"augmentation={brief(settings.augmentation)} varies images, but rows are read as "
+            f"images only by a shape; set image_shape=(channels, height, width)."
         )
     if plan.peer_normalization and any(kind.reads_images for kind in plan.kinds):
         raise ValueError(

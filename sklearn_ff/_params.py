@@ -59,13 +59,14 @@ class Params:
 
     def set_params(self, **params: Any) -> Self:
         """As scikit-learn's; a plain value has no parameters to set."""
+        own = self._get_param_names()
         for key in params:
             name, nested, inner = key.partition("__")
             value = params.get(name, getattr(self, name, None))
-            if nested and hasattr(value, "get_params") and not has_params(value):
+            if nested and name in own and not has_params(value):
                 raise ValueError(
-                    f"{name}={value!r} has no parameter {inner!r} that can be set; set {name} to "
-                    f"another object."
+                    f"{name}={brief(value)} has no parameter {inner!r} that can be set; set {name} "
+                    f"to another object."
                 )
         return BaseEstimator.set_params(self, **params)
 
@@ -82,7 +83,7 @@ class Params:
 
 
 def brief(value: Any, data: bool = False) -> str:
-    """The repr of a value, or the shape only if it holds, or may hold, data."""
+    """The repr of a value in one line, or the shape only if it holds, or may hold, data."""
     if isinstance(value, functools.partial):
         return f"partial({brief(value.func)}, ...)"
     if isinstance(value, (list, tuple)) and not (data or is_table(value)):
@@ -91,7 +92,7 @@ def brief(value: Any, data: bool = False) -> str:
     shape = () if callable(value) else shape_of(value)
     if shape and (data or len(shape) > 1 or np.prod(shape) > FEW):
         return f"<{type(value).__name__} of shape {tuple(shape)}>"
-    return repr(value)
+    return " ".join(line.strip() for line in repr(value).splitlines())
 
 
 def is_table(value: Any) -> bool:

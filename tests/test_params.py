@@ -169,11 +169,30 @@ def test_entries_of_lists_are_set_together_with_others():
     assert clone(clf).goodness[1] is not clf.goodness[1]
 
 
-@pytest.mark.parametrize("key", ["augmentation__degrees", "goodness__0__k"])
+@pytest.mark.parametrize(
+    "key",
+    ["augmentation__degrees", "goodness__0__k", "activation__inplace", "alpha__x", "callbacks__0"],
+)
 def test_plain_values_have_no_parameters_to_set(key):
-    clf = foreign(augmentation=v2.RandomRotation(5), goodness=[Score(), TopK(3)])
+    clf = foreign(
+        augmentation=v2.RandomRotation(5), goodness=[Score(), TopK(3)], activation=nn.ReLU()
+    )
     with pytest.raises(ValueError, match="has no parameter"):
         clf.set_params(**{key: 5})
+    with pytest.raises(ValueError, match="Invalid parameter 'nothing'"):
+        clf.set_params(nothing__k=5)
+
+
+TURNS = v2.Compose([v2.RandomRotation(5), v2.ColorJitter(0.1)])
+
+
+@pytest.mark.parametrize("given", [TURNS, ["flips", TURNS]])
+def test_values_of_many_lines_are_refused_in_one(given):
+    with pytest.raises(ValueError, match=r"^augmentation=[^\n]*\(degrees[^\n]*set image_shape"):
+        images(given).set_params(image_shape=None).fit(X, Y)
+    if given is TURNS:
+        with pytest.raises(ValueError, match=r"^augmentation=[^\n]* has no parameter 'degrees'"):
+            images(given).set_params(augmentation__degrees=3)
 
 
 @pytest.mark.parametrize("cls", [FFClassifier, FFTransformer])
