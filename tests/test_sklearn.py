@@ -3,6 +3,7 @@
 import warnings
 
 import pytest
+from sklearn.base import clone
 from sklearn.utils import estimator_checks
 from sklearn.utils.estimator_checks import check_estimator
 
@@ -22,6 +23,7 @@ def test_check_estimator_passes_without_failure_skip_or_exception(estimator):
     names = {r["check_name"] for r in results}
     assert "check_sample_weight_equivalence_on_dense_data" in names
     assert "check_sample_weight_equivalence_on_sparse_data" in names
+    assert {"check_transformer_general", "check_transformer_preserve_dtypes"} <= names
 
 
 KEPT = [
@@ -37,6 +39,24 @@ KEPT = [
 @pytest.mark.filterwarnings("ignore")
 def test_checks_of_scikit_learns_own_estimators_pass(name):
     getattr(estimator_checks, name)("FFClassifier", FFClassifier(max_iter=20))
+
+
+OF_TRANSFORMERS = [
+    "check_transformer_get_feature_names_out",
+    "check_transformer_get_feature_names_out_pandas",
+    "check_set_output_transform",
+    "check_set_output_transform_pandas",
+    "check_set_output_transform_polars",
+    "check_global_output_transform_pandas",
+    "check_global_set_output_transform_polars",
+]
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS, ids=["FFClassifier", "FFTransformer"])
+@pytest.mark.parametrize("name", [n for n in OF_TRANSFORMERS if hasattr(estimator_checks, n)])
+@pytest.mark.filterwarnings("ignore")
+def test_checks_of_scikit_learns_own_transformers_pass(name, estimator):
+    getattr(estimator_checks, name)(type(estimator).__name__, clone(estimator))
 
 
 @pytest.mark.fault("A7")
