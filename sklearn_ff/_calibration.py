@@ -22,12 +22,13 @@ from ._scoring import (
     Twin,
     by_parts,
     class_shares,
+    let_answer,
     log_probabilities,
     network_scores,
     scores_by_layer,
 )
 from ._weights import describe
-from .core.prediction import checked_scores, reached, sharpness_of
+from .core.prediction import checked_scores, reached
 from .predictions import Head, checked_rule
 
 CALIBRATION_ROWS = 1_000  # rows that are scored
@@ -64,6 +65,7 @@ def calibrated(fitted, data, previous=None):
         scale = float(before[0] ** (1 - new) * scale**new)
         slips = float(before[1] * (1 - new) + slips * new)
     evidence = kept_evidence(fitted, sample, previous)
+    let_answer(fitted.network, scale, slips, counts)
     return replace(fitted, class_count=counts, scale=scale, slips=slips, evidence=evidence)
 
 
@@ -245,7 +247,7 @@ def kept_evidence(fitted, sample, previous=None):
         "layers": layers,
         "scores": scores_by_layer(network, plan, rows)[:, layers].astype(np.float32),
         "logits": logits if logits is None else logits.astype(np.float32),
-        "sharpness": [sharpness_of(network, index) for index in layers],
+        "sharpness": [network.layers[index].objective.sharpness for index in layers],
         "target": sample.target[some],
         "weight": sample.weight[some],
         "prior": sample.prior,

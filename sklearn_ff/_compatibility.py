@@ -1,19 +1,17 @@
-"""Which choices go together: every refusal of a combination, and what has no effect beside others.
+"""Which choices go together: every refusal of a combination.
 
 `check(plan)` raises ValueError with the first refusal; it reads the plan, and changes nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import torch
 
+from ._effects import without_effect
 from ._machine import check_memory
-from ._params import brief
 from ._parts import LARGEST, is_name
-from ._per_layer import numbers_of
 from ._plan import Plan
 from ._settings import Settings
 from ._warn import warn
@@ -24,13 +22,8 @@ from .overlays import is_real
 from .predictions import Prediction
 from .schedules import checked_schedule
 
-DEFAULT_UNITS = 256  # of hidden_layer_sizes
-
 # Parts that fix what the weights mean; a warm start must find them unchanged.
 ARCHITECTURE = ("activation", "overlay", "goodness", "normalization", "input_normalization")
-
-# Pairs: a parameter as it is given, and why it has no effect; or triples, with a remedy.
-Effects = Iterator[tuple[str, ...]]
 
 
 def check(plan: Plan, previous: Any = None) -> None:
@@ -68,13 +61,6 @@ def why_not(rule: Prediction, plan: Plan) -> str:
     if rule.needs_goodness and not learns_labels:
         return "needs layers that learn labels, which the last fit has not trained; use 'head'"
     return ""
-
-
-def may_be_flat(plan: Plan) -> bool:
-    """Whether a loss that falls no more ends a stage: a budget is meant to be spent."""
-    settings = plan.settings
-    constant = settings.learning_rate == "constant" and settings.tol is not None
-    return constant and not plan.schedule.holds_epochs and not plan.resume
 
 
 # What cannot hold -------------------------------------------------------------------------------
@@ -118,10 +104,12 @@ def check_images(plan: Plan) -> None:
             f"augmentation={brief(settings.augmentation)} varies images, but rows are read as "
             f"images only by a shape; set image_shape=(channels, height, width)."
         )
-    if plan.peer_normalization and any(kind.reads_images for kind in plan.kinds):
+    alone = [kind for kind in plan.kinds if not kind.has_peers]
+    if plan.peer_normalization and alone:
         raise ValueError(
             f"peer_normalization={plan.peer_normalization!r} compares units that see the same, "
-            f"as those of dense layers do; set it to 0 with layers of images."
+            f"and {alone[0]!r} has no such units; set it to 0, or use dense layers or "
+            f"LocallyConnected2d without pooling and norm."
         )
 
 
@@ -178,12 +166,13 @@ def check_overlay(plan: Plan) -> None:
         return
     plan.overlay.check_room(plan.n_features, plan.n_classes)
     check_code(plan)
+    check_label_inputs(plan)
     if plan.overlay.overwrites and plan.input_normalization.centers:
         raise ValueError(
             f"{plan.input_normalization!r} as input_normalization moves a row's mean, and with it "
             f"the columns that {plan.overlay!r} has overwritten; use 'rms'."
         )
-    first = plan.kinds[0]
+    first = plan.kinds[0].entry
     seen = not first.reads_images or first.sees_all(plan.image_shape)
     if not seen and (plan.overlay.local or in_few_columns(plan)):
         raise ValueError(
@@ -191,6 +180,20 @@ def check_overlay(plan: Plan) -> None:
             f"of {first!r} do not see; use overlay='channel' or 'spatial', or goodness='readout', "
             f"which needs no label shown."
         )
+
+
+def check_label_inputs(plan: Plan) -> None:
+    """An overlay with weights of its own in a layer that has no place for them."""
+    where = plan.overlay.label_layers
+    if where is None:
+        return
+    for kind in plan.kinds if where == "all" else plan.kinds[:1]:
+        if not kind.label_inputs:
+            raise ValueError(
+                f"{plan.overlay!r} adds inputs for the label to {kind!r}, which has no place for "
+                f"them; put another layer first, as in Block([Dense(100), Module(factory)]), or "
+                f"use overlay='add', or goodness='readout', which needs no label shown."
+            )
 
 
 def check_code(plan: Plan) -> None:
@@ -233,10 +236,50 @@ def check_batches(plan: Plan) -> None:
             f"negatives={plan.settings.negatives!r} let a row compete with another one, but a "
             f"batch holds 1 sample; give at least two rows, and batch_size=2 or more."
         )
-    if any(kind.whole_batches for kind in plan.kinds):
+    if plan.whole_batches:
         raise ValueError(
             "norm='batch' compares a row with the others of its batch, but a batch holds 1 "
             "sample; give batch_size=2 or more, or use norm='group'."
+        )
+    for part in each_objective(plan):
+        if part.compares_rows:
+            raise ValueError(
+                f"objective={part!r} compares a row with the others of its batch, but a batch "
+                f"holds 1 sample; give batch_size=2 or more."
+            )
+
+
+def each_objective(plan: Plan) -> list[Any]:
+    """The objective of every layer."""
+    return [plan.objective.for_layer(index) for index in range(len(plan.units))]
+
+
+def check_objectives(plan: Plan) -> None:
+    """Objectives that read what is not there, or what must not be shown."""
+    for part in each_objective(plan):
+        if part.matches_labels and plan.n_classes == 1:
+            raise ValueError(
+                f"objective={part!r} compares activations with the labels of rows, of which there "
+                f"are none; use another one, such as 'symba', or learn labels."
+            )
+        if part.matches_labels and not plan.goodness.scores_classes:
+            raise ValueError(
+                f"objective={part!r} compares activations with the labels of rows, which layers "
+                f"must not be shown; use a goodness that scores classes, such as 'readout'."
+            )
+        if part.needs_others and plan.negatives.selects:
+            raise ValueError(
+                f"objective={part!r} adds the goodness of other layers, and each layer draws "
+                f"candidates of its own by negatives={plan.settings.negatives!r}; use other "
+                f"negatives, such as 'hard'."
+            )
+
+
+def check_normalization(plan: Plan) -> None:
+    if plan.input_normalization.local:
+        raise ValueError(
+            f"{plan.input_normalization!r} as input_normalization has no channels to act on; use "
+            f"'rms', or scale the pixels."
         )
 
 
@@ -262,7 +305,19 @@ def check_stages(plan: Plan) -> None:
             f"leave that stage out, use negatives='hard', or in a classifier prediction='head' or "
             f"'hybrid'."
         )
+    if not plan.stages:
+        raise ValueError(
+            "No layer learns, since all have learned=False, and there is no head; let one learn, "
+            "or in a classifier use prediction='head'."
+        )
     untaught = set(plan.counted) - {layer for stage in plan.stages for layer in stage.layers}
+    random = {index for index, kind in enumerate(plan.kinds) if not kind.learned}
+    if plan.settings.predicts and plan.prediction.needs_goodness and untaught & random:
+        raise ValueError(
+            f"layers {sorted(untaught & random)} have learned=False, so that their goodness tells "
+            f"nothing; choose other layers to count, or use prediction='head'."
+        )
+    untaught -= random
     if untaught and not plan.taught:
         raise ValueError(
             f"schedule={given!r} never teaches layers {sorted(untaught)}, which "
@@ -277,6 +332,8 @@ REFUSALS = (
     check_negative_rows,
     check_overlay,
     check_batches,
+    check_objectives,
+    check_normalization,
     check_phases,
     check_stages,
 )
@@ -306,86 +363,3 @@ def check_continues(plan: Plan, old: Any) -> None:
             f"The architecture has changed since the last fit ({', '.join(changed)}), and its "
             f"weights cannot be kept; set warm_start=False, or make a new estimator."
         )
-
-
-# What has no effect -----------------------------------------------------------------------------
-
-
-def without_effect(plan: Plan) -> Effects:
-    """Pairs: a parameter as it is given, and why it has no effect."""
-    yield from replaced(plan)
-    yield from unseen_overlay(plan)
-    for name, why, remedy in [*without_place(plan), *without_end(plan)]:
-        value, default = plan.settings.given(name), plan.settings.defaults.get(name)
-        known = name in plan.settings.defaults
-        if known and value is not default and (default is None or value != default):
-            yield f"{name}={brief(value)}", f"{why}; leave {name}={default!r}, or {remedy}"
-
-
-def replaced(plan: Plan) -> Effects:
-    """Parameters in whose place another one stands."""
-    settings = plan.settings
-    if plan.schedule.holds_epochs and not is_name(settings.max_iter, "auto"):
-        yield (
-            f"max_iter={settings.max_iter}",
-            "schedule is a list, which holds its epochs; leave max_iter='auto', or name a schedule",
-        )
-    sizes = settings.hidden_layer_sizes
-    if settings.layers is not None and numbers_of(sizes).tolist() != [DEFAULT_UNITS]:
-        yield (
-            f"hidden_layer_sizes={brief(sizes)}",
-            f"layers says which there are; leave hidden_layer_sizes=({DEFAULT_UNITS},), which is "
-            f"the default, or give no layers",
-        )
-
-
-def unseen_overlay(plan: Plan) -> Effects:
-    """An overlay other than the default where no label is shown."""
-    if plan.shows_labels or plan.overlay.is_default:
-        return
-    if plan.goodness.scores_classes:
-        why, other = f"goodness {plan.goodness!r} scores all classes at once", "goodness"
-    else:
-        why, other = f"negatives {plan.negatives!r} let rows compete without labels", "negatives"
-    yield (
-        f"overlay={plan.overlay!r}",
-        f"{why}, so that no label is shown; leave overlay='append', which is the default, or use "
-        f"other {other}",
-    )
-
-
-def without_place(plan: Plan) -> Effects:
-    """Names of parameters that act beside others alone, why these are not there, and a remedy."""
-    if not plan.has_head:
-        yield "head", "there is no softmax head", "use prediction='head' or 'hybrid'"
-    if not reads_images(plan):
-        why = "no layer, overlay, negatives or augmentation reads rows as images"
-        yield "image_shape", why, "give such a part, as layers=[Conv2d(32)]"
-    if is_name(plan.settings.counted, "skip_first") and len(plan.units) == 1:
-        yield plan.settings.counted_name, "there is one layer, which counts", "give more layers"
-
-
-def reads_images(plan: Plan) -> bool:
-    """Whether anything reads rows as images; an overlay that is not shown has its own warning."""
-    asked = any(hasattr(part, "image_shape") for part in (plan.overlay, plan.negatives))
-    kinds = any(kind.reads_images for kind in plan.kinds)
-    return asked or kinds or plan.augmentation is not None
-
-
-def without_end(plan: Plan) -> Effects:
-    """The same of how a fit ends, which `partial_fit` does not look at."""
-    settings = plan.settings
-    if plan.resume:
-        return
-    if not settings.early_stopping:
-        yield "validation_fraction", "no rows are held out", "set early_stopping=True"
-    if settings.early_stopping or may_be_flat(plan):
-        return
-    why = f"learning_rate={settings.learning_rate!r} spends all epochs"
-    why = "tol=None lets training run all epochs" if settings.tol is None else why
-    why = "a list as schedule runs all epochs" if plan.schedule.holds_epochs else why
-    stop = "set learning_rate='constant' and a number as tol"
-    stop = "set early_stopping=True" if settings.predicts else stop
-    if settings.tol is not None:  # None asks for nothing
-        yield "tol", why, stop
-    yield "n_iter_no_change", why, stop

@@ -2,10 +2,28 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import Tensor
 
-__all__ = ["Draws"]
+__all__ = ["Draws", "global_draws"]
+
+_alone = threading.RLock()
+
+
+@contextmanager
+def global_draws(seed: int, device: str | torch.device = "cpu") -> Iterator[None]:
+    """torch's global generators seeded for a block, and afterwards as before it.
+
+    It is for code that draws from no other source. Other threads that use it wait.
+    """
+    devices = [torch.device(device)] if torch.device(device).type == "cuda" else []
+    with _alone, torch.random.fork_rng(devices):
+        torch.manual_seed(seed)
+        yield
 
 
 class Draws:
@@ -32,6 +50,10 @@ class Draws:
         """A source with the same state, which does not advance this one."""
         generator = torch.Generator(self.device).set_state(self.generator.get_state())
         return Draws(generator, self.device, self.dtype)
+
+    def seed(self) -> int:
+        """A seed for another generator."""
+        return int(torch.randint(2**31, (1,), generator=self.generator, device=self.device).item())
 
     def uniform(self, *shape: int) -> Tensor:
         return torch.rand(shape, generator=self.generator, device=self.device, dtype=self.dtype)

@@ -9,7 +9,7 @@ from .activations import activations
 from .augmentations import augmentations
 from .goodness import goodness
 from .negatives import Negatives, negatives
-from .normalizations import normalizations
+from .normalizations import input_normalizations, normalizations
 from .objectives import objectives
 from .overlays import overlays
 from .predictions import predictions
@@ -21,7 +21,7 @@ FAMILIES: dict[str, Family[Any]] = {
     "goodness": goodness,
     "objective": objectives,
     "normalization": normalizations,
-    "input_normalization": normalizations,
+    "input_normalization": input_normalizations,
 }
 # Parameters that take the name of a part.
 NAMED: dict[str, Family[Any]] = {

@@ -3,6 +3,8 @@
 import numpy as np
 import torch
 
+from ._params import brief
+from ._per_layer import is_list
 from .core.rows import Rows
 
 ROWS, LABELS = 64, 10  # that are examined, evenly spread over the rows and the classes
@@ -98,15 +100,19 @@ def remedies(plan, X):
         return "give rows that differ"
     found = []
     if any(group.l2 for group in plan.groups[: len(plan.units)]):
-        found.append(f"lower alpha={plan.settings.alpha:g}")
+        found.append(f"lower alpha={numbers(plan.settings.alpha)}")
     if any(group.weight_decay for group in plan.groups):
         found.append("lower 'weight_decay' in optimizer_params")
     if plan.scaling is None:
         found.append("scale the columns, as scaling='auto' does")
     found.append(f"{'lower' if not found else 'or lower'} learning_rate_init")
-    if not plan.peer_normalization and not any(kind.reads_images for kind in plan.kinds):
+    if not plan.peer_normalization and all(kind.has_peers for kind in plan.kinds):
         found.append("or set peer_normalization=0.03")
     return ", ".join(found)
+
+
+def numbers(alpha):
+    return brief(alpha) if is_list(alpha) else f"{alpha:g}"
 
 
 def head_remedy(plan):

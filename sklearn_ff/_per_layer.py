@@ -4,9 +4,11 @@ import math
 
 import numpy as np
 
-from ._params import has_params
+from ._params import brief, has_params
+from ._parts import LARGEST
 
-PARTS = ("goodness", "objective")  # families of which every layer may have a part of its own
+# Families of which every layer may have a part of its own.
+PARTS = ("goodness", "objective", "activation", "normalization")
 OURS = {"lr": "learning_rate_init", "l2": "alpha", "params": "the network"}
 LISTED = (*PARTS, "layers", "augmentation")  # parameters that may be lists of parts
 
@@ -26,6 +28,18 @@ def each(name, value, n_layers):
             f"layer."
         )
     return list(value)
+
+
+def each_number(name, value, n_layers, below=math.inf, most=LARGEST):
+    """A number of at least zero for every layer, from one or from a list."""
+    numbers = numbers_of(value)
+    numeric = numbers.ndim == 1 and numbers.dtype.kind in "iuf"
+    if not (numeric and ((numbers >= 0) & (numbers < below) & (numbers <= most)).all()):
+        bound = f"below {below:g}" if below < math.inf else f"at most {most:g}"
+        raise ValueError(
+            f"{name}={brief(value)} must be a number from 0, and {bound}, or one per layer."
+        )
+    return [float(number) for number in each(name, value, n_layers)]
 
 
 def check_lengths(parts, n_layers):

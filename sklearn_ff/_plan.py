@@ -17,7 +17,7 @@ from ._input import Data
 from ._machine import multiplies_bfloat16, pick_device
 from ._params import brief
 from ._parts import is_name
-from ._per_layer import check_lengths, each, numbers_of, optimizers_of
+from ._per_layer import check_lengths, each, each_number, numbers_of, optimizers_of
 from ._scaling import (
     OpenColumns,
     Scaler,
@@ -32,10 +32,10 @@ from .augmentations import augmentations
 from .core.engine import PASSES, Group
 from .core.rows import n_parts
 from .heads import SoftmaxHead, checked_head
-from .layers import built, checked_layers
+from .layers import built, checked_layers, live
 from .objectives import LayerFacts
 from .predictions import Prediction, checked_rule
-from .schedules import Schedule, Stage, checked_schedule
+from .schedules import Schedule, Stage, checked_schedule, learning_stages
 
 
 @dataclass(frozen=True)
@@ -65,16 +65,21 @@ class Plan:
     units : tuple of int
         Numbers that each layer passes on.
     width, n_products : int
-        Units of the widest layer, before pooling, and most multiply-adds of a layer per row.
+        Numbers that the widest layer holds at once per candidate, such as its units before pooling,
+        and most multiply-adds of a layer per row.
     n_weights : int
         Weights of all layers, without the head's and those of readouts.
+    whole_batches : bool
+        Whether a layer compares the rows of a batch.
     counted : tuple of int
         Layers that count for prediction and features, and that the head reads.
     prediction : Prediction
         The rule of prediction.
     shows_labels, has_head : bool
         Whether labels are shown to layers, and whether there is a softmax head.
-    dropout, peer_normalization : float
+    dropout : tuple of float
+        Of every layer.
+    peer_normalization : float
         As given.
     device, dtype : str
         Where and in which precision the network computes.
@@ -121,11 +126,12 @@ class Plan:
     width: int
     n_products: int
     n_weights: int
+    whole_batches: bool
     counted: tuple
     prediction: Prediction
     shows_labels: bool
     has_head: bool
-    dropout: float
+    dropout: tuple
     peer_normalization: float
     device: str
     dtype: str
@@ -166,7 +172,8 @@ def make_plan(settings: Settings, data: Data, previous: Any = None, resume: bool
     batch_size = automatic.batch_size(settings, n_rows)
     n_batches = n_parts(n_rows, batch_size) * len(PASSES[schedule.phases])
     max_iter = 1 if resume else automatic.max_iter(settings, schedule, n_batches)
-    stages = schedule.stages(n_layers, max_iter, taught)
+    learned = [kind.learned for kind in sizes.kinds]
+    stages = learning_stages(schedule.stages(n_layers, max_iter, taught), learned, has_head)
     updates = updates_of(settings, sizes, stages, n_batches, resume)
     rate = automatic.learning_rate(settings, updates)
     optimizers = optimizers_of(
@@ -186,10 +193,10 @@ def make_plan(settings: Settings, data: Data, previous: Any = None, resume: bool
         **parts,
         image_shape=shape,
         **sizes._asdict(),
-        counted=counted_layers(settings.counted, n_layers, settings.counted_name),
+        counted=counted_layers(settings, parts["prediction"], learned),
         shows_labels=negatives.labelled and n_classes > 1 and not parts["goodness"].scores_classes,
         has_head=has_head,
-        dropout=settings.dropout,
+        dropout=tuple(each_number("dropout", settings.dropout, n_layers, below=1)),
         peer_normalization=settings.peer_normalization,
         device=device,
         dtype=dtype,
@@ -273,6 +280,7 @@ class Sizes(NamedTuple):
     width: int
     n_products: int
     n_weights: int
+    whole_batches: bool
 
 
 def sizes_of(settings: Settings, parts: dict[str, Any], shape: Shape, n_classes: int) -> Sizes:
@@ -285,9 +293,10 @@ def sizes_of(settings: Settings, parts: dict[str, Any], shape: Shape, n_classes:
     return Sizes(
         kinds=tuple(kinds),
         units=tuple(affine.n_outputs for affine in found),
-        width=max(affine.n_units for affine in found),
+        width=max(live(affine) for affine in found),
         n_products=max(affine.n_products for affine in found),
         n_weights=own + sum(p.numel() for affine in found for p in affine.parameters()),
+        whole_batches=any(affine.whole_batches for affine in found),
     )
 
 
@@ -302,10 +311,18 @@ def checked_units(sizes: Any) -> list[int]:
     return units.tolist()
 
 
-def counted_layers(choice: Any, n_layers: int, parameter: str) -> tuple[int, ...]:
-    """Indices of the layers that count: "all", "skip_first", or the indices themselves."""
+def counted_layers(
+    settings: Settings, rule: Prediction, learned: Sequence[bool]
+) -> tuple[int, ...]:
+    """Indices of the layers that count: "all", "skip_first", or the indices themselves.
+
+    By name, random layers count only where their goodness is not asked for.
+    """
+    choice, parameter, n_layers = settings.counted, settings.counted_name, len(learned)
     if isinstance(choice, str):
-        return tuple(range(1 if choice == "skip_first" and n_layers > 1 else 0, n_layers))
+        named = range(1 if choice == "skip_first" and n_layers > 1 else 0, n_layers)
+        useful = [i for i in named if learned[i] or not (settings.predicts and rule.needs_goodness)]
+        return tuple(useful or named)
     given = numbers_of(choice)
     whole = given.ndim == 1 and len(given) and given.dtype.kind in "iu"
     if not whole or given.min() < -n_layers or given.max() >= n_layers:
@@ -334,10 +351,10 @@ def updates_of(
 ) -> int | None:
     """Updates of the longest stage of layers, in which the rate falls once.
 
-    None where the rate is careful: it does not fall, or layers of images learn.
+    None where the rate is careful: it does not fall, or layers of images or blocks learn.
     """
     careful = resume or settings.learning_rate == "constant"
-    if careful or any(kind.reads_images for kind in sizes.kinds):
+    if careful or any(kind.reads_images or kind.composite for kind in sizes.kinds):
         return None
     longest = max((stage.epochs for stage in stages if stage.layers), default=None)
     longest = longest or sum(stage.epochs for stage in stages)
@@ -357,8 +374,8 @@ def groups_of(
     n_rows, n_layers = float(max(data.weight.sum(), len(data.weight))), len(sizes.kinds)
     rates = checked_rates(rate, settings.learning_rate_init, n_layers)
     penalties = [
-        settings.alpha * steepness(parts, sizes.units[index], index, data.n_classes) / n_rows
-        for index in range(n_layers)
+        alpha * steepness(parts, sizes.units[index], index, data.n_classes) / n_rows
+        for index, alpha in enumerate(each_number("alpha", settings.alpha, n_layers))
     ]
     if has_head:
         head = parts["head_settings"]

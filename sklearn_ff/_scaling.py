@@ -52,14 +52,17 @@ class Scaler(nn.Module):
 
     `anchor`, (2, columns), is a value of each column in two parts, whose sum is exact also for
     large integers, which one float64 cannot hold. `scaled` computes in float64 from exact values;
-    `forward` in the dtype of the network, with `shift` and `divisor` rounded to it.
+    `forward` in the dtype of the network, with `shift` in two parts so that large ones lose little.
     """
 
     def __init__(self, shift, divisor, anchor=None, limit=LIMIT):
         super().__init__()
         anchor = np.zeros((2, len(shift))) if anchor is None else anchor
         self.exact, self.limit = (anchor, shift, divisor), float(limit)
-        self.register_buffer("shift", torch.tensor(anchor.sum(0) + shift))
+        offset = anchor.sum(0) + shift
+        high = offset.astype(np.float32).astype(np.float64)
+        self.register_buffer("shift", torch.tensor(high))
+        self.register_buffer("rest", torch.tensor(offset - high))
         self.register_buffer("divisor", torch.tensor(divisor))
 
     def state(self):
@@ -68,10 +71,12 @@ class Scaler(nn.Module):
         return {"shift": shift, "divisor": divisor, "anchor": anchor, "limit": self.limit}
 
     def forward(self, x):
-        """Scale tensors in the dtype of the network, such as varied images."""
-        most = torch.finfo(x.dtype).max
-        z = x.sub(self.shift).div_(self.divisor).clamp_(-most, most)
-        return z.mul_((self.limit / z.abs().amax(-1, keepdim=True)).clamp_(max=1))
+        """Scale tensors of any dtype, such as varied images, to the dtype of the network."""
+        z = (x - self.shift).sub_(self.rest).div_(self.divisor)
+        most = torch.finfo(z.dtype).max
+        z = z.clamp(-most, most)
+        longest = z.detach().abs().amax(-1, keepdim=True).clamp_min(self.limit)
+        return (z * (self.limit / longest)).to(self.shift.dtype)
 
     def scaled(self, rows):
         """Scale numpy or sparse rows of any numeric dtype; the result is dense and in float64."""

@@ -113,8 +113,10 @@ def loss_of(network, negatives, x, y, weight, draws):
         return weight @ cross_entropy(belief, y, reduction="none")
     drawn = negatives.draw(y, network.n_classes, draws, belief)
     labels = torch.cat([y[:, None], drawn], 1)
+    known = network.known(shown, labels)
     losses = [
-        weight @ layer.objective(layer.goodness(h, labels))
+        weight
+        @ layer.objective(negatives.select(layer.goodness(h, labels), layer, draws), h, known)
         for layer, _, h in network.activations(shown, labels)
         if layer.learning
     ]
@@ -245,6 +247,11 @@ def scaled_scores(network, plan, X, scale):
 def class_shares(counts):
     """Shares of the classes among the training rows and one more row of each class."""
     return (counts + 1) / (counts + 1).sum()
+
+
+def let_answer(network, scale, slips, counts):
+    """Let a network, called on raw rows, answer with probabilities by these numbers."""
+    network.answer.set(scale, slips, class_shares(counts))
 
 
 def log_probabilities(scaled, slips, prior):

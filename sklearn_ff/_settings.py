@@ -46,13 +46,13 @@ class Settings:
     layers: Any
     image_shape: Any
     augmentation: Any
-    dropout: float
+    dropout: Any
     peer_normalization: float
     optimizer: Any
     optimizer_params: Any
     learning_rate: str
     learning_rate_init: Any
-    alpha: float
+    alpha: Any
     batch_size: Any
     max_iter: Any
     shuffle: bool
@@ -106,7 +106,7 @@ SHARED_CONSTRAINTS = {
     "layers": ["array-like", None],
     "image_shape": ["array-like", None],
     "augmentation": [str, callable, Augmentation, "array-like", None],
-    "dropout": [Interval(Real, 0, 1, closed="left")],
+    "dropout": [Interval(Real, 0, 1, closed="left"), "array-like"],
     "peer_normalization": [Interval(Real, 0, LARGEST, closed="both")],
     "optimizer": [str, type, *LISTS],
     "optimizer_params": [dict, *LISTS, None],
@@ -116,7 +116,7 @@ SHARED_CONSTRAINTS = {
         Interval(Real, 0, None, closed="neither"),
         "array-like",
     ],
-    "alpha": [Interval(Real, 0, LARGEST, closed="both")],
+    "alpha": [Interval(Real, 0, LARGEST, closed="both"), "array-like"],
     "batch_size": [StrOptions({"auto", "all"}), Interval(Integral, 1, None, closed="left")],
     "max_iter": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
     "shuffle": ["boolean"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
@@ -12,8 +13,8 @@ from scipy.sparse import issparse
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
-from ._compatibility import may_be_flat
-from ._draws import Draws
+from ._draws import Draws, global_draws
+from ._effects import may_be_flat
 from ._fitted import Fitted
 from ._input import Data
 from ._lifeless import head_remedy, lifeless, remedies
@@ -35,6 +36,7 @@ from .exceptions import DivergenceError
 
 GUARDED_UPDATES = 10  # updates between checks of weights and scores
 PROBED_ROWS = 8  # rows that are scored after every epoch, to check the weights
+LINEAR = 1e-3  # relative difference of a product of sums and a sum of products, at most
 LARGE = 10.0  # size of unscaled values beyond which they may make a fit diverge
 HISTORY = ("loss", "goodness_positive", "goodness_negative", "ranking_accuracy")
 
@@ -50,7 +52,25 @@ def build(plan: Plan, previous: Fitted | None = None) -> tuple[Network, Draws]:
         initialize(network, draws.generator, plan.kinds)
     else:
         continue_from(network, previous.network)
+    check_shared_product(plan, network)
     return network, draws
+
+
+@torch.no_grad()
+def check_shared_product(plan: Plan, network: Network) -> None:
+    """Raise ValueError where the first layer's product, which labels share, is not linear."""
+    if not plan.shows_labels or plan.overlay.label_layers == "all":
+        return
+    product, n = network.eval().layers[0].affine.product, plan.n_features
+    x = torch.arange(1.0, n + 1, dtype=getattr(torch, plan.dtype), device=plan.device).sin()
+    first, second = x.view(1, 1, n), 2 * x.flip(0).view(1, 1, n)
+    both, apart = product(first + second), product(first) + product(second)
+    if (both - apart).abs().max() > LINEAR * (1e-6 + apart.abs().max()):
+        raise ValueError(
+            f"The first layer, {plan.kinds[0]!r}, multiplies rows and labels separately, but its "
+            f"`product` is not linear; give Module(factory) or a Block in its place, or "
+            f"goodness='readout', which needs no label shown."
+        )
 
 
 def seeded(plan: Plan) -> Draws:
@@ -83,7 +103,8 @@ def train(
     try:
         if data.pool is not None:
             net.negatives = plan.negatives.bind(pool_on_device(plan, network, *data.pool))
-        net.train(rows_on_device(plan, network, draws, data))
+        with own_draws(plan, draws):
+            net.train(rows_on_device(plan, network, draws, data))
     except DivergenceError as diverged:
         net.optimizer_.state.clear()  # its moments are not finite any more
         error = diverged
@@ -94,6 +115,8 @@ def train(
         net.negatives = plan.negatives  # without rows set aside
     network.eval()
     network.requires_grad_(True)
+    for layer in network.layers:
+        layer.learning = True  # gradients with respect to rows pass through all
     fitted = Fitted(plan, net, data.classes, error=error, **records(net, len(plan.units), previous))
     net.forget()
     if error is not None:
@@ -102,6 +125,13 @@ def train(
     warn_of_budget(plan, net, own.get("flat"))
     warn_of_lifeless(fitted, data)
     return fitted
+
+
+def own_draws(plan: Plan, draws: Draws) -> Any:
+    """Where a layer draws from torch's global generator, its state for the time of the training."""
+    if not any(kind.draws_globally for kind in plan.kinds):
+        return nullcontext()
+    return global_draws(draws.seed(), plan.device)
 
 
 # What the loop is handed ------------------------------------------------------------------------

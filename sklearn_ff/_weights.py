@@ -5,10 +5,9 @@ import torch
 from joblib.hashing import NumpyHasher
 
 from ._parts import Part
-from .layers import drawn_normal, drawn_uniform
+from .layers import DRAWN
 
-SCALE = ("scaler.shift", "scaler.divisor")
-DRAWN = {"normal": drawn_normal, "uniform": drawn_uniform}
+SCALE = ("scaler.shift", "scaler.rest", "scaler.divisor")
 
 
 def initialize(network, generator, kinds):
@@ -20,8 +19,9 @@ def initialize(network, generator, kinds):
             draw(layer.label.weight, layer.affine.fan_in, generator)
         if kind.weight_init == "uniform":
             draw(layer.affine.bias, layer.affine.fan_in, generator)
-        if hasattr(layer.goodness.score, "reset"):
-            layer.goodness.score.reset(generator)
+        for part in (layer.goodness.score, layer.objective.built):
+            if hasattr(part, "reset"):
+                part.reset(generator)
 
 
 def to_numpy(state):

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from ._parts import Family, Part, call_intact, checked_like
+from ._parts import Family, Part, PerLayer, call_intact, checked_like
 from ._typing import Function
 
 __all__ = ["Activation", "activations", "overwriting"]
@@ -73,7 +73,7 @@ class FunctionActivation(Activation):
         return OwnFunction(super().build())
 
 
-activations = Family("activation", Activation, FunctionActivation, "(tensor) -> tensor")
+activations = Family("activation", Activation, FunctionActivation, "(tensor) -> tensor", PerLayer)
 
 
 class FadedRelu(torch.autograd.Function):
@@ -105,6 +105,13 @@ def faded_relu(a: Tensor) -> Tensor:
 activations.register("relu")(partial(TorchActivation, F.relu, overwriting_relu, faded_relu))
 for _name in ("leaky_relu", "gelu", "tanh"):
     activations.register(_name)(partial(TorchActivation, getattr(F, _name)))
+
+
+def unchanged(a: Tensor) -> Tensor:
+    return a
+
+
+activations.register("identity")(partial(TorchActivation, unchanged))
 
 
 def overwriting(activation: Activation, goodness: Any, affine: Any) -> Function | None:

@@ -2,6 +2,8 @@
 
 The contract. A normalisation scales rows to a common length, so the next layer receives only their
 direction: N(z) = center(z)·factor(mean square of center(z), width). None means no normalisation.
+`build(shape)` returns N for a layer of this shape, (units,) or (channels, height, width). Inputs
+are normalised by `center` and `factor`, unless a normalisation is `local`.
 """
 
 from __future__ import annotations
@@ -9,9 +11,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ._parts import Family, Part
+from ._parts import Family, Part, PerLayer, check_flag
+from ._typing import Function, Shape
 
-__all__ = ["LayerNorm", "NoNorm", "Normalization", "RMSNorm", "UnitNorm", "normalizations"]
+__all__ = [
+    *("ChannelNorm", "LayerNorm", "NoNorm", "Normalization", "RMSNorm", "UnitNorm"),
+    *("input_normalizations", "normalizations"),
+]
 
 
 class Normalization(Part):
@@ -19,6 +25,11 @@ class Normalization(Part):
 
     identity = False
     centers = False
+    local = False  # whether parts of a row have factors of their own
+
+    def build(self, shape: Shape) -> Function:
+        """N for activations of a shape."""
+        return self
 
     def center(self, z: Tensor) -> Tensor:
         return z
@@ -35,7 +46,9 @@ class Normalization(Part):
 # Far below the mean square of any layer with active units; a layer without stays at zero.
 _EPS = 1e-10
 
-normalizations = Family("normalization", Normalization)
+normalizations = Family("normalization", Normalization, per_layer=PerLayer)
+input_normalizations = Family("input_normalization", Normalization)
+input_normalizations.registry = normalizations.registry  # the same parts, one for the input
 
 
 @normalizations.register("rms")
@@ -62,6 +75,35 @@ class LayerNorm(RMSNorm):
 
     def center(self, z: Tensor) -> Tensor:
         return z - z.mean(-1, keepdim=True)
+
+
+@normalizations.register("channel_norm")
+class ChannelNorm(RMSNorm):
+    """Mean 0 and mean square 1 over the channels of every pixel, as ASGE does (Gong et al., 2025).
+
+    With `centered=False` the mean stays. In a dense layer it acts on all units.
+    """
+
+    local = True
+
+    def __init__(self, centered: bool = True) -> None:
+        self.centered = centered
+
+    def check(self) -> None:
+        check_flag(self, "centered")
+
+    def build(self, shape: Shape) -> Function:
+        return OverChannels(shape[0], LayerNorm() if self.centered else RMSNorm())
+
+
+class OverChannels:
+    """A normalisation of each run of `n_channels` numbers: between layers, of a pixel."""
+
+    def __init__(self, n_channels: int, normalization: Normalization) -> None:
+        self.n_channels, self.normalization = n_channels, normalization
+
+    def __call__(self, z: Tensor) -> Tensor:
+        return self.normalization(z.reshape(*z.shape[:-1], -1, self.n_channels)).view(z.shape)
 
 
 @normalizations.register(None)

@@ -2,8 +2,14 @@
 
 The contract. `loss(scores, layer)` takes scores g of shape (rows, candidates), the positive
 candidate in column 0, and returns one loss per row; the step weighs and averages them. `layer`, a
-`LayerFacts`, describes the layer. An objective that `splits` is the sum of a loss of the positive
-candidate, `positive(scores, layer)`, and a loss of the negative ones, `negative(scores, layer)`.
+`LayerFacts`, describes the layer, and what else is known of the batch: labels, activations,
+progress, and, where an objective `needs_others`, the goodness of the other layers. An objective
+that `splits` is the sum of a loss of the positive candidate, `positive(scores, layer)`, and a loss
+of the negative ones, `negative(scores, layer)`. One that `compares_rows` learns from whole batches;
+one that `matches_labels` compares activations with labels, which the layers must not be shown.
+An objective that owns weights is a description: `build(layer)` returns a torch module with a method
+`loss(scores, layer)`, whose weights become those of the layer; its method `reset(generator)`, if
+any, draws the first ones.
 `sharpness` β is the factor that turns a difference of scores into log-odds; "auto" is the value
 that the layer's goodness declares. A callable `(scores) -> losses` is accepted too.
 
@@ -16,8 +22,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from torch import Tensor
-from torch.nn.functional import logsigmoid, silu
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import logsigmoid, normalize, silu
 
 from ._parts import (
     LARGEST,
@@ -25,14 +32,17 @@ from ._parts import (
     Part,
     PerLayer,
     call_intact,
+    check_choice,
+    check_flag,
     check_number,
     checked_like,
     is_number,
 )
-from ._typing import Function, OneOrEach
+from ._typing import Function, OneOrEach, Shape
 
 __all__ = [
-    *("LayerFacts", "Logistic", "Margin", "Objective", "Softmax", "Swish", "SymBa"),
+    *("Collaboration", "LayerFacts", "Logistic", "Margin", "Objective", "Similarity"),
+    *("Softmax", "Swish", "SymBa"),
     "objectives",
 ]
 
@@ -42,15 +52,49 @@ Threshold: TypeAlias = OneOrEach[float | str]
 
 @dataclass(frozen=True)
 class LayerFacts:
-    """Facts of a layer that an objective may use.
+    """Facts of a layer that an objective may use, and of the batch that it learns from.
 
-    `index` counts from 0, `n_units` is the number of units that the goodness reads, `sharpness` is
-    the log-odds per unit of goodness.
+    Attributes
+    ----------
+    index : int
+        Number of the layer, from 0.
+    n_units : int
+        Number of units that the goodness reads.
+    sharpness : float
+        Log-odds per unit of goodness.
+    shape : tuple of int
+        (units,), or (channels, height, width) of a layer of images.
+    n_classes : int
+        Number of classes, 1 where no labels are learned.
+    activations : Tensor of shape (rows, candidates, units) or None
+        What the goodness has read; (rows, 1, units) where all classes are scored at once. They
+        carry a gradient.
+    labels : Tensor of shape (rows,) or None
+        Codes of the rows' own labels.
+    progress : float
+        Share of the current stage of training that has passed, 0 in `partial_fit`.
+    others : Tensor of shape (layers - 1, rows, candidates) or None
+        Goodness of the other layers, as constants, if the objective `needs_others`.
     """
 
     index: int
     n_units: int
     sharpness: float = 10.0
+    shape: Shape = ()
+    n_classes: int = 1
+    activations: Tensor | None = None
+    labels: Tensor | None = None
+    progress: float = 0.0
+    others: Tensor | None = None
+
+    def beside(
+        self, activations: Tensor, labels: Tensor, progress: float, every: list[Tensor]
+    ) -> LayerFacts:
+        """These facts beside a batch; `every` holds the goodness of all layers, or nothing."""
+        apart = [g for index, g in enumerate(every) if index != self.index]
+        others = torch.stack(apart) if apart else None
+        facts = self.index, self.n_units, self.sharpness, self.shape, self.n_classes
+        return LayerFacts(*facts, activations, labels, progress, others)
 
 
 class Objective(Part):
@@ -58,6 +102,9 @@ class Objective(Part):
 
     sharpness: float | str = "auto"
     splits = False
+    needs_others = False  # whether it reads the goodness of the other layers
+    matches_labels = False  # whether it compares activations with labels, which must not be shown
+    compares_rows = False  # whether a row's loss depends on the rows beside it
     by_layer: tuple[str, ...] = ()  # parameters that may be lists with an entry per layer
 
     def check(self) -> None:
@@ -80,6 +127,10 @@ class Objective(Part):
     def falls_without_end(self) -> bool:
         """Whether the loss falls without bound as the score of a negative candidate falls."""
         return False
+
+    def build(self, layer: LayerFacts) -> Any:
+        """What computes the loss of a layer, by its method `loss`: a module if it owns weights."""
+        return self
 
     def loss(self, scores: Tensor, layer: LayerFacts) -> Tensor:
         raise NotImplementedError
@@ -243,3 +294,145 @@ class Softmax(Objective):
 
     def loss(self, scores: Tensor, layer: LayerFacts) -> Tensor:
         return -(self.factor(layer) * scores).log_softmax(1)[:, 0]
+
+
+@objectives.register("collaboration")
+class Collaboration(Objective):
+    """Another `objective` of g + w Σ g of the other layers, which are constants (Lorberbom et al.,
+    2024), with `weight` w.
+
+    A layer then learns from the rows that the network as a whole does not separate yet, at the cost
+    of one more forward pass. `reads="all"` counts all other layers, "below" those below.
+    """
+
+    needs_others = True
+
+    def __init__(
+        self, objective: Any = "logistic", weight: float = 1.0, reads: str = "all"
+    ) -> None:
+        self.objective = objective
+        self.weight = weight
+        self.reads = reads
+
+    @property
+    def inner(self) -> Objective:
+        return objectives.get(self.objective, automatic=False)
+
+    @property
+    def splits(self) -> bool:  # type: ignore[override]
+        return self.inner.splits
+
+    @property
+    def falls_without_end(self) -> bool:
+        return self.inner.falls_without_end
+
+    @property
+    def by_layer(self) -> tuple[str, ...]:  # type: ignore[override]
+        return ()
+
+    def check(self) -> None:
+        check_number(self, "weight", at_least=0)
+        check_choice(self, "reads", ("all", "below"))
+        if isinstance(self.objective, (list, tuple)) or self.inner.needs_others:
+            raise ValueError(
+                f"{self!r} adds the goodness of other layers to the scores of one objective, which "
+                f"adds none itself; give one such as 'logistic'."
+            )
+        self.inner.check()
+
+    def factor(self, layer: LayerFacts) -> float:
+        return self.inner.factor(layer)
+
+    def slope(self, layer: LayerFacts) -> float:
+        return self.inner.slope(layer)
+
+    def loss(self, scores: Tensor, layer: LayerFacts) -> Tensor:
+        return self.inner.loss(self.shared(scores, layer), layer)
+
+    def positive(self, scores: Tensor, layer: LayerFacts) -> Tensor:
+        return self.inner.side("positive").loss(self.shared(scores, layer), layer)
+
+    def negative(self, scores: Tensor, layer: LayerFacts) -> Tensor:
+        return self.inner.side("negative").loss(self.shared(scores, layer), layer)
+
+    def shared(self, scores: Tensor, layer: LayerFacts) -> Tensor:
+        """The scores, with the goodness of the other layers as a constant."""
+        if layer.others is None:
+            return scores
+        others = layer.others if self.reads == "all" else layer.others[: layer.index]
+        return scores + self.weight * others.sum(0)
+
+
+@objectives.register("similarity")
+class Similarity(Objective):
+    """(1 − w) softmax + w Σ_j (S_ij − Y_ij)² / n: similarity matching (Nøkland and Eidnes, 2019).
+
+    S_ij is the cosine of the activations of rows i and j, Y_ij that of their one-hot labels, both
+    after centring, n the number of rows of the batch, `weight` w. Activations go through a linear
+    map first, one of images through a convolution of 3 × 3 pixels and the deviation of every
+    channel; `mapped=False` leaves the map out. The softmax of the scores is the term "pred" of the
+    authors, whose "predsim" has w = 0.99.
+    """
+
+    matches_labels = compares_rows = True
+
+    def __init__(
+        self, weight: float = 0.99, mapped: bool = True, sharpness: float | str = "auto"
+    ) -> None:
+        self.weight = weight
+        self.mapped = mapped
+        self.sharpness = sharpness
+
+    def check(self) -> None:
+        super().check()
+        check_number(self, "weight", at_least=0, at_most=1)
+        check_flag(self, "mapped")
+
+    def build(self, layer: LayerFacts) -> nn.Module:
+        return SimilarityLoss(self, layer)
+
+
+class SimilarityLoss(nn.Module):
+    """The loss of `Similarity` in one layer, with the weights of its map."""
+
+    def __init__(self, objective: Similarity, layer: LayerFacts) -> None:
+        super().__init__()
+        self.objective = objective
+        self.map: nn.Module = nn.Identity()
+        if objective.mapped and len(layer.shape) == 3:
+            self.map = nn.Conv2d(layer.shape[0], layer.shape[0], 3, padding=1, bias=False)
+        elif objective.mapped:
+            self.map = nn.Linear(layer.n_units, layer.n_units, bias=False)
+
+    def reset(self, generator: torch.Generator) -> None:
+        for weight in self.map.parameters():
+            nn.init.normal_(weight, std=weight[0].numel() ** -0.5, generator=generator)
+
+    def loss(self, scores: Tensor, layer: LayerFacts) -> Tensor:
+        assert layer.activations is not None and layer.labels is not None
+        share, h = self.objective.weight, layer.activations[:, 0]
+        if len(layer.shape) == 3:  # between layers, pixel by pixel
+            channels, height, width = layer.shape
+            h = self.map(h.view(-1, height, width, channels).permute(0, 3, 1, 2)).flatten(2)
+            h = (h.var(2, correction=0) + TINY).sqrt()
+        else:
+            h = self.map(h)
+        matching = (cosines(h) - cosines_of_labels(layer)).square().mean(1)
+        predicted = -(self.objective.factor(layer) * scores).log_softmax(1)[:, 0]
+        return (1 - share) * predicted + share * matching
+
+
+TINY = 1e-12  # below any variance, so that a channel without one has a gradient
+
+
+def cosines(x: Tensor) -> Tensor:
+    """Cosines of all pairs of rows, each of which is centred."""
+    x = normalize(x - x.mean(1, keepdim=True), dim=1)
+    return x @ x.T
+
+
+def cosines_of_labels(layer: LayerFacts) -> Tensor:
+    """Those of one-hot labels, centred: 1 for equal ones, and else −1 / (K − 1)."""
+    assert layer.labels is not None and layer.activations is not None
+    same = (layer.labels[:, None] == layer.labels).to(layer.activations.dtype)
+    return same - (1 - same) / (layer.n_classes - 1)

@@ -142,6 +142,24 @@ class Stages(Schedule):
         return tuple(sorted({int(i) % n_layers for i in given}))
 
 
+def learning_stages(
+    stages: Sequence[Stage], learned: Sequence[bool], has_head: bool
+) -> list[Stage]:
+    """The stages without layers that never learn, which exist as soon as layers above them do."""
+    if all(learned):
+        return list(stages)
+    found = []
+    for stage in stages:
+        layers = tuple(index for index in stage.layers if learned[index])
+        if layers or not stage.layers:
+            found.append(stage._replace(layers=layers))
+    if not found and has_head:  # which learns alone
+        return [Stage((), stages[-1].epochs, len(learned))]
+    if found and not any(learned[found[-1].depth :]):
+        found[-1] = found[-1]._replace(depth=len(learned))
+    return found
+
+
 def checked_schedule(value: Any) -> Schedule:
     """The schedule that `value` means: a name, a schedule, or a list of pairs."""
     pairs = isinstance(value, (list, tuple))

@@ -8,7 +8,6 @@ import pickle
 import re
 from contextlib import nullcontext
 from itertools import combinations
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -19,11 +18,14 @@ from sklearn_ff import FFClassifier
 from sklearn_ff._families import FAMILIES
 from sklearn_ff.exceptions import NoEffectWarning
 from sklearn_ff.goodness import Goodness, goodness
+from sklearn_ff.objectives import LayerFacts
 
 X, y = load_iris(return_X_y=True)
 X, y = (np.concatenate([part[:40], part[50:90], part[100:140]]) for part in (X, y))
 
+LOCAL = "input_normalization", "channel_norm"  # is refused, since an input has no channels
 PARTS = [(parameter, name) for parameter, family in FAMILIES.items() for name in family.names]
+PARTS.remove(LOCAL)
 IDS = [f"{parameter}={name}" for parameter, name in PARTS]
 every_part = pytest.mark.parametrize("parameter, name", PARTS, ids=IDS)
 
@@ -32,6 +34,8 @@ def classifier(**params):
     small = {"max_iter": 4, "batch_size": 40, "random_state": 0, "n_threads": 1}
     if part_of("negatives", params.get("negatives", "all")).of_rows:
         small["prediction"] = "head"
+    if part_of("objective", params.get("objective", "swish")).matches_labels:
+        small["goodness"] = "readout"
     if getattr(part_of("overlay", params.get("overlay", "append")), "needs_image", False):
         small["image_shape"] = (1, 2, 2)
     return FFClassifier((16, 12), **{**small, **params})
@@ -48,9 +52,13 @@ def part_of(parameter, name):
 
 def refused(prediction="head", **names):
     """Whether the facts that the parts declare forbid them to meet."""
-    given = {**DEFAULTS, **names}
+    given = defaults(**names)
     parts = {parameter: part_of(parameter, given[parameter]) for parameter in DEFAULTS}
-    asked = parts["objective"].score_targets(SimpleNamespace(index=0, n_units=1))
+    if parts["input_normalization"].local:
+        return True
+    if parts["objective"].matches_labels and not parts["goodness"].scores_classes:
+        return True
+    asked = parts["objective"].score_targets(LayerFacts(index=0, n_units=1))
     if parts["goodness"].quiet and max(asked, default=-1) >= 0:
         return True
     if parts["negatives"].of_rows and (parts["goodness"].scores_classes or prediction != "head"):
@@ -63,7 +71,7 @@ def refused(prediction="head", **names):
 
 
 def shows_labels(**names):
-    part = {name: part_of(name, {**DEFAULTS, **names}[name]) for name in ("negatives", "goodness")}
+    part = {name: part_of(name, defaults(**names)[name]) for name in ("negatives", "goodness")}
     return not (part["negatives"].of_rows or part["goodness"].scores_classes)
 
 
@@ -71,6 +79,12 @@ def told_of_overlays(**names):
     """What a fit is wrapped in: the warning of an overlay where no label is shown."""
     unused = names.get("overlay", "append") != "append" and not shows_labels(**names)
     return pytest.warns(NoEffectWarning, match="^overlay=") if unused else nullcontext()
+
+
+def defaults(**names):
+    """What `classifier` makes of some names."""
+    matches = part_of("objective", names.get("objective", "swish")).matches_labels
+    return {**DEFAULTS, **({"goodness": "readout"} if matches else {}), **names}
 
 
 DEFAULTS = {
@@ -273,7 +287,8 @@ def test_what_is_refused_depends_on_the_goodness(name):
         for normalization in family.names:
             names = {"goodness": name, "overlay": overlay, "input_normalization": normalization}
             classes = part_of("goodness", name).scores_classes
-            assert refused(**names) == (not classes and normalization in centring)
+            local = family.get(normalization).local
+            assert refused(**names) == (local or (not classes and normalization in centring))
             if refused(**names):
                 check_refusal(classifier(**names))
             else:

@@ -177,7 +177,8 @@ CHOICES = {
 REFUSALS = (
     "so that only the head can predict|for which there is no true class|is never above 0|"
     "can fall without end|learns from positive candidates without negative ones|moves a row's mean|"
-    "set image_shape|early_stopping cannot judge"
+    "set image_shape|early_stopping cannot judge|must not be shown|no channels to act on|"
+    "each layer draws candidates of its own"
 )
 
 

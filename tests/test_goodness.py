@@ -6,7 +6,7 @@ import torch
 
 from sklearn_ff.goodness import ClassGroups, Prototypes, Readout, TopK, goodness
 from sklearn_ff.normalizations import normalizations
-from sklearn_ff.objectives import objectives
+from sklearn_ff.objectives import LayerFacts, objectives
 
 K = 3
 REFERENCES = {
@@ -18,8 +18,7 @@ REFERENCES = {
 }
 
 
-class AsLayer:
-    index, n_units, sharpness = 0, 4, 10.0
+LAYER = LayerFacts(0, 4, 10.0, shape=(4,), n_classes=3)
 
 
 @pytest.mark.parametrize("name", sorted(REFERENCES))
@@ -106,8 +105,12 @@ def test_a_callable_is_a_goodness():
 def test_gradients_agree_with_differences(name, objective, normalization):
     torch.manual_seed(3)
     part = TopK(k=2) if name == "top_k" else goodness.get(name)
-    scorer = part.build(AsLayer.n_units, K)
-    norm, loss = normalizations.get(normalization), objectives.get(objective).loss
+    scorer = part.build(LAYER.n_units, K)
+    norm = normalizations.get(normalization).build((LAYER.n_units,))
+    built = objectives.get(objective).build(LAYER)
+    if isinstance(built, torch.nn.Module):
+        built.reset(torch.Generator().manual_seed(0))
+        built.double()
     candidates = 1 if part.scores_classes else K
     weights = []
     if part.scores_classes:
@@ -115,13 +118,14 @@ def test_gradients_agree_with_differences(name, objective, normalization):
         weights = list(scorer.parameters())
         for weight in weights:
             torch.nn.init.normal_(weight)
-    z = torch.randn(2, candidates, AsLayer.n_units, dtype=torch.float64, requires_grad=True)
+    z = torch.randn(2, candidates, LAYER.n_units, dtype=torch.float64, requires_grad=True)
     labels = torch.tensor([[1, 0, 2], [0, 2, 1]])
 
     def losses(z, *weights):
         g = scorer(norm(z))
         g = g.squeeze(1).gather(1, labels) if part.scores_classes else g
-        return loss(g, AsLayer)
+        known = LAYER.beside(z, torch.tensor([0, 1]), 0.5, [])
+        return built.loss(g, known)
 
     assert torch.autograd.gradcheck(losses, (z, *weights))
 

@@ -374,7 +374,7 @@ def test_the_shape_of_images_may_be_an_array():
         ({"layers": [Conv2d(4, norm="batch")], "batch_size": 1}, "a batch holds 1 sample"),
         ({"layers": [Conv2d(4, kernel_size=2)]}, "an odd kernel_size"),
         ({"layers": [Conv2d(4, padding=3)]}, "padding below kernel_size"),
-        ({"layers": [Conv2d(4)], "peer_normalization": 0.03}, "those of dense layers"),
+        ({"layers": [Conv2d(4)], "peer_normalization": 0.03}, "use dense layers"),
         ({"layers": [20], "goodness": Readout(patch=2)}, "a smaller patch, or None"),
         ({"layers": [Conv2d(4)], "goodness": Readout(normalized="no")}, "True or False"),
     ],

@@ -11,6 +11,7 @@ from .encoder import Encoder, LabelCode
 from .forward_forward import Layer, Network
 from .head import Head
 from .peers import Peers
+from .prediction import Features, LogProbabilities
 
 
 class Activate(nn.Module):
@@ -49,18 +50,26 @@ class Scores(nn.Module):
         return g.squeeze(1).gather(1, labels) if self.scores_classes else g
 
 
-class Loss:
-    """g -> one loss per row: an objective with the facts of its layer.
+class Loss(nn.Module):
+    """g, h, what is known -> one loss per row: an objective with the facts of its layer.
 
     `side` limits the loss to the "positive" or to the "negative" candidates.
     """
 
     def __init__(self, objective, facts):
+        super().__init__()
         self.objective, self.facts, self.side = objective, facts, None
+        self.built = objective.build(facts)
+        self.needs_others = objective.needs_others
 
-    def __call__(self, g):
-        part = self.objective if self.side is None else self.objective.side(self.side)
-        return part.loss(g, self.facts)
+    @property
+    def sharpness(self):
+        """Log-odds per unit of the layer's goodness."""
+        return self.objective.factor(self.facts)
+
+    def forward(self, g, h, known):
+        part = self.built if self.side is None else self.objective.side(self.side)
+        return part.loss(g, self.facts.beside(h, *known))
 
 
 def build_network(plan):
@@ -72,8 +81,10 @@ def build_network(plan):
     encoder = Encoder(
         overlay, plan.n_features, plan.n_classes, plan.strength, plan.input_normalization
     )
+    predicted = plan.prediction, plan.counted, plan.n_classes
+    answer = LogProbabilities(*predicted) if plan.settings.predicts else Features()
     scaler = Scaler(**plan.scaler)
-    network = Network(scaler, encoder, layers, head, plan.counted, plan.n_classes)
+    network = Network(scaler, encoder, layers, head, plan.counted, plan.n_classes, answer)
     return network.to(dtype=getattr(torch, plan.dtype), device=plan.device)
 
 
@@ -90,20 +101,30 @@ def owns_label_weights(plan, index):
 
 
 def build_layer(plan, index, affine):
-    goodness, objective = (getattr(plan, n).for_layer(index) for n in ("goodness", "objective"))
-    rate = plan.peer_normalization
+    parts = ("goodness", "objective", "activation", "normalization")
+    goodness, objective, activation, normalization = (
+        getattr(plan, name).for_layer(index) for name in parts
+    )
+    kind, rate = plan.kinds[index], plan.peer_normalization
     label = None
     if owns_label_weights(plan, index):
         width = affine.n_units if plan.overlay.plane else affine.n_biases
         label = LabelCode(plan.n_classes, width, plan.strength, affine.expand)
-    in_place = None if rate else overwriting(plan.activation, goodness, affine)
+    # Inside of a block gradients need the pre-activations, and peers compare them.
+    in_place = None if rate or kind.composite else overwriting(activation, goodness, affine)
+    facts = LayerFacts(index, affine.n_outputs, goodness.sharpness, affine.shape, plan.n_classes)
     return Layer(
         index,
         affine,
         label,
-        Activate(affine, plan.activation.build(), in_place, plan.dropout),
+        Activate(affine, activation.build(), in_place, plan.dropout[index]),
         Scores(goodness, affine.shape, plan.n_classes),
-        Loss(objective, LayerFacts(index, affine.n_outputs, goodness.sharpness)),
-        plan.normalization,
-        Peers(affine.n_outputs, rate),
+        Loss(objective, facts),
+        normalization.build(affine.shape),
+        Peers(affine.n_outputs, rate, peers_at_a_place(kind, affine)),
     )
+
+
+def peers_at_a_place(kind, affine):
+    """Number of units that see the same and are compared; without shared weights, the channels."""
+    return affine.shape[0] if kind.reads_images else affine.n_outputs

@@ -9,12 +9,13 @@ from skorch import NeuralNet
 from skorch.callbacks import Callback, EpochTimer
 
 from .._optimizers import per_group
+from ..layers import live
 from .callbacks import Interrupted, StopStage, StopTraining
 from .forward_forward import step
 from .freezing import not_frozen
 from .head import step_head
 from .interrupts import current
-from .rows import Batches, parts
+from .rows import Batches, n_parts, parts
 from .user_callbacks import (
     LISTED,
     check_load,
@@ -37,7 +38,8 @@ PASSES = {"together": (None,), "by_epoch": ("positive", "negative")}
 # Attributes of a net that exist during training only.
 PASSING = (
     *("interrupts_", "end_", "n_loaded_", "stage_", "stage_number_", "stage_epochs_"),
-    *("learning_", "passes_", "side_", "watched_", "weighted_", "listeners_"),
+    *("learning_", "passes_", "side_", "watched_", "weighted_", "listeners_", "first_update_"),
+    "planned_",
 )
 
 
@@ -66,6 +68,7 @@ def ready_net(plan, network, draws, own=(), callbacks=()):
         max_epochs=sum(stage.epochs for stage in plan.stages),
         train_split=None,
         own=own,
+        resumes=plan.resume,
         callbacks=list(callbacks),
         device=plan.device,
         verbose=int(bool(plan.settings.verbose)),
@@ -93,10 +96,12 @@ class FFNet(NeuralNet):
         groups=(),
         shuffle=True,
         own=(),
+        resumes=False,
         **kw,
     ):
         self.stages, self.passes, self.draws, self.groups = stages, passes, draws, groups
         self.negatives, self.shuffle, self.own = negatives, shuffle, own
+        self.resumes = resumes  # whether this is one of many calls of `partial_fit`
         super().__init__(*args, **kw)
 
     def get_default_callbacks(self):
@@ -174,6 +179,8 @@ class FFNet(NeuralNet):
         self.stage_number_, self.stage_epochs_ = number, stage.epochs
         self.lowest_loss_ = np.inf
         self.passes_ = self.passes if self.stage_ else (None,)  # the head knows no sides
+        self.first_update_ = self.n_updates_
+        self.planned_ = stage.epochs * len(self.passes_) * n_parts(len(rows), self.batch_size)
         depth, n_updates, end = self.module_.depth, self.n_updates_, None
         self.module_.depth = stage.depth  # layers above do not exist yet
         try:
@@ -263,6 +270,9 @@ class FFNet(NeuralNet):
             self._stop_if_interrupted()
             self.notify("on_batch_begin", batch=batch, training=training)
             self.interrupts_.armed = True
+            if not self.resumes:
+                done = self.n_updates_ - self.first_update_
+                self.module_.progress = min(1.0, done / self.planned_)
             statistics = step_fn(batch, **fit_params)
             self.n_updates_ += 1
             totals = totals + statistics * (len(batch[1]) / len(iterator.rows))
@@ -311,11 +321,11 @@ class FFNet(NeuralNet):
 
     def _part_size(self, x):
         net = self.module_
-        if any(layer.affine.whole_batches for layer in net.layers):
-            return len(x)  # batch statistics
+        if any(layer.affine.whole_batches or compares(layer.objective) for layer in net.layers):
+            return len(x)
         shown = net.encoder.shows_labels or self.negatives.of_rows
         candidates = self.negatives.n_candidates(net.n_classes) if shown else 1
-        width = max(layer.affine.n_units for layer in net.layers)
+        width = max(live(layer.affine) for layer in net.layers)
         needed = LIVE_TENSORS * candidates * width * x.element_size()
         return max(2 if self.negatives.of_rows else 1, CANDIDATE_BYTES // needed)
 
@@ -401,6 +411,11 @@ def hooks_named(name, callbacks):
     """Methods of this name that some callbacks have."""
     hooks = [getattr(callback, name, None) for _, callback in callbacks]
     return [hook for hook in hooks if hook is not None]
+
+
+def compares(loss):
+    """Whether the objective of a layer compares the rows of a batch."""
+    return loss.objective.compares_rows
 
 
 def learners(network):

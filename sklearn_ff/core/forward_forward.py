@@ -31,7 +31,7 @@ class Layer(nn.Module):
         self.label = label  # labels -> U[c], or None: no label is shown to this layer
         self.activate = activate  # a, draws -> h: activation, pooling, dropout
         self.goodness = goodness  # h, labels -> g
-        self.objective = objective  # g -> one loss per row
+        self.objective = objective  # g, h, what is known of the batch -> one loss per row
         self.normalize = normalize  # h -> z of the next layer: N
         self.peers = peers  # a, h, weight -> a penalty that revives idle units (peer normalisation)
 
@@ -47,20 +47,30 @@ class Layer(nn.Module):
 class Network(nn.Module):
     """Layers that each learn alone, above an encoder that shows them rows and labels."""
 
-    def __init__(self, scaler, encoder, layers, head, head_layers, n_classes):
+    def __init__(self, scaler, encoder, layers, head, head_layers, n_classes, answer):
         super().__init__()
-        self.scaler, self.encoder = scaler, encoder
+        self.scaler, self.encoder, self.answer = scaler, encoder, answer
         self.layers: Any = nn.ModuleList(layers)
         self.head, self.head_layers, self.n_classes = head, head_layers, n_classes
         self.depth = len(layers)  # a greedy fit adds layers one by one
+        self.progress = 0.0  # share of the training that has passed
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Raw rows -> what is predicted: scores of classes, or features."""
+        return self.answer(self, x)
 
     def encode(self, x: Tensor) -> Any:
         """Rows as the first layer sees them: W₁·x is computed here, once for all labels."""
         with self.layers[0].gradients():
             return self.encoder(x, self.layers[0])
 
-    def activations(self, shown: Any, labels: Tensor, draws: Any = None) -> Iterator[Any]:
-        """Yield (layer, a, h) from the first layer up; `draws` turns dropout on."""
+    def activations(
+        self, shown: Any, labels: Tensor, draws: Any = None, joined: bool = False
+    ) -> Iterator[Any]:
+        """Yield (layer, a, h) from the first layer up; `draws` turns dropout on.
+
+        Layers are `joined` in prediction alone, where gradients with respect to x may be asked for.
+        """
         z = None
         for layer in list(self.layers)[: self.depth]:
             with layer.gradients():
@@ -68,19 +78,26 @@ class Network(nn.Module):
                 h = layer.activate(a, draws)
             yield layer, a, h
             if layer.index + 1 < self.depth:
-                z = layer.normalize(h.detach())  # no gradient reaches the layer below
+                h = h if joined else h.detach()  # no gradient reaches the layer below
+                z = layer.normalize(h)
             del a, h  # a layer's tensors are freed before the next one's are made
 
-    @torch.no_grad()
     def features(self, shown: Any, draws: Any = None) -> Tensor:
         """N(h) of the counted layers under the neutral label: what the softmax head reads."""
         neutral = torch.full((len(shown), 1), self.n_classes, device=shown.device)
         counted = [
             layer.normalize(h).squeeze(1)
-            for layer, _, h in self.activations(shown, neutral, draws)
+            for layer, _, h in self.activations(shown, neutral, draws, joined=True)
             if layer.index in self.head_layers
         ]
         return torch.cat([shown.no_features(), *counted], 1)
+
+    @torch.no_grad()
+    def known(self, shown: Any, labels: Tensor) -> tuple[Any, ...]:
+        """What an objective may use of a batch: y, progress, and g of all layers if it needs it."""
+        asked = any(layer.objective.needs_others for layer in self.layers if layer.learning)
+        every = [g for _, g in layer_scores(self, shown, labels)] if asked else []
+        return labels[:, 0], self.progress, every
 
 
 def step(
@@ -103,11 +120,11 @@ def step(
     if drawn is None:
         drawn = negatives.draw(y, net.n_classes, draws, belief)
     labels = torch.cat([y[:, None], drawn], 1)
-    record = []
+    known, record = net.known(shown, labels), []
     for layer, a, h in net.activations(shown, labels, draws):
         if layer.learning:
-            g = layer.goodness(h, labels)
-            loss = weight @ layer.objective(g)
+            g = negatives.select(layer.goodness(h, labels), layer, draws)
+            loss = weight @ layer.objective(g, h, known)
             (loss + layer.peers(a, h, weight)).backward()
             update(layer)
             record.append((loss.detach(), g.detach()))
@@ -117,5 +134,5 @@ def step(
 
 def layer_scores(net: Network, shown: Any, labels: Tensor) -> Iterator[tuple[int, Tensor]]:
     """Yield (index, g) layer by layer; the label with the highest sum of g is the prediction."""
-    for layer, _, h in net.activations(shown, labels):
+    for layer, _, h in net.activations(shown, labels, joined=True):
         yield layer.index, layer.goodness(h, labels)

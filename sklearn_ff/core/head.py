@@ -18,7 +18,9 @@ class Head(LinearReadout):
         size = max(1, FEATURE_BYTES // (self.weight[0].numel() * self.weight.element_size()))
         logits = []
         for part in (slice(start, start + size) for start in range(0, len(y), size)):
-            logits.append(self(net.features(shown[part], draws)))
+            with torch.no_grad():  # no gradient reaches the layers
+                z = net.features(shown[part], draws)
+            logits.append(self(z))
             (weight[part] @ cross_entropy(logits[-1], y[part], reduction="none")).backward()
         update(self)
         return torch.cat(logits).detach()

@@ -1,6 +1,8 @@
 """What a prediction rule asks a network for: scores by layer, and the head's logits."""
 
 import torch
+from torch import nn
+from torch.func import functional_call
 
 from .._parts import checked_shape
 from .forward_forward import layer_scores
@@ -41,7 +43,7 @@ class Evidence:
 
     def sharpness(self, index):
         """Log-odds per unit of a layer's goodness."""
-        return sharpness_of(self.net, index)
+        return self.net.layers[index].objective.sharpness
 
 
 @torch.no_grad()
@@ -56,12 +58,63 @@ def checked_scores(rule, evidence):
     return checked_shape(rule.scores(evidence), shape, "prediction", "a score per row and class")
 
 
-def sharpness_of(net, index):
-    """β of a layer: log-odds per unit of its goodness, as its objective takes it."""
-    loss = net.layers[index].objective
-    return loss.objective.factor(loss.facts)
-
-
 def reached(net, layers):
     """Those of `layers` that training has reached; if none, the deepest that it has."""
     return [index for index in layers if index < net.depth] or [net.depth - 1]
+
+
+class Answer(nn.Module):
+    """A network and raw rows -> what it predicts; in double precision for rows in that."""
+
+    def forward(self, net, x):
+        if x.dtype == torch.float64 and net.scaler.shift.dtype != torch.float64:
+            return functional_call(net, doubled(net), (x,))
+        return self.read(net, net.scaler(x))
+
+    def read(self, net, z):
+        """What is predicted for scaled rows."""
+        raise NotImplementedError
+
+
+def doubled(net):
+    """Weights and buffers of a network by name, in double precision."""
+    named = {**dict(net.named_parameters()), **dict(net.named_buffers())}
+    return {name: t.double() for name, t in named.items() if t.is_floating_point()}
+
+
+class Features(Answer):
+    """The activations that a transformer returns."""
+
+    def read(self, net, z):
+        return net.features(net.encode(z))
+
+
+class LogProbabilities(Answer):
+    """Log-probabilities of the classes by a rule of prediction, as `log_probabilities` has them.
+
+    Scale, slips and prior are no weights: they follow from these and from training rows.
+    """
+
+    scale: torch.Tensor
+    slips: torch.Tensor
+    prior: torch.Tensor
+
+    def __init__(self, rule, layers, n_classes):
+        super().__init__()
+        self.rule, self.layers = rule, layers
+        first = {"scale": 1.0, "slips": 0.0, "prior": [1 / n_classes] * n_classes}
+        for name, value in first.items():
+            self.register_buffer(name, torch.tensor(value), persistent=False)
+
+    def set(self, scale, slips, prior):
+        for name, value in {"scale": scale, "slips": slips, "prior": prior}.items():
+            getattr(self, name).copy_(torch.as_tensor(value))
+
+    def read(self, net, z):
+        scores = checked_scores(self.rule, Evidence(net, z, self.layers))
+        scaled = self.scale * (scores - scores.detach().amax(1, keepdim=True))
+        likely, most = scaled.exp(), self.prior.max()
+        q = most * likely + self.prior * (1 - likely)
+        q = self.slips * q / q.sum(1, keepdim=True)
+        sure = torch.log1p(-self.slips) + scaled.log_softmax(1)
+        return torch.logaddexp(sure, q.clamp_min(torch.finfo(q.dtype).tiny).log())

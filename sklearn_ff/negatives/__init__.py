@@ -4,6 +4,8 @@ The contract. `draw(y, n_classes, draws, belief)` takes the labels y of a batch 
 of random numbers and the head's logits (rows, n_classes) or None, and returns negative labels,
 shape (rows, n_negatives). `needs_head` states that the belief is required, `redraw` when labels are
 drawn: for every "batch", for all rows at the start of every "epoch", or "once" for a whole fit.
+`select(scores, layer, draws)` returns those of the candidates' scores that a layer learns from, the
+positive one first; by default all. `selects` states that it makes a choice.
 `candidates(x, draws)` returns the rows of the candidates: the row itself, which is shown with
 several labels, or, where `of_rows` is true, the row and a negative row. A callable
 `(y, n_classes, draws) -> negative labels` is accepted too.
@@ -16,7 +18,7 @@ callable (x, draws) -> negative rows, and `OwnRows(rows)` of given rows.
 """
 
 from ._base import Negatives, negatives
-from ._labels import All, Hard, Permuted, Uniform
+from ._labels import All, ByGoodness, Hard, Permuted, Uniform
 from ._rows import (
     Corruption,
     DataNegatives,
@@ -31,6 +33,7 @@ from ._rows import (
 
 __all__ = [
     "All",
+    "ByGoodness",
     "Corruption",
     "DataNegatives",
     "Hard",

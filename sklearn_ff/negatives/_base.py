@@ -24,6 +24,7 @@ class Negatives(Part):
     varied = True  # whether an augmentation varies negative rows as it does positive ones
     own_rows = None  # negative rows that the user has given
     held_out = None  # labels of the rows that serve as negative ones
+    selects = False  # whether each layer learns from candidates that it selects by its scores
     n_views = 1  # number of views of a row that an augmentation makes
 
     def check(self) -> None:
@@ -35,6 +36,10 @@ class Negatives(Part):
     def n_candidates(self, n_classes: int) -> int:
         """Number of candidates of a row, the positive one included; it bounds memory."""
         return min(1 + getattr(self, "n_negatives", 1), n_classes)
+
+    def select(self, scores: Tensor, layer: Any, draws: Draws) -> Tensor:
+        """The scores that a layer learns from, of those of all candidates."""
+        return scores
 
     def candidates(self, x: Tensor, draws: Draws) -> Tensor:
         """The rows of the candidates: (rows, features), or (rows, candidates, features)."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -71,6 +73,33 @@ class All(Negatives):
     def draw(self, y: Tensor, n_classes: int, draws: Draws, belief: Tensor | None = None) -> Tensor:
         others = torch.arange(1, n_classes, device=y.device)
         return (y[:, None] + others) % n_classes
+
+
+@negatives.register("by_goodness")
+class ByGoodness(All):
+    """Negative labels in proportion to a layer's own belief in them, in every layer separately.
+
+    The chances are softmax(β g / `temperature`) with the true label masked, where g is the goodness
+    of this layer and β its sharpness. All labels are scored, at the cost of n_classes candidates;
+    a layer learns from the `n_negatives` that it has drawn. No head is needed.
+    """
+
+    selects = True
+
+    def __init__(self, n_negatives: int = 1, temperature: float = 1.0) -> None:
+        self.n_negatives = n_negatives
+        self.temperature = temperature
+
+    def check(self) -> None:
+        super().check()
+        check_number(self, "n_negatives", at_least=1, whole=True)
+        check_number(self, "temperature", above=0)
+
+    def select(self, scores: Tensor, layer: Any, draws: Draws) -> Tensor:
+        belief = layer.objective.sharpness * scores.detach() / self.temperature
+        first = torch.zeros(len(scores), dtype=torch.int64, device=scores.device)
+        drawn = _sample_negatives(belief, first, self.n_negatives, draws)
+        return scores.gather(1, torch.cat([first[:, None], drawn], 1))
 
 
 @negatives.register("permuted")

@@ -63,7 +63,8 @@ def test_the_loss_of_a_layer_touches_this_layer_alone(overlay, k):
     labels = torch.cat([y[:, None], plan.negatives.draw(y, K, draws)], 1)
     for layer, a, h in net.activations(net.encode(x), labels, draws):
         if layer.index == k:
-            loss = weight @ layer.objective(layer.goodness(h, labels))
+            known = net.known(None, labels)
+            loss = weight @ layer.objective(layer.goodness(h, labels), h, known)
             (loss + layer.peers(a, h, weight)).backward()
     for module in learners(net):
         assert all(touched(module)) if module is net.layers[k] else not any(touched(module))

@@ -1,100 +1,25 @@
-"""Kinds of layers: dense, convolutional, locally connected.
-
-The contract. A kind is a description. `build(shape, n_label_inputs, low_precision, raw)` takes the
-shape of the layer's input, (features,) or (channels, height, width), and the number of inputs that
-serve the label alone, and returns an affine map: a torch module that works on flat rows, with
-
-* `bias`, `n_biases` numbers, and `expand(b)`: one number per bias, or per unit, to one per unit;
-* `forward(z)`: W z + b, pre-activations, `n_units` of them; `product(z)`: W z alone;
-* `outputs(a, function)`: the activations that the layer passes on, `n_outputs` numbers of `shape`;
-* `whole_batches`: whether the layer must see a batch as a whole, not in parts;
-* `n_products`: multiply-adds per row; `fan_in`: the inputs of a unit, the label's among them;
-* `reset(generator, draw)`: draws the first weights by `draw(weight, fan_in, generator)`.
-
-Flat images are stored channel by channel in `raw` rows, as in X, and pixel by pixel between layers,
-all channels of a pixel together: processors pool and normalise these several times faster.
-"""
+"""Layers that read images in patches: convolutions, and local receptive fields."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ._parts import Family, Part, check_choice, check_number, is_number
-from ._typing import Function, Shape
-
-__all__ = [
-    *("Conv2d", "Dense", "LayerKind", "LocallyConnected2d"),
-    *("drawn_normal", "drawn_uniform", "images", "layer_kinds"),
-]
-
-AffineMap = Any  # a module of the contract above
-Draw = Callable[[Tensor, int, torch.Generator], None]  # weight, fan_in, generator
-
-
-def drawn_normal(weight: Tensor, fan_in: int, generator: torch.Generator) -> None:
-    """Normal with variance 1 / fan_in (Hinton's code, 2022)."""
-    nn.init.normal_(weight, std=fan_in**-0.5, generator=generator)
-
-
-def drawn_uniform(weight: Tensor, fan_in: int, generator: torch.Generator) -> None:
-    """Uniform within 1 / √fan_in of zero, which has variance 1 / (3 fan_in), as torch's layers."""
-    nn.init.uniform_(weight, -(fan_in**-0.5), fan_in**-0.5, generator=generator)
-
-
-class LayerKind(Part):
-    """Base of a kind of layer; see the module's docstring for the contract."""
-
-    reads_images = False
-    whole_batches = False  # whether a row's activations depend on the rest of the batch
-    weight_init = "normal"  # how weights start: "normal", or "uniform" with biases too
-
-    def check(self) -> None:
-        check_choice(self, "weight_init", ("normal", "uniform"))
-
-    def build(
-        self, shape: Shape, n_label_inputs: int = 0, low_precision: bool = False, raw: bool = False
-    ) -> AffineMap:
-        raise NotImplementedError
-
-
-layer_kinds = Family("layers", LayerKind)
-
-
-@layer_kinds.register("dense")
-class Dense(LayerKind):
-    """`n_units` units, each connected to all inputs.
-
-    `weight_init` says how weights start: "normal" with variance 1 / fan_in and biases zero, as in
-    Hinton's code, or "uniform" within 1 / sqrt(fan_in) of zero, biases too, as torch's own layers
-    do; fan_in counts the inputs of a unit, the label's among them.
-    """
-
-    def __init__(self, n_units: int = 256, *, weight_init: str = "normal") -> None:
-        self.n_units = n_units
-        self.weight_init = weight_init
-
-    def check(self) -> None:
-        super().check()
-        check_number(self, "n_units", at_least=1, whole=True)
-
-    def build(
-        self, shape: Shape, n_label_inputs: int = 0, low_precision: bool = False, raw: bool = False
-    ) -> AffineMap:
-        n_inputs = math.prod(shape)
-        return Affine(n_inputs, int(self.n_units), n_inputs + n_label_inputs, low_precision)
+from .._parts import check_choice, check_number
+from .._typing import Function, Shape
+from ._base import BaseMap, Draw, LayerKind, LayerMap, drawn_normal, layer_kinds
 
 
 class ImageLayer(LayerKind):
     """Base of layers that read images in patches: geometry, normalisation and pooling."""
 
     abstract = reads_images = True
-    affine: Callable[..., AffineMap]
+    affine: Callable[..., LayerMap]
     n_channels: int
     kernel_size: int
     stride: int
@@ -102,6 +27,7 @@ class ImageLayer(LayerKind):
     norm: str | None
     pool: str | None
     pool_size: int
+    groups = 1
 
     @property
     def whole_batches(self) -> bool:
@@ -109,7 +35,7 @@ class ImageLayer(LayerKind):
 
     def check(self) -> None:
         super().check()
-        for name in ("n_channels", "kernel_size", "stride", "pool_size"):
+        for name in ("n_channels", "kernel_size", "stride", "pool_size", "groups"):
             check_number(self, name, at_least=1, whole=True)
         self._check_padding()
         check_choice(self, "pool", (None, "max", "mean"))
@@ -132,12 +58,17 @@ class ImageLayer(LayerKind):
 
     def build(
         self, shape: Shape, n_label_inputs: int = 0, low_precision: bool = False, raw: bool = False
-    ) -> AffineMap:
+    ) -> LayerMap:
         if len(shape) != 3:
             raise ValueError(
                 f"{type(self).__name__} reads images, but its input is "
                 f"{' x '.join(map(str, shape))} numbers without an order; set "
                 f"image_shape=(channels, height, width), and put dense layers last."
+            )
+        if shape[0] % self.groups or self.n_channels % self.groups:
+            raise ValueError(
+                f"{self!r} divides {shape[0]} channels of its input and {self.n_channels} of its "
+                f"own into {self.groups} groups, which leaves a rest; give groups that divide both."
             )
         return self.affine(self, shape, n_label_inputs, low_precision, raw)
 
@@ -160,52 +91,13 @@ class ImageLayer(LayerKind):
         return (int(self.n_channels), *size), (int(self.n_channels), *pooled)
 
 
-class Affine(nn.Module):
-    """W z + b.
-
-    Low precision is used in training alone.
-    """
-
-    def __init__(
-        self, n_inputs: int, n_units: int, fan_in: int, low_precision: bool = False
-    ) -> None:
-        super().__init__()
-        self.n_units = self.n_biases = self.n_outputs = n_units
-        self.shape, self.n_products = (n_units,), n_inputs * n_units
-        self.whole_batches = False
-        self.fan_in, self.low_precision = fan_in, low_precision
-        self.weight = nn.Parameter(torch.empty(n_units, n_inputs))
-        self.bias = nn.Parameter(torch.zeros(n_units))
-
-    def reset(self, generator: torch.Generator, draw: Draw = drawn_normal) -> None:
-        draw(self.weight, self.fan_in, generator)
-
-    def expand(self, b: Tensor) -> Tensor:
-        return b
-
-    def forward(self, z: Tensor) -> Tensor:
-        return self.product(z, self.bias)
-
-    def product(self, z: Tensor, bias: Tensor | None = None) -> Tensor:
-        if bias is not None and torch.is_grad_enabled() and not self.low_precision:
-            return F.linear(z, self.weight).add_(bias)  # no view, which activations may overwrite
-        if not (self.low_precision and self.training):
-            return F.linear(z, self.weight, bias)
-        a = F.linear(z.bfloat16(), self.weight.bfloat16()).to(self.weight.dtype)
-        return a if bias is None else a + bias
-
-    def outputs(self, a: Tensor, function: Function) -> Tensor:
-        return function(a)
-
-
-class Maps(nn.Module):
+class Maps(BaseMap):
     """Base of affine maps of images: flat rows in and out, normalisation, pooling."""
 
     weight: nn.Parameter
     bias: nn.Parameter
     norm: Any  # a module, or None
     n_biases: int
-    product: Callable[..., Tensor]
 
     def __init__(
         self,
@@ -220,7 +112,8 @@ class Maps(nn.Module):
         self.low_precision, self.whole_batches = low_precision, kind.whole_batches
         self.maps, self.shape = kind.maps(shape)
         self.n_units, self.n_outputs = math.prod(self.maps), math.prod(self.shape)
-        self.fan_in = shape[0] * kind.kernel_size**2 + n_label_inputs
+        self.n_seen = shape[0] // kind.groups * kind.kernel_size**2  # inputs of a unit
+        self.fan_in = self.n_seen + n_label_inputs
         channels = self.maps[0]
         norms = {
             None: lambda: None,
@@ -231,9 +124,6 @@ class Maps(nn.Module):
 
     def reset(self, generator: torch.Generator, draw: Draw = drawn_normal) -> None:
         draw(self.weight, self.fan_in, generator)
-
-    def forward(self, z: Tensor) -> Tensor:
-        return self.product(z, self.bias)
 
     def images(self, z: Tensor) -> Tensor:
         return z.reshape(-1, *self.shape_in) if self.raw else images(z, self.shape_in)
@@ -271,7 +161,7 @@ class Convolution(Maps):
         raw: bool = False,
     ) -> None:
         super().__init__(kind, shape, n_label_inputs, low_precision, raw)
-        size = (shape[0], kind.kernel_size, kind.kernel_size)
+        size = (shape[0] // kind.groups, kind.kernel_size, kind.kernel_size)
         self.weight = nn.Parameter(torch.empty(self.maps[0], *size))
         self.n_biases = self.maps[0]
         self.bias = nn.Parameter(torch.zeros(self.n_biases))
@@ -284,7 +174,11 @@ class Convolution(Maps):
         return b.repeat(*[1] * (b.dim() - 1), self.n_units // self.n_biases)
 
     def product(self, z: Tensor, bias: Tensor | None = None) -> Tensor:
-        geometry: Any = {"stride": self.kind.stride, "padding": self.kind.pad()}
+        geometry: Any = {
+            "stride": self.kind.stride,
+            "padding": self.kind.pad(),
+            "groups": self.kind.groups,
+        }
         seen, weight = self.images(z), self.weight.contiguous(memory_format=torch.channels_last)
         if not (self.low_precision and self.training):
             return flat(F.conv2d(seen, weight, bias, **geometry), z)
@@ -304,13 +198,10 @@ class LocalPatches(Maps):
         raw: bool = False,
     ) -> None:
         super().__init__(kind, shape, n_label_inputs, low_precision, raw)
-        n_places, n_inputs = math.prod(self.maps[1:]), shape[0] * kind.kernel_size**2
-        self.weight = nn.Parameter(torch.empty(n_places, n_inputs, self.maps[0]))
+        n_places = math.prod(self.maps[1:])
+        self.weight = nn.Parameter(torch.empty(n_places, self.n_seen, self.maps[0]))
         self.n_biases, self.n_products = self.n_units, self.weight.numel()
         self.bias = nn.Parameter(torch.zeros(self.n_biases))
-
-    def expand(self, b: Tensor) -> Tensor:
-        return b
 
     def product(self, z: Tensor, bias: Tensor | None = None) -> Tensor:
         patches = F.unfold(
@@ -392,11 +283,51 @@ class Conv2d(ImageLayer):
 
     `padding="same"` keeps an image's size (kernels of odd size, stride 1). `norm` is None,
     "batch" (statistics of the positive candidates) or "group"; `pool` is None, "max" or "mean"
-    over squares of `pool_size`, after the activation. Each channel has one bias.
-    `weight_init` is as of :class:`Dense`.
+    over squares of `pool_size`, after the activation. Each channel has one bias. With `groups`,
+    channels are divided into as many groups, each of which reads its own group of input channels.
+    `weight_init` and `learned` are as of :class:`Dense`.
     """
 
-    affine: Callable[..., AffineMap] = Convolution
+    affine: Callable[..., LayerMap] = Convolution
+
+    def __init__(
+        self,
+        n_channels: int = 32,
+        kernel_size: int = 3,
+        *,
+        stride: int = 1,
+        padding: int | str = "same",
+        groups: int = 1,
+        norm: str | None = None,
+        pool: str | None = None,
+        pool_size: int = 2,
+        weight_init: str = "normal",
+        learned: bool = True,
+    ) -> None:
+        self.n_channels = n_channels
+        self.kernel_size = kernel_size
+        self.stride = stride
+        self.padding = padding
+        self.groups = groups
+        self.norm = norm
+        self.pool = pool
+        self.pool_size = pool_size
+        self.weight_init = weight_init
+        self.learned = learned
+
+
+@layer_kinds.register("locally_connected2d")
+class LocallyConnected2d(ImageLayer):
+    """Local receptive fields without shared weights (Hinton, 2022).
+
+    Parameters are those of :class:`Conv2d`, without groups.
+    """
+
+    affine: Callable[..., LayerMap] = LocalPatches
+
+    @property
+    def has_peers(self) -> bool:  # type: ignore[override]
+        return self.pool is None and self.norm is None
 
     def __init__(
         self,
@@ -409,6 +340,7 @@ class Conv2d(ImageLayer):
         pool: str | None = None,
         pool_size: int = 2,
         weight_init: str = "normal",
+        learned: bool = True,
     ) -> None:
         self.n_channels = n_channels
         self.kernel_size = kernel_size
@@ -418,33 +350,4 @@ class Conv2d(ImageLayer):
         self.pool = pool
         self.pool_size = pool_size
         self.weight_init = weight_init
-
-
-@layer_kinds.register("locally_connected2d")
-class LocallyConnected2d(Conv2d):
-    """Local receptive fields without shared weights (Hinton, 2022), with Conv2d's parameters."""
-
-    affine = LocalPatches
-
-
-def checked_layers(layers: Sequence[Any] | None, sizes: Sequence[int]) -> list[LayerKind]:
-    """The given kinds of layers, or dense layers of `sizes` units."""
-    if layers is None:
-        return [Dense(n) for n in sizes]
-    kinds = [Dense(int(k)) if is_number(k, whole=True) else layer_kinds.get(k) for k in layers]
-    if not kinds:
-        raise ValueError("layers=[] is an empty list; give at least one layer.")
-    for kind in kinds:
-        kind.check()
-    return kinds
-
-
-def built(
-    kinds: Sequence[LayerKind], shape: Shape, n_label_inputs: Sequence[int], low_precision: bool
-) -> list[AffineMap]:
-    """The affine maps of all layers, each built for the outputs of the layer before."""
-    found: list[AffineMap] = []
-    for kind, n_own in zip(kinds, n_label_inputs, strict=True):
-        found.append(kind.build(shape, n_own, low_precision, raw=not found))
-        shape = found[-1].shape
-    return found
+        self.learned = learned

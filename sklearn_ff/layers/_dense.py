@@ -1,0 +1,71 @@
+"""Dense layers."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from .._parts import check_number
+from .._typing import Shape
+from ._base import BaseMap, Draw, LayerKind, LayerMap, drawn_normal, layer_kinds
+
+
+@layer_kinds.register("dense")
+class Dense(LayerKind):
+    """`n_units` units, each connected to all inputs.
+
+    `weight_init` says how weights start: "normal" with variance 1 / fan_in and biases zero, as in
+    Hinton's code, or "uniform" within 1 / sqrt(fan_in) of zero, biases too, as torch's own layers
+    do; fan_in counts the inputs of a unit, the label's among them. With `learned=False` the weights
+    stay as they start.
+    """
+
+    has_peers = True
+
+    def __init__(
+        self, n_units: int = 256, *, weight_init: str = "normal", learned: bool = True
+    ) -> None:
+        self.n_units = n_units
+        self.weight_init = weight_init
+        self.learned = learned
+
+    def check(self) -> None:
+        super().check()
+        check_number(self, "n_units", at_least=1, whole=True)
+
+    def build(
+        self, shape: Shape, n_label_inputs: int = 0, low_precision: bool = False, raw: bool = False
+    ) -> LayerMap:
+        n_inputs = math.prod(shape)
+        return Affine(n_inputs, int(self.n_units), n_inputs + n_label_inputs, low_precision)
+
+
+class Affine(BaseMap):
+    """W z + b.
+
+    Low precision is used in training alone.
+    """
+
+    def __init__(
+        self, n_inputs: int, n_units: int, fan_in: int, low_precision: bool = False
+    ) -> None:
+        super().__init__()
+        self.n_units = self.n_biases = self.n_outputs = n_units
+        self.shape, self.n_products = (n_units,), n_inputs * n_units
+        self.fan_in, self.low_precision = fan_in, low_precision
+        self.weight = nn.Parameter(torch.empty(n_units, n_inputs))
+        self.bias = nn.Parameter(torch.zeros(n_units))
+
+    def reset(self, generator: torch.Generator, draw: Draw = drawn_normal) -> None:
+        draw(self.weight, self.fan_in, generator)
+
+    def product(self, z: Tensor, bias: Tensor | None = None) -> Tensor:
+        if bias is not None and torch.is_grad_enabled() and not self.low_precision:
+            return F.linear(z, self.weight).add_(bias)  # no view, which activations may overwrite
+        if not (self.low_precision and self.training):
+            return F.linear(z, self.weight, bias)
+        a = F.linear(z.bfloat16(), self.weight.bfloat16()).to(self.weight.dtype)
+        return a if bias is None else a + bias
