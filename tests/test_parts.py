@@ -289,8 +289,14 @@ def test_a_refusal_names_the_parameter_that_was_given_and_its_default():
 @pytest.mark.parametrize(
     "params, known",
     [
-        ({"normalization": "none"}, r"one of \['layer_norm', 'rms', 'unit', None\]"),
-        ({"input_normalization": "none"}, r"one of \['auto', 'layer_norm', 'rms', 'unit', None\]"),
+        (
+            {"normalization": "none"},
+            r"one of \['channel_norm', 'layer_norm', 'rms', 'unit', None\]",
+        ),
+        (
+            {"input_normalization": "none"},
+            r"one of \['auto', 'channel_norm', 'layer_norm', 'rms', 'unit', None\]",
+        ),
         ({"scaling": "none"}, "or None. Got 'none'"),
         ({"layers": [Conv2d(norm="none")]}, r"one of \[None, 'batch', 'group'\]"),
         ({"layers": [Conv2d(pool="none")]}, r"one of \[None, 'max', 'mean'\]"),
