@@ -11,6 +11,7 @@ import torch
 
 from ._effects import without_effect
 from ._machine import check_memory
+from ._params import brief
 from ._parts import LARGEST, is_name
 from ._plan import Plan
 from ._settings import Settings

@@ -130,7 +130,7 @@ class BlockMap(BaseMap):
         super().__init__()
         first, last = maps[0], maps[-1]
         self.kinds, self.added, self.raw = kinds, added, raw  # added: the shape of z, or None
-        self.inner = nn.ModuleList(maps)
+        self.inner: Any = nn.ModuleList(maps)
         self.n_units, self.n_biases, self.fan_in = first.n_units, first.n_biases, first.fan_in
         self.maps = before_activation(last)
         self.shape, self.n_outputs = last.shape, last.n_outputs

@@ -30,7 +30,7 @@ class ImageLayer(LayerKind):
     groups = 1
 
     @property
-    def whole_batches(self) -> bool:
+    def whole_batches(self) -> bool:  # type: ignore[override]
         return self.norm == "batch"
 
     def check(self) -> None:
@@ -273,7 +273,7 @@ def n_groups(n_channels: int) -> int:
 class Grouped(nn.GroupNorm):
     """Group normalisation of each candidate separately (Wu and He, 2018)."""
 
-    def forward(self, a: Tensor, maps: Shape) -> Tensor:
+    def forward(self, a: Tensor, maps: Shape) -> Tensor:  # type: ignore[override]
         return flat(super().forward(images(a, maps)), a)
 
 
