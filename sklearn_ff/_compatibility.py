@@ -61,6 +61,12 @@ def why_not(rule: Prediction, plan: Plan) -> str:
     learns_labels = plan.negatives.labelled or not plan.negatives.of_rows
     if rule.needs_goodness and not learns_labels:
         return "needs layers that learn labels, which the last fit has not trained; use 'head'"
+    strange = set(() if rule.layers is None else rule.layers) - set(plan.counted)
+    if strange:
+        return (
+            f"names layers {sorted(map(int, strange))}, which do not count; those that do are "
+            f"{[*plan.counted]}"
+        )
     return ""
 
 
@@ -297,6 +303,12 @@ def check_phases(plan: Plan) -> None:
             )
 
 
+def check_rule(plan: Plan) -> None:
+    """A rule of prediction that asks for layers which do not count."""
+    if plan.settings.predicts and (reason := why_not(plan.prediction, plan)):
+        raise ValueError(f"prediction={plan.prediction!r} {reason}.")
+
+
 def check_stages(plan: Plan) -> None:
     """Stages that train a head which does not exist, or leave out a layer which counts."""
     given = plan.settings.schedule
@@ -336,6 +348,7 @@ REFUSALS = (
     check_objectives,
     check_normalization,
     check_phases,
+    check_rule,
     check_stages,
 )
 

@@ -17,9 +17,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 
-from ._parts import Family, Part, check_number
+from ._params import brief
+from ._parts import Family, Part, check_number, is_number
 
 __all__ = [
     "EarlyExit",
@@ -39,6 +41,7 @@ class Prediction(Part):
     needs_head = False
     needs_goodness = True
     abrupt = False  # whether scores may jump where a score below them changes in its last digit
+    layers: Any = None  # indices of the layers that it asks for; None: all that count
 
     def n_shown(self, n_classes: int) -> int:
         """Number of labels that are scored at once, which bounds memory."""
@@ -72,10 +75,35 @@ def checked_rule(value: Any) -> Prediction:
 
 @predictions.register("goodness")
 class Goodness(Prediction):
-    """The goodness, summed over the counted layers (Hinton, 2022)."""
+    """The goodness, summed over the counted layers (Hinton, 2022), or over some of these.
+
+    `layers` are indices of the layers that are summed, so that they may be chosen after the fit, on
+    rows held out of it.
+    """
+
+    def __init__(self, layers=None):
+        self.layers = layers
+
+    def check(self):
+        if self.layers is None:
+            return
+        array = isinstance(self.layers, np.ndarray) and self.layers.ndim == 1
+        listed = [*self.layers] if array or isinstance(self.layers, (list, tuple, range)) else []
+        if not listed or not all(is_number(i, whole=True) and i >= 0 for i in listed):
+            raise ValueError(
+                f"Goodness(layers={brief(self.layers)}) names no layers; give a list of indices "
+                f"from 0, such as [1, 2], or None for all that count."
+            )
 
     def scores(self, evidence):
-        return sum(g for _, g in evidence.layers())
+        if self.layers is None:
+            return sum(g for _, g in evidence.layers())
+        chosen, summed, g = {int(index) for index in self.layers}, [], None
+        for index, g in evidence.layers():
+            summed += [g] * (index in chosen)
+            if index >= max(chosen):
+                break
+        return sum(summed or [g])  # the last one while a greedy fit has reached none of them
 
 
 @predictions.register("head")

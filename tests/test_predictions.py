@@ -1,5 +1,7 @@
 """Prediction rules: what each decides, and that it acts without a new fit."""
 
+import pickle
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,15 @@ from sklearn.datasets import load_digits
 from sklearn_ff import FFClassifier, FFTransformer
 from sklearn_ff.core.prediction import Evidence
 from sklearn_ff.objectives import Swish
-from sklearn_ff.predictions import EarlyExit, Hybrid, Last, Prediction, SoftmaxSum, predictions
+from sklearn_ff.predictions import (
+    EarlyExit,
+    Goodness,
+    Hybrid,
+    Last,
+    Prediction,
+    SoftmaxSum,
+    predictions,
+)
 
 X, y = load_digits(return_X_y=True)
 TRAIN, TEST = slice(0, 900), slice(900, 1300)
@@ -100,6 +110,54 @@ def test_a_parameter_of_a_rule_may_change_after_the_fit(fitted):
     np.testing.assert_array_equal(
         fitted.predict(X[TEST]), ruled(fitted, "goodness").predict(X[TEST])
     )
+
+
+@pytest.mark.parametrize("layers", [[0], (1,), range(2), np.array([1, 0]), [1, 1]])
+def test_layers_whose_goodness_is_summed_may_be_chosen_after_the_fit(fitted, layers):
+    rule = Goodness(layers)
+    g = fitted.layer_scores(X[TEST])[:, sorted({*layers})].sum(1)
+    found = ruled(fitted, rule).predict(X[TEST])
+    assert (found == fitted.classes_[g.argmax(1)]).mean() > 0.995
+    again = pickle.loads(pickle.dumps(clone(fitted).fit(X[TRAIN], y[TRAIN])))
+    np.testing.assert_array_equal(again.predict(X[TEST]), found)
+    ruled(fitted, "goodness")
+
+
+def test_no_layer_above_the_chosen_ones_is_computed(fitted):
+    seen, network = [], fitted.net_.module_
+    hook = network.layers[1].affine.register_forward_hook(lambda *args: seen.append(1))
+    try:
+        ruled(fitted, "goodness").predict(X[:5])
+        n_seen = len(seen)
+        ruled(fitted, Goodness([0])).predict(X[:5])
+    finally:
+        hook.remove()
+    assert n_seen and len(seen) == n_seen
+
+
+@pytest.mark.parametrize("layers", [[2], [0, 5], np.array([7])])
+def test_layers_that_do_not_count_are_refused(fitted, layers):
+    sentence = r"prediction=Goodness.* names layers \[\d\], which do not count; .* \[0, 1\]\.$"
+    with pytest.raises(ValueError, match=sentence):
+        ruled(fitted, Goodness(layers)).predict(X[TEST])
+    with pytest.raises(ValueError, match=sentence):
+        clone(fitted).fit(X[TRAIN], y[TRAIN])
+    ruled(fitted, "goodness")
+
+
+@pytest.mark.parametrize("layers", [[], "all", 1, [-1], [0.5], [True], [[0]], np.array(0), {0}])
+def test_layers_of_the_wrong_kind_are_refused(fitted, layers):
+    with pytest.raises(ValueError, match=r"^Goodness\(layers=.*\) names no layers; give a list"):
+        ruled(fitted, Goodness(layers)).predict(X[TEST])
+    ruled(fitted, "goodness")
+
+
+def test_a_greedy_fit_is_judged_before_the_chosen_layer_learns():
+    params = {"schedule": "greedy", "max_iter": 2, "random_state": 0}
+    model = FFClassifier((16, 16), prediction=Goodness([1]), **params)
+    model.fit(X[TRAIN], y[TRAIN], X_val=X[TEST], y_val=y[TEST])
+    assert np.isfinite(model.validation_scores_).all()
+    assert model.validation_scores_[-1] == model.score(X[TEST], y[TEST])
 
 
 def test_a_rule_that_needs_a_head_is_refused_without_one():

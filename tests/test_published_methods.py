@@ -1,0 +1,140 @@
+"""The programs of docs/published_methods.md run, learn, and do what the page says of them."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from sklearn.base import clone
+from sklearn.datasets import load_digits
+from test_examples import fenced
+
+PAGE = Path(__file__).parents[1] / "docs" / "published_methods.md"
+X, y = load_digits(return_X_y=True)
+HELD_OUT = slice(800, None)
+
+
+def sections():
+    """The text of every method by its heading."""
+    parts = re.split(r"^## (.*)\n", PAGE.read_text(encoding="utf-8"), flags=re.M)[1:]
+    found = dict(zip(parts[::2], parts[1::2], strict=True))
+    del found["Sources"]
+    return found
+
+
+@pytest.fixture(scope="module")
+def ran():
+    """Run a method's program once; the names that it has defined."""
+    done = {}
+
+    def run(heading):
+        if heading not in done:
+            done[heading] = names = {"__name__": "snippet"}
+            exec(compile(program(heading), heading, "exec"), names)
+        return done[heading]
+
+    return run
+
+
+def program(heading):
+    [code] = re.findall(r"^```python\n(.*?)^```", sections()[heading], re.M | re.S)
+    return code
+
+
+def layers_of(clf):
+    return clf.net_.module_.layers
+
+
+def test_every_program_of_the_page_is_run():
+    assert len(fenced(PAGE)) == len(sections()) > 8
+
+
+@pytest.mark.parametrize("heading", sections())
+def test_a_program_is_short_and_learns(ran, heading):
+    assert program(heading).count("\n") < 40
+    assert ran(heading)["clf"].score(X[HELD_OUT], y[HELD_OUT]) > 0.82  # chance is 0.1
+
+
+def after_one_epoch(clf, **params):
+    """The layers of the same fit when it has only begun."""
+    return layers_of(clone(clf).set_params(max_iter=1, **params).fit(X[:800], y[:800]))
+
+
+def test_symba_shows_labels_by_patterns_alone(ran):
+    names = ran("SymBa with class patterns")
+    encoder = names["clf"].net_.module_.encoder
+    np.testing.assert_array_equal(encoder.overlay.code(64, 10), names["patterns"])
+    assert [layer.label for layer in layers_of(names["clf"])] == [None, None]
+
+
+def test_deeper_forward_predicts_by_means_of_groups_in_the_range_that_it_has_chosen(ran):
+    names = ran("DeeperForward")
+    clf, chosen, g, held = names["clf"], names["chosen"], names["g"], y[600:800]
+    mean = layers_of(clf)[1].goodness.score.mean  # of 20 channels in 4 x 4 pixels
+    assert ((mean > 0).sum(0) == 1).all() and ((mean > 0).sum(1) == 2 * 16).all()
+    h = torch.rand(3, 320)
+    groups = h.view(3, 16, 10, 2).mean((1, 3))
+    torch.testing.assert_close(layers_of(clf)[1].goodness.score(h), groups)
+    whole = (g.sum(1).argmax(1) == held).mean()
+    ranged = g[:, list(chosen)].sum(1).argmax(1)
+    assert (ranged == held).mean() >= whole
+    np.testing.assert_array_equal(clf.predict(X[600:800]), ranged)
+    assert len(chosen) < 4 == g.shape[1]
+
+
+def test_mono_forward_learns_a_readout_in_every_layer(ran):
+    clf = ran("Mono-Forward")["clf"]
+    z = torch.rand(2, 1, 200)
+    for layer in layers_of(clf):
+        assert layer.goodness.score.weight.abs().max() > 0.01
+        assert torch.equal(layer.normalize(z), z)
+    last = clf.layer_scores(X[HELD_OUT])[:, -1].argmax(1)
+    assert (clf.predict(X[HELD_OUT]) == last).mean() > 0.995
+
+
+def test_channels_compete_in_groups_that_a_convolution_keeps_apart(ran):
+    clf = ran("Channel-wise competitive learning")["clf"]
+    for layer, n in zip(layers_of(clf), (20, 40), strict=True):
+        assert layer.affine.inner[1].weight.shape == (n, n // 10, 3, 3)
+        assert layer.goodness.score.squared
+
+
+def test_asge_keeps_its_random_readouts(ran):
+    clf = ran("ASGE")["clf"]
+    for layer, begun in zip(layers_of(clf), after_one_epoch(clf), strict=True):
+        assert torch.equal(layer.goodness.score.readout.weight, begun.goodness.score.readout.weight)
+        assert layer.goodness.score.readout.weight.std() > 0.01
+        assert not torch.equal(layer.affine.weight, begun.affine.weight)
+    assert [layer.goodness.score.readout.weight.shape[1] for layer in layers_of(clf)] == [64, 128]
+    z = layers_of(clf)[0].normalize(torch.rand(3, 1, 1024)).view(3, 64, 16)
+    torch.testing.assert_close(z.mean(2), torch.zeros(3, 64), rtol=0, atol=1e-5)
+    torch.testing.assert_close(z.square().mean(2), torch.ones(3, 64), rtol=0, atol=1e-3)
+
+
+def test_layer_collaboration_lets_each_layer_learn_beside_the_other(ran):
+    clf = ran("Layer Collaboration")["clf"]
+    together, alone = after_one_epoch(clf), after_one_epoch(clf, objective__weight=0.0)
+    for one, other in zip(together, alone, strict=True):
+        assert not torch.equal(one.affine.weight, other.affine.weight)
+
+
+def test_local_errors_teach_the_map_of_the_activations(ran):
+    clf = ran("Local error signals")["clf"]
+    for layer, begun in zip(layers_of(clf), after_one_epoch(clf), strict=True):
+        assert not torch.equal(layer.objective.built.map.weight, begun.objective.built.map.weight)
+
+
+def test_a_residual_network_has_a_readout_in_every_layer_or_one_in_all(ran):
+    whole = ran("A residual network")["clf"]
+    kinds = ran("A residual network")["kinds"]
+    begun = after_one_epoch(whole, layers=kinds)
+    assert len(layers_of(whole)) == 1 and len(begun) == 3
+    assert [layer.affine.n_added for layer in list(begun)[1:]] == [256, 256]
+
+
+def test_a_mixer_learns_in_all_of_its_weights(ran):
+    clf = ran("A mixer")["clf"]
+    for layer, begun in zip(layers_of(clf), after_one_epoch(clf), strict=True):
+        weights = zip(layer.affine.parameters(), begun.affine.parameters(), strict=True)
+        assert not any(torch.equal(a, b) for a, b in weights)
