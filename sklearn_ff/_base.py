@@ -16,12 +16,13 @@ from ._machine import memory_errors, own_settings, torch_threads
 from ._params import Params, brief, has_params
 from ._parts import is_word, own_copy
 from ._per_layer import LISTED, entries, is_inside, is_list, set_entry, shown
-from ._scoring import activation, features, scores_by_layer
+from ._scoring import features, scores_by_layer
 from ._typing import MatrixLike
 from ._validation import validate_rows
 from ._warn import warn
+from .core.engine import FFNet
 from .core.interrupts import deferred_interrupt
-from .core.prediction import reached
+from .core.prediction import activation, reached
 from .core.user_callbacks import check_picklable, cloned
 from .exceptions import DivergenceError, InterruptedFitWarning
 
@@ -91,6 +92,22 @@ class BaseFF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Params, BaseEsti
         for key in sorted(inside, key=lambda key: key.count("__")):  # entries, then what is in them
             set_entry(self, key, inside[key])
         return self
+
+    @property
+    def net_(self) -> FFNet:
+        """The skorch net; ``net_.module_`` is the torch network.
+
+        What was set on this estimator since its fit, such as `prediction`, counts for it too.
+        """
+        fitted = vars(self).get("_fitted")
+        if fitted is None:
+            raise AttributeError(f"This {type(self).__name__} has no net_ yet; call fit first.")
+        with own_settings():
+            self._set_answer(fitted)
+        return fitted.net
+
+    def _set_answer(self, fitted: Fitted) -> None:
+        """Let the network, called on raw rows, answer as this estimator does."""
 
     def layer_scores(self, X: MatrixLike) -> np.ndarray:
         """Compute the goodness of each row in every layer, for every label if these are learned.
@@ -171,7 +188,6 @@ class BaseFF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Params, BaseEsti
     def _state(self) -> dict[str, Any]:
         state = super().__getstate__().copy()
         if "_fitted" in state:
-            del state["net_"]
             state["_fitted"] = to_state(state["_fitted"])
         return state
 
@@ -180,7 +196,6 @@ class BaseFF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Params, BaseEsti
             state = dict(state)
             if "_fitted" in state:
                 state["_fitted"] = from_state(state["_fitted"])
-                state["net_"] = state["_fitted"].net
             super().__setstate__(state)
 
 
@@ -222,8 +237,8 @@ def fitting(estimator: BaseFF, goes_on: bool) -> Iterator[Fitted | None]:
             raise
     if interrupts.noted:
         warn(
-            f"Training was interrupted after {estimator.net_.n_updates_} updates; the estimator "
-            f"keeps what it has learned until then.",
+            f"Training was interrupted after {estimator._fitted.net.n_updates_} updates; the "
+            f"estimator keeps what it has learned until then.",
             InterruptedFitWarning,
         )
 
@@ -243,7 +258,7 @@ def publish(estimator: BaseFF, fitted: Fitted) -> None:
     estimator.best_validation_score_ = fitted.best_validation_score
     for name in ("classes", "class_count", "scale", "slips"):
         _publish_or_remove(estimator, f"{name}_", own_copy(getattr(fitted, name)))
-    estimator.net_, estimator._fitted = fitted.net, fitted
+    estimator._fitted = fitted
     if fitted.error is not None:
         raise fitted.error
 

@@ -22,7 +22,6 @@ from ._scoring import (
     Twin,
     by_parts,
     class_shares,
-    let_answer,
     log_probabilities,
     network_scores,
     scores_by_layer,
@@ -65,7 +64,6 @@ def calibrated(fitted, data, previous=None):
         scale = float(before[0] ** (1 - new) * scale**new)
         slips = float(before[1] * (1 - new) + slips * new)
     evidence = kept_evidence(fitted, sample, previous)
-    let_answer(fitted.network, scale, slips, counts)
     return replace(fitted, class_count=counts, scale=scale, slips=slips, evidence=evidence)
 
 
@@ -260,8 +258,9 @@ class Kept:
     def __init__(self, kept):
         self.kept, self.n_classes = kept, kept["scores"].shape[2]
 
-    def __len__(self):
-        return len(self.kept["scores"])
+    @property
+    def shape(self):
+        return len(self.kept["scores"]), self.n_classes
 
     def layers(self, labels=None):
         for place, index in enumerate(self.kept["layers"]):

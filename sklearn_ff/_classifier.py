@@ -16,6 +16,7 @@ from torch.optim import Optimizer
 
 from ._base import BaseFF, checked_rows
 from ._calibration import calibrated, ruled
+from ._fitted import Fitted
 from ._input import Request
 from ._learning import checks_parameters, learn, learn_more
 from ._machine import torch_threads
@@ -440,6 +441,11 @@ class FFClassifier(AccuracyScore, BaseFF):
             plan, scale, slips = ruled(fitted, self.prediction, self.scale_, self.slips_)
             scaled = scaled_scores(fitted.network, plan, X, scale)
         return log_probabilities(scaled, slips, class_shares(self.class_count_))
+
+    def _set_answer(self, fitted: Fitted) -> None:
+        plan, scale, slips = ruled(fitted, self.prediction, self.scale_, self.slips_)
+        prior = class_shares(self.class_count_)
+        fitted.network.answer.set(plan.prediction, scale, slips, prior)
 
     def predict_proba(self, X: MatrixLike) -> np.ndarray:
         """Return probabilities of the classes, from the scores times `scale_` and the `slips_`.

@@ -12,7 +12,6 @@ from ._draws import Draws
 from ._machine import pick_device, torch_has
 from ._plan import Plan
 from ._scaling import Columns, OpenColumns
-from ._scoring import let_answer
 from ._settings import Settings
 from ._weights import to_numpy, to_torch
 from .core.build import build_network
@@ -117,10 +116,7 @@ def from_state(state: dict[str, Any]) -> Fitted:
     if optimizer is not None:
         net.optimizer_.load_state_dict(to_torch(optimizer))
         draws.generator.set_state(torch.from_numpy(generator.copy()))
-    fitted = Fitted(plan=plan, net=net, **state)
-    if fitted.scale is not None:
-        let_answer(fitted.network, fitted.scale, fitted.slips, fitted.class_count)
-    return fitted
+    return Fitted(plan=plan, net=net, **state)
 
 
 def _names(cls: type[Any]) -> set[str]:

@@ -52,13 +52,18 @@ class Scaler(nn.Module):
 
     `anchor`, (2, columns), is a value of each column in two parts, whose sum is exact also for
     large integers, which one float64 cannot hold. `scaled` computes in float64 from exact values;
-    `forward` in the dtype of the network, with `shift` in two parts so that large ones lose little.
+    `forward` in the dtype of the network, with `shift` in two parts so that large ones lose little,
+    and as `scaled` where x has a wide dtype.
     """
+
+    WIDE = (torch.float64, torch.int64, torch.int32)
 
     def __init__(self, shift, divisor, anchor=None, limit=LIMIT):
         super().__init__()
         anchor = np.zeros((2, len(shift))) if anchor is None else anchor
         self.exact, self.limit = (anchor, shift, divisor), float(limit)
+        # No buffers, whose precision changes with that of the weights.
+        self.wide = [torch.tensor(part) for part in (*anchor, shift, divisor)]
         offset = anchor.sum(0) + shift
         high = offset.astype(np.float32).astype(np.float64)
         self.register_buffer("shift", torch.tensor(high))
@@ -72,11 +77,22 @@ class Scaler(nn.Module):
 
     def forward(self, x):
         """Scale tensors of any dtype, such as varied images, to the dtype of the network."""
-        z = (x - self.shift).sub_(self.rest).div_(self.divisor)
+        if x.dtype in self.WIDE:
+            z = self._deviations(x)
+        else:
+            z = (x - self.shift).sub_(self.rest).div_(self.divisor)
         most = torch.finfo(z.dtype).max
         z = z.clamp(-most, most)
-        longest = z.detach().abs().amax(-1, keepdim=True).clamp_min(self.limit)
+        longest = z.abs().amax(-1, keepdim=True).clamp_min(self.limit)
         return (z * (self.limit / longest)).to(self.shift.dtype)
+
+    def _deviations(self, x):
+        high, low, shift, divisor = (part.to(x.device) for part in self.wide)
+        if x.dtype == torch.int64:
+            z = (x >> 32).double() * 2.0**32 - high + ((x & 0xFFFFFFFF) - low)
+        else:
+            z = x - high - low
+        return (z - shift) / divisor
 
     def scaled(self, rows):
         """Scale numpy or sparse rows of any numeric dtype; the result is dense and in float64."""

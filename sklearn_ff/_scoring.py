@@ -1,8 +1,6 @@
 """Scores of many rows, part by part, in double precision where probabilities need it; accuracy."""
 
-import copy
 from dataclasses import replace
-from types import MethodType
 from typing import Any
 
 import numpy as np
@@ -15,7 +13,7 @@ from torch.nn.functional import cross_entropy
 from ._draws import Draws
 from ._validation import as_numpy
 from .core.forward_forward import layer_scores
-from .core.prediction import label_scores, reached
+from .core.prediction import label_scores, reached, read_features, twin
 from .core.rows import Rows, parts
 from .predictions import Goodness
 
@@ -145,16 +143,12 @@ def scores_by_layer(network, plan, X):
 
     def read(x):
         shown = network.encode(x)
-        every = torch.arange(K, device=shown.device).expand(len(shown), -1)
-        return torch.cat([g.expand(-1, K) for _, g in layer_scores(network, shown, every)], 1)
+        return torch.cat(
+            [g.expand(-1, K) for _, g in layer_scores(network, shown, shown.every(range(K)))], 1
+        )
 
     width = scored_width(plan, Goodness()) + n_layers * K
     return by_parts(network, plan, X, read, n_layers * K, width).reshape(-1, n_layers, K)
-
-
-def activation(layer, a, h):
-    """The activations of a layer, as `features` reads them."""
-    return h
 
 
 def features(network, plan, X, read_out):
@@ -166,14 +160,7 @@ def features(network, plan, X, read_out):
     layers = reached(network, plan.counted)
 
     def read(x):
-        shown = network.encode(x)
-        neutral = torch.full((len(shown), 1), network.n_classes, device=shown.device)
-        found = [
-            layer.normalize(read_out(layer, a, h)).squeeze(1)
-            for layer, a, h in network.activations(shown, neutral)
-            if layer.index in layers
-        ]
-        return torch.cat(found, 1)
+        return read_features(network, network.encode(x), layers, read_out)
 
     n_out = sum(plan.units[index] for index in layers)
     return by_parts(network, plan, X, read, n_out, max(plan.width, n_out))
@@ -249,11 +236,6 @@ def class_shares(counts):
     return (counts + 1) / (counts + 1).sum()
 
 
-def let_answer(network, scale, slips, counts):
-    """Let a network, called on raw rows, answer with probabilities by these numbers."""
-    network.answer.set(scale, slips, class_shares(counts))
-
-
 def log_probabilities(scaled, slips, prior):
     """Logarithms of (1 - slips) softmax(scaled) + slips q, where the highest of a row is zero.
 
@@ -286,7 +268,9 @@ class Twin:
     """A copy of a network in double precision, for the time of a call."""
 
     def __init__(self, network, plan):
-        self.network, self.plan = doubled(network.eval()), replace(plan, dtype="float64")
+        with torch.no_grad():
+            self.network = twin(network.eval())
+        self.plan = replace(plan, dtype="float64")
 
     def scores(self, X):
         """Scores of numpy or sparse rows; None where a user's part cannot be used in float64."""
@@ -294,25 +278,3 @@ class Twin:
             return network_scores(self.network, self.plan, X)
         except (RuntimeError, TypeError, ValueError):
             return None
-
-
-def doubled(network):
-    """A network with its tensors in double precision; all other objects are shared."""
-    twins = {id(module): copy.copy(module) for module in network.modules()}
-    for twin in twins.values():
-        own = vars(twin)
-        for name, value in own.items():
-            if id(getattr(value, "__self__", None)) in twins:  # a method of another module
-                own[name] = MethodType(value.__func__, twins[id(value.__self__)])
-        for name in ("_parameters", "_buffers"):
-            own[name] = {k: _double(t) for k, t in own[name].items()}
-        own["_modules"] = {k: m if m is None else twins[id(m)] for k, m in own["_modules"].items()}
-    return twins[id(network)]
-
-
-def _double(tensor):
-    if tensor is None or not tensor.is_floating_point():
-        return tensor
-    if tensor.device.type == "mps":  # which has no double precision
-        tensor = tensor.cpu()
-    return tensor.detach().double()

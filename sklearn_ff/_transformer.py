@@ -16,14 +16,16 @@ from torch.optim import Optimizer
 
 from ._base import BaseFF, checked_rows
 from ._familiarity import familiarity, with_familiarity
+from ._fitted import Fitted
 from ._input import Request
 from ._learning import checks_parameters, learn, learn_more
 from ._machine import torch_threads
-from ._scoring import activation, network_scores
+from ._scoring import network_scores
 from ._settings import SHARED_CONSTRAINTS
 from ._typing import Function, MatrixLike, OneOrEach, OneOrMore
 from .activations import Activation
 from .augmentations import Augmentation
+from .core.prediction import activation
 from .goodness import Goodness
 from .layers import LayerKind
 from .negatives import Negatives
@@ -282,6 +284,9 @@ class FFTransformer(BaseFF):
 
     def _read_out(self) -> Any:
         return OUTPUT[checked_output(self.output)]
+
+    def _set_answer(self, fitted: Fitted) -> None:
+        fitted.network.answer.read_out = self._read_out()
 
     def score_samples(self, X: MatrixLike) -> np.ndarray:
         """Compute the familiarity of each row.

@@ -139,11 +139,23 @@ class Hybrid(Prediction):
 
     def scores(self, evidence):
         logits = evidence.logits()
-        likely = logits.argsort(dim=1, descending=True, stable=True)[:, : self.shortlist]
+        likely = best_first(logits)[:, : self.shortlist]
         g = sum(g for _, g in evidence.layers(likely))
-        ceiling = g.amin(1, keepdim=True).nextafter(g.new_tensor(-torch.inf))
-        rest = logits - logits.amax(1, keepdim=True) + ceiling
+        rest = logits - logits.amax(1, keepdim=True) + below(g.amin(1, keepdim=True))
         return rest.scatter(1, likely, g)
+
+
+def best_first(logits):
+    """The labels of every row from the most likely one down, equal ones in their order."""
+    if torch.compiler.is_compiling():  # ONNX has no stable sort by this name; all of its are
+        return logits.sort(dim=1, descending=True).indices
+    return logits.argsort(dim=1, descending=True, stable=True)
+
+
+def below(g):
+    """Numbers just below g."""
+    info = torch.finfo(g.dtype)
+    return g - (info.eps * g.abs()).clamp_min(info.tiny)
 
 
 @predictions.register("last")
@@ -187,6 +199,6 @@ class EarlyExit(Prediction):
             first, second = (evidence.sharpness(index) * total).topk(2, dim=1).values.unbind(1)
             enough = first - second >= self.margin
             sure = enough if sure is None else sure | enough
-            if sure.all():
+            if not torch.compiler.is_compiling() and sure.all():  # a graph has no such branch
                 break
         return total

@@ -82,7 +82,7 @@ def build_network(plan):
         overlay, plan.n_features, plan.n_classes, plan.strength, plan.input_normalization
     )
     predicted = plan.prediction, plan.counted, plan.n_classes
-    answer = LogProbabilities(*predicted) if plan.settings.predicts else Features()
+    answer = LogProbabilities(*predicted) if plan.settings.predicts else Features(plan.counted)
     scaler = Scaler(**plan.scaler)
     network = Network(scaler, encoder, layers, head, plan.counted, plan.n_classes, answer)
     return network.to(dtype=getattr(torch, plan.dtype), device=plan.device)

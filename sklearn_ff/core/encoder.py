@@ -110,6 +110,11 @@ class Shown:
     def device(self):
         return self.product.device
 
+    def every(self, labels):
+        """The same labels for all rows, as a range, (rows, labels)."""
+        same = torch.arange(labels.start, labels.stop, device=self.device)
+        return same.expand(self.product.shape[0], -1)  # `len` would fix their number in exports
+
     def no_features(self):
         """(rows, 0): the features of no layer."""
-        return self.product.new_empty(len(self), 0)
+        return self.product[:, 0, :0]

@@ -84,7 +84,7 @@ class Network(nn.Module):
 
     def features(self, shown: Any, draws: Any = None) -> Tensor:
         """N(h) of the counted layers under the neutral label: what the softmax head reads."""
-        neutral = torch.full((len(shown), 1), self.n_classes, device=shown.device)
+        neutral = shown.every(range(self.n_classes, self.n_classes + 1))
         counted = [
             layer.normalize(h).squeeze(1)
             for layer, _, h in self.activations(shown, neutral, draws, joined=True)

@@ -1,10 +1,13 @@
-"""What a prediction rule asks a network for: scores by layer, and the head's logits."""
+"""What a prediction rule asks a network for, and what a network answers for raw rows."""
+
+import copy
+from types import MethodType
 
 import torch
 from torch import nn
-from torch.func import functional_call
 
 from .._parts import checked_shape
+from ..predictions import Goodness
 from .forward_forward import layer_scores
 
 
@@ -18,14 +21,15 @@ class Evidence:
         self.net, self.shown, self.n_classes = net, net.encode(x), net.n_classes
         self.counted = reached(net, layers)
 
-    def __len__(self):
-        return len(self.shown)
+    @property
+    def shape(self):
+        """(rows, classes); the number of rows may be a symbol while a network is exported."""
+        return self.shown.product.shape[0], self.n_classes
 
     def layers(self, labels=None):
         """Yield (index, g) of the counted layers, for every label or for the given ones."""
         if labels is None:
-            every = torch.arange(self.n_classes, device=self.shown.device)
-            labels = every.expand(len(self.shown), -1)
+            labels = self.shown.every(range(self.n_classes))
         for index, g in layer_scores(self.net, self.shown, labels):
             if index in self.counted:
                 yield index, g.expand(-1, labels.shape[1])  # of one where no label is shown
@@ -54,8 +58,8 @@ def label_scores(net, x, rule, layers):
 
 def checked_scores(rule, evidence):
     """The scores of a rule, if there is one per row and class."""
-    shape = len(evidence), evidence.n_classes
-    return checked_shape(rule.scores(evidence), shape, "prediction", "a score per row and class")
+    scores = rule.scores(evidence)
+    return checked_shape(scores, evidence.shape, "prediction", "a score per row and class")
 
 
 def reached(net, layers):
@@ -63,30 +67,60 @@ def reached(net, layers):
     return [index for index in layers if index < net.depth] or [net.depth - 1]
 
 
+def read_features(net, shown, layers, read_out):
+    """What `read_out` takes from these layers, side by side: (rows, units).
+
+    Values are those under the neutral label, normalised as between layers.
+    """
+    neutral = shown.every(range(net.n_classes, net.n_classes + 1))
+    found = [
+        layer.normalize(read_out(layer, a, h)).squeeze(1)
+        for layer, a, h in net.activations(shown, neutral, joined=True)
+        if layer.index in layers
+    ]
+    return torch.cat(found, 1)
+
+
+def activation(layer, a, h):
+    """The activations of a layer, as they are passed on."""
+    return h
+
+
+# A network that is called on raw rows ------------------------------------------------------------
+
+
 class Answer(nn.Module):
-    """A network and raw rows -> what it predicts; in double precision for rows in that."""
+    """A network and raw rows -> what it predicts, in training mode too.
+
+    In double precision for rows in that, and for integers that single precision cannot hold.
+    """
 
     def forward(self, net, x):
-        if x.dtype == torch.float64 and net.scaler.shift.dtype != torch.float64:
-            return functional_call(net, doubled(net), (x,))
-        return self.read(net, net.scaler(x))
+        n_features = net.scaler.shift.shape[0]
+        if x.dim() != 2 or x.shape[1] != n_features:
+            raise ValueError(
+                f"The network takes rows of {n_features} features, (rows, {n_features}), but it is "
+                f"given a tensor of shape {tuple(x.shape)}; reshape it."
+            )
+        double = x.dtype in net.scaler.WIDE and net.scaler.shift.dtype != torch.float64
+        if double or net.training:
+            net = twin(net, double).eval()
+        return net.answer.read(net, net.scaler(x))
 
     def read(self, net, z):
         """What is predicted for scaled rows."""
         raise NotImplementedError
 
 
-def doubled(net):
-    """Weights and buffers of a network by name, in double precision."""
-    named = {**dict(net.named_parameters()), **dict(net.named_buffers())}
-    return {name: t.double() for name, t in named.items() if t.is_floating_point()}
-
-
 class Features(Answer):
-    """The activations that a transformer returns."""
+    """What a transformer reads out of the counted layers."""
+
+    def __init__(self, layers):
+        super().__init__()
+        self.layers, self.read_out = layers, activation
 
     def read(self, net, z):
-        return net.features(net.encode(z))
+        return read_features(net, net.encode(z), reached(net, self.layers), self.read_out)
 
 
 class LogProbabilities(Answer):
@@ -106,15 +140,49 @@ class LogProbabilities(Answer):
         for name, value in first.items():
             self.register_buffer(name, torch.tensor(value), persistent=False)
 
-    def set(self, scale, slips, prior):
+    def set(self, rule, scale, slips, prior):
+        self.rule = rule
         for name, value in {"scale": scale, "slips": slips, "prior": prior}.items():
-            getattr(self, name).copy_(torch.as_tensor(value))
+            old = getattr(self, name)
+            new = torch.as_tensor(value).to(old)
+            if not torch.equal(old, new):  # otherwise kept, for a gradient may need it
+                setattr(self, name, new)
 
     def read(self, net, z):
-        scores = checked_scores(self.rule, Evidence(net, z, self.layers))
-        scaled = self.scale * (scores - scores.detach().amax(1, keepdim=True))
+        learned = net.depth > min(self.layers)  # otherwise the last layer that has learned decides
+        rule = self.rule if learned else Goodness()
+        scores = checked_scores(rule, Evidence(net, z, self.layers))
+        scaled = self.scale * (scores - scores.amax(1, keepdim=True))
         likely, most = scaled.exp(), self.prior.max()
         q = most * likely + self.prior * (1 - likely)
         q = self.slips * q / q.sum(1, keepdim=True)
         sure = torch.log1p(-self.slips) + scaled.log_softmax(1)
         return torch.logaddexp(sure, q.clamp_min(torch.finfo(q.dtype).tiny).log())
+
+
+def twin(network, double=True):
+    """A network whose modules are copies, in double precision if asked to.
+
+    Weights are shared, so that gradients reach them; so are all objects other than modules. Copies,
+    where a change for the time of a call would meet other threads.
+    """
+    twins = {id(module): copy.copy(module) for module in network.modules()}
+    for module in twins.values():
+        own = vars(module)
+        for name, value in own.items():
+            if id(getattr(value, "__self__", None)) in twins:  # a method of another module
+                own[name] = MethodType(value.__func__, twins[id(value.__self__)])
+        if double:
+            for name in ("_parameters", "_buffers"):
+                own[name] = {k: doubled(t) for k, t in own[name].items()}
+        own["_modules"] = {k: m if m is None else twins[id(m)] for k, m in own["_modules"].items()}
+    return twins[id(network)]
+
+
+def doubled(tensor):
+    """A tensor of real numbers in double precision."""
+    if tensor is None or not tensor.is_floating_point():
+        return tensor
+    if tensor.device.type == "mps":  # which has no double precision
+        tensor = tensor.cpu()
+    return tensor.double()

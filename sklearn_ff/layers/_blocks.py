@@ -254,7 +254,7 @@ class ModuleMap(BaseMap):
         with torch.autocast(z.device.type, torch.bfloat16, enabled=self.low_precision and learns):
             out = self.module(z)
         out = out.to(a.dtype)
-        out = flat(out, a) if out.dim() == 4 else out.reshape(*a.shape[:-1], -1)
+        out = flat(out, a) if out.dim() == 4 else out.reshape(*a.shape[:-1], self.n_outputs)
         return function(out)
 
     def _inputs(self, a: Tensor) -> Tensor:

@@ -146,7 +146,7 @@ def images(z: Tensor, shape: Shape) -> Tensor:
 
 def flat(maps: Tensor, like: Tensor) -> Tensor:
     """Images as flat rows of pixels, with the rows and candidates of `like`."""
-    return maps.permute(0, 2, 3, 1).reshape(*like.shape[:-1], -1)
+    return maps.permute(0, 2, 3, 1).reshape(*like.shape[:-1], math.prod(maps.shape[1:]))
 
 
 class Convolution(Maps):
