@@ -28,6 +28,18 @@ GALLERY = {
     ),
     "plot_own_goodness": ([], ["mean absolute ", "'goodness__p': "]),
     "plot_own_negatives": ([], ["look-alike accuracy 0.9", "shifted    accuracy 0.9"]),
+    "plot_own_objective": (
+        [],
+        [f"{name:36} accuracy 0.9" for name in ("'softmax'", "Annealed()", "Learned()")],
+    ),
+    "plot_per_layer": (
+        [],
+        [
+            "one per layer        accuracy 0.9",
+            "a random first layer accuracy 0.9",
+            "'activation__0': ",
+        ],
+    ),
 }
 
 
@@ -141,7 +153,7 @@ def test_every_example_is_run():
     assert there == {SCRIPT.stem, *GALLERY}
 
 
-@pytest.mark.parametrize("name", ["plot_own_goodness", "plot_own_negatives"])
+@pytest.mark.parametrize("name", [name for name in GALLERY if "own" in name or "layer" in name])
 def test_own_parts_take_less_than_forty_lines(name):
     lines = (ROOT / "examples" / f"{name}.py").read_text(encoding="utf-8").splitlines()
     assert len(lines) < 40
