@@ -3,10 +3,13 @@
 import copy
 import inspect
 import warnings
+from functools import partial
 
 import torch
 
-__all__ = ["PerGroup", "optimizer_class", "per_group", "resume_optimizer"]
+__all__ = ["PerGroup", "allocate_state", "optimizer_class", "per_group", "resume_optimizer"]
+
+SHAPES = ((2, 2), (2,), (2, 2, 1, 1))  # of the small weights that optimizers are tried with
 
 
 def per_group(pairs):
@@ -79,7 +82,7 @@ def _by_name(name):
 
 def _try(cls, options, given):
     """One step on a matrix, a vector and an image kernel, without a closure."""
-    weights = [torch.nn.Parameter(torch.zeros(shape)) for shape in ((2, 2), (2,), (2, 2, 1, 1))]
+    weights = [torch.nn.Parameter(torch.zeros(shape)) for shape in SHAPES]
     for weight in weights:
         weight.grad = torch.ones_like(weight)
         weight.grad.view(-1)[0] = 0.0
@@ -96,3 +99,78 @@ def _try(cls, options, given):
             f"and an optimizer of dense gradients of any shape that needs no closure, such as "
             f"'adam' or 'sgd'."
         ) from error
+
+
+def allocate_state(optimizer):
+    """Create the state of all weights that have none, as the first step of each would.
+
+    Within the first batch it would lie between activations, whose room nothing of their size could
+    take when they are gone: the memory of a process would grow with the depth of its network. A
+    state that is not known to equal that of a first step is left to this step.
+    """
+    for one in getattr(optimizer, "optimizers", [optimizer]):
+        weights = [w for w in _weights(one) if w.requires_grad and not one.state.get(w)]
+        state = _first_state(one, weights[0]) if weights else None
+        for weight in weights if state else ():
+            one.state[weight] = _zeros(state, weight)
+
+
+def _first_state(optimizer, like):
+    """The state of a small weight, where zeros in its place are what the first step begins with.
+
+    Known by steps with and without it, for the classes of torch: others may do more in a step.
+    """
+    if not type(optimizer).__module__.startswith("torch.optim."):
+        return None
+    plain, given = _small(optimizer, like), _small(optimizer, like)
+    _descend(plain, 0)
+    states = [plain.state.get(weight, {}) for weight in _weights(plain)]
+    if not all(map(_has_its_shape, _weights(plain), states)):
+        return None
+    for weight, state in zip(_weights(given), states, strict=True):
+        given.state[weight] = _zeros(state, weight)
+    _descend(plain, 1, 2)
+    _descend(given, 0, 1, 2)
+    for left, right in zip(_weights(plain), _weights(given), strict=True):
+        before, after = plain.state[left], given.state[right]
+        if not all(torch.equal(before[name], after[name]) for name in before):
+            return None
+        if not torch.equal(left, right):
+            return None
+    return states[0]
+
+
+def _weights(optimizer):
+    return [weight for group in optimizer.param_groups for weight in group["params"]]
+
+
+def _zeros(state, weight):
+    """Zeros of the weight's shape, or a number of zero where the state holds a number."""
+    return {
+        name: torch.zeros_like(weight.detach() if value.dim() else value)
+        for name, value in state.items()
+    }
+
+
+def _has_its_shape(weight, state):
+    return all(
+        isinstance(value, torch.Tensor) and value.shape in ((), weight.shape)
+        for value in state.values()
+    )
+
+
+def _small(optimizer, like):
+    """An optimizer with the same options for a matrix, a vector and an image kernel of ones."""
+    new = partial(torch.ones, dtype=like.dtype, device=like.device)
+    weights = [torch.nn.Parameter(new(shape)) for shape in SHAPES]
+    return type(optimizer)([{**optimizer.param_groups[0], "params": weights}])
+
+
+def _descend(optimizer, *numbers):
+    """Steps with gradients of both signs that differ from step to step, and with zeros."""
+    for number in numbers:
+        for weight in _weights(optimizer):
+            places = torch.arange(weight.numel(), dtype=weight.dtype, device=weight.device)
+            weight.grad = torch.sin(number + places).view_as(weight)
+            weight.grad.view(-1)[0] = 0.0
+        optimizer.step()

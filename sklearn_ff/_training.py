@@ -18,7 +18,7 @@ from ._effects import may_be_flat
 from ._fitted import Fitted
 from ._input import Data
 from ._lifeless import head_remedy, lifeless, remedies
-from ._optimizers import resume_optimizer
+from ._optimizers import allocate_state, resume_optimizer
 from ._plan import Plan
 from ._scoring import Accuracy, HeldOutLoss, network_scores
 from ._typing import MatrixLike
@@ -98,6 +98,7 @@ def train(
     net = ready_net(plan, network, draws, list(own.items()), users)
     if previous is not None and previous.resumable and previous.plan.optimizers == plan.optimizers:
         resume_optimizer(net.optimizer_, previous.net.optimizer_)
+    allocate_state(net.optimizer_)
     network.train()
     error = None
     try:

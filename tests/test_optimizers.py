@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import torch
 from sklearn.datasets import load_iris
+from skorch.callbacks import Callback
 
 from sklearn_ff import FFClassifier
-from sklearn_ff._optimizers import optimizer_class
+from sklearn_ff._optimizers import allocate_state, optimizer_class
 
 REFUSED = [name for name in ("LBFGS", "SparseAdam", "Muon") if hasattr(torch.optim, name)]
 TAKEN = sorted(
@@ -100,3 +101,74 @@ BRIEF = {"hidden_layer_sizes": (8,), "max_iter": 20, "random_state": 0}
 def test_options_that_break_an_optimizer_are_refused(options):
     with pytest.raises(ValueError, match="optimizer_params"):
         FFClassifier(optimizer_params=options, **BRIEF).fit(X, y)
+
+
+KNOWN = {  # whose state is zeros before the first step
+    "adam": {},
+    "adamw": {"amsgrad": True},
+    "sgd": {"momentum": 0.9, "nesterov": True},
+    "rmsprop": {"momentum": 0.9, "centered": True},
+    "adamax": {},
+}
+
+
+def stepped(name, params, prepare):
+    """Weights after four steps, the optimizer, and the state of a weight before them."""
+    cls, options = optimizer_class(name, params)
+    rng = torch.Generator().manual_seed(0)
+    weights = [torch.nn.Parameter(torch.randn(5, 3, generator=rng)) for _ in range(2)]
+    groups = [{"params": [weight], "lr": 0.01, "weight_decay": 0.1} for weight in weights]
+    optimizer = cls(groups, **options)
+    if prepare:
+        allocate_state(optimizer)
+    before = dict(optimizer.state.get(weights[0], {}))
+    for number in range(4):
+        for weight in weights[: number + 1]:
+            weight.grad = torch.randn(5, 3, generator=rng)
+        optimizer.step()
+    return weights, optimizer, before
+
+
+@pytest.mark.parametrize("name", TAKEN)
+@pytest.mark.parametrize("params", [{}, {"momentum": 0.9, "dampening": 0.5}])
+def test_state_that_is_made_before_the_first_step_changes_nothing(name, params):
+    params = params if name == "SGD" else KNOWN.get(name.lower(), {})
+    weights, optimizer, _ = stepped(name.lower(), params, prepare=False)
+    others, prepared, _ = stepped(name.lower(), params, prepare=True)
+    for weight, other in zip(weights, others, strict=True):
+        assert torch.equal(weight, other)
+        assert str(optimizer.state[weight]) == str(prepared.state[other])
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_known_state_lies_where_it_stays(name):
+    weights, optimizer, before = stepped(name, KNOWN[name], prepare=True)
+    assert before
+    for key, value in before.items():
+        assert value.data_ptr() == optimizer.state[weights[0]][key].data_ptr()
+
+
+def test_the_state_of_an_own_optimizer_is_left_to_its_steps():
+    class Own(torch.optim.Adam):
+        pass
+
+    weight = torch.nn.Parameter(torch.ones(2))
+    optimizer = Own([weight])
+    allocate_state(optimizer)
+    assert not optimizer.state
+
+
+@pytest.mark.parametrize("optimizer", ["adam", ["adam", "rmsprop"]])
+def test_a_fit_takes_the_room_of_the_state_before_its_first_batch(optimizer):
+    class Look(Callback):
+        found = []  # of the class: the estimator trains with a copy of this callback
+
+        def on_train_begin(self, net, **kwargs):
+            state = net.optimizer_.state
+            self.found.extend(len(state.get(p, ())) for p in net.module_.parameters())
+
+    FFClassifier((4, 3), optimizer=optimizer, max_iter=1, callbacks=[Look()]).fit(
+        *load_iris(return_X_y=True)
+    )
+    assert len(Look.found) == 5
+    assert min(Look.found) >= 2

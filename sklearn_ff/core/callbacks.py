@@ -68,10 +68,12 @@ class Snapshot:
 
     def __init__(self, network):
         self.network = network
-        self.take()
+        self.weights = {name: value.clone() for name, value in network.state_dict().items()}
 
     def take(self):
-        self.weights = {name: value.clone() for name, value in self.network.state_dict().items()}
+        """Overwrite the copy: a second one would be the peak of a fit's memory."""
+        for name, value in self.network.state_dict().items():
+            self.weights[name].copy_(value)
 
     def restore(self):
         self.network.load_state_dict(self.weights)
@@ -179,7 +181,10 @@ class Validation(Callback):
             return
         self.waited_ = 0 if score > self.best_score_ + self.tol else self.waited_ + 1
         if score > self.best_score_:
-            self.best_score_, self.best_ = score, Snapshot(net.module_)
+            self.best_score_ = score
+            if self.best_ is None:
+                self.best_ = Snapshot(net.module_)
+            self.best_.take()
         if self.waited_ >= self.patience:
             raise StopStage
 

@@ -100,6 +100,23 @@ class Network(nn.Module):
         return labels[:, 0], self.progress, every
 
 
+class Record(list):
+    """Loss and scores of every layer that has learned, in room that is taken for all at once.
+
+    Between the activations of two layers they would keep the heap from using the same room again.
+    """
+
+    def __init__(self, n_layers):
+        self.n_layers = n_layers
+
+    def add(self, loss, g):
+        if not self:
+            self.losses = loss.new_empty(self.n_layers)
+            self.scores = g.new_empty(self.n_layers, *g.shape)
+        own = self.losses[len(self)].copy_(loss), self.scores[len(self)].copy_(g)
+        self.append(own)
+
+
 def step(
     net: Network,
     negatives: Any,
@@ -120,14 +137,14 @@ def step(
     if drawn is None:
         drawn = negatives.draw(y, net.n_classes, draws, belief)
     labels = torch.cat([y[:, None], drawn], 1)
-    known, record = net.known(shown, labels), []
+    known, record = net.known(shown, labels), Record(len(net.layers))
     for layer, a, h in net.activations(shown, labels, draws):
         if layer.learning:
             g = negatives.select(layer.goodness(h, labels), layer, draws)
             loss = weight @ layer.objective(g, h, known)
             (loss + layer.peers(a, h, weight)).backward()
             update(layer)
-            record.append((loss.detach(), g.detach()))
+            record.add(loss.detach(), g.detach())
         del a, h
     return record
 

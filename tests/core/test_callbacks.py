@@ -121,6 +121,18 @@ def test_snapshot_is_a_copy_that_is_put_back():
         fill(module, 4.0)
 
 
+def test_a_snapshot_overwrites_its_copy():
+    module = torch.nn.Linear(2, 1)
+    snapshot = Snapshot(module)
+    copies = dict(snapshot.weights)
+    with torch.no_grad():
+        module.weight.add_(1.0)
+    snapshot.take()
+    assert all(snapshot.weights[name] is copy for name, copy in copies.items())
+    assert torch.equal(copies["weight"], module.weight)
+    assert copies["weight"].data_ptr() != module.weight.data_ptr()
+
+
 # Validation -------------------------------------------------------------------------------------
 
 

@@ -7,7 +7,7 @@ from planned import label_scores, planned
 
 from sklearn_ff import FFClassifier
 from sklearn_ff.core.engine import learners
-from sklearn_ff.core.forward_forward import step
+from sklearn_ff.core.forward_forward import Record, step
 from sklearn_ff.overlays import Append
 from sklearn_ff.schedules import Greedy, Simultaneous, Stage
 
@@ -340,3 +340,13 @@ def test_a_step_runs_on_the_meta_device(negatives, overlay, goodness, input_norm
     scores = label_scores(net, x, "hybrid", plan.counted, 2)
     assert scores.shape == (ROWS, K)
     assert scores.device.type == "meta"
+
+
+def test_the_record_of_a_batch_takes_the_room_of_all_layers_at_once():
+    record = Record(3)
+    for number in range(3):
+        record.add(torch.tensor(number + 0.5), torch.full((4, 2), float(number)))
+    for part in (0, 1):
+        assert len({entry[part].untyped_storage().data_ptr() for entry in record}) == 1
+    assert [float(loss) for loss, _ in record] == [0.5, 1.5, 2.5]
+    assert [g.unique().item() for _, g in record] == [0, 1, 2]
