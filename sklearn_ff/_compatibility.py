@@ -245,7 +245,7 @@ def check_batches(plan: Plan) -> None:
         )
     if plan.whole_batches:
         raise ValueError(
-            "norm='batch' compares a row with the others of its batch, but a batch holds 1 "
+            "Batch normalisation compares a row with the others of its batch, but a batch holds 1 "
             "sample; give batch_size=2 or more, or use norm='group'."
         )
     for part in each_objective(plan):
@@ -319,9 +319,11 @@ def check_stages(plan: Plan) -> None:
             f"'hybrid'."
         )
     if not plan.stages:
+        every = not any(kind.learned for kind in plan.kinds)
+        taught = "all" if every else f"those of schedule={given!r}"
         raise ValueError(
-            "No layer learns, since all have learned=False, and there is no head; let one learn, "
-            "or in a classifier use prediction='head'."
+            f"No layer learns, since {taught} have learned=False, and there is no head; let one "
+            f"learn, or in a classifier use prediction='head'."
         )
     untaught = set(plan.counted) - {layer for stage in plan.stages for layer in stage.layers}
     random = {index for index, kind in enumerate(plan.kinds) if not kind.learned}

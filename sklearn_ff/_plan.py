@@ -351,14 +351,15 @@ def updates_of(
 ) -> int | None:
     """Updates of the longest stage of layers, in which the rate falls once.
 
-    None where the rate is careful: it does not fall, or layers of images or blocks learn.
+    None where the rate is careful: it does not fall, or layers of images or blocks learn; and
+    where none learns.
     """
     careful = resume or settings.learning_rate == "constant"
     if careful or any(kind.reads_images or kind.composite for kind in sizes.kinds):
         return None
     longest = max((stage.epochs for stage in stages if stage.layers), default=None)
     longest = longest or sum(stage.epochs for stage in stages)
-    return longest * n_batches
+    return longest * n_batches or None
 
 
 def groups_of(

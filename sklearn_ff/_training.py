@@ -19,6 +19,7 @@ from ._fitted import Fitted
 from ._input import Data
 from ._lifeless import head_remedy, lifeless, remedies
 from ._optimizers import allocate_state, resume_optimizer
+from ._params import brief
 from ._plan import Plan
 from ._scoring import Accuracy, HeldOutLoss, network_scores
 from ._typing import MatrixLike
@@ -53,13 +54,17 @@ def build(plan: Plan, previous: Fitted | None = None) -> tuple[Network, Draws]:
     else:
         continue_from(network, previous.network)
     check_shared_product(plan, network)
+    check_weights(plan, network)
     return network, draws
 
 
 @torch.no_grad()
 def check_shared_product(plan: Plan, network: Network) -> None:
-    """Raise ValueError where the first layer's product, which labels share, is not linear."""
-    if not plan.shows_labels or plan.overlay.label_layers == "all":
+    """Raise ValueError where the first layer's product is not linear, and rows, labels, or their
+    length enter it separately.
+    """
+    shared = plan.shows_labels and plan.overlay.label_layers != "all"
+    if not shared and plan.input_normalization.identity:
         return
     product, n = network.eval().layers[0].affine.product, plan.n_features
     x = torch.arange(1.0, n + 1, dtype=getattr(torch, plan.dtype), device=plan.device).sin()
@@ -67,10 +72,21 @@ def check_shared_product(plan: Plan, network: Network) -> None:
     both, apart = product(first + second), product(first) + product(second)
     if (both - apart).abs().max() > LINEAR * (1e-6 + apart.abs().max()):
         raise ValueError(
-            f"The first layer, {plan.kinds[0]!r}, multiplies rows and labels separately, but its "
-            f"`product` is not linear; give Module(factory) or a Block in its place, or "
-            f"goodness='readout', which needs no label shown."
+            f"The first layer, {plan.kinds[0]!r}, multiplies rows apart from their labels and "
+            f"length, but its `product` is not linear; give Module(factory) or a Block in its "
+            f"place, or goodness='readout', which needs no label shown, without "
+            f"input_normalization."
         )
+
+
+def check_weights(plan: Plan, network: Network) -> None:
+    """Raise ValueError where a layer is to learn, and has no weights that could."""
+    for index in sorted({index for stage in plan.stages for index in stage.layers}):
+        if not any(weight.requires_grad for weight in network.layers[index].parameters()):
+            raise ValueError(
+                f"layers[{index}]={brief(plan.kinds[index])} has no weights that could learn; set "
+                f"its learned=False, or use a goodness with weights, such as 'readout'."
+            )
 
 
 def seeded(plan: Plan) -> Draws:

@@ -27,7 +27,7 @@ from .activations import Activation
 from .augmentations import Augmentation
 from .core.prediction import activation
 from .goodness import Goodness
-from .layers import LayerKind
+from .layers import LayerKind, ending
 from .negatives import Negatives
 from .normalizations import Normalization
 from .objectives import Objective
@@ -70,7 +70,8 @@ class FFTransformer(BaseFF):
         Layers whose activations are the features, and by which familiarity is measured.
     output : {"activations", "triangle"}, default="activations"
         "activations" is h, "triangle" is max(0, a − mean of a over the layer) of the pre-activation
-        a, which is sparser (Coates et al., 2011; Chen et al., 2025); both by `normalization`.
+        a, which is sparser (Coates et al., 2011; Chen et al., 2025); both by `normalization`. Of a
+        block, a is that of its last layer.
     scaling, schedule, layers, image_shape, augmentation, dropout : optional
         As of :class:`FFClassifier`.
     peer_normalization, optimizer, optimizer_params, learning_rate : optional
@@ -331,8 +332,9 @@ def checked_output(output: str) -> str:
 
 
 def _triangle(layer: Any, a: Tensor, h: Tensor) -> Tensor:
-    """max(0, a − mean of a) instead of h."""
-    return layer.affine.outputs(a, lambda a: torch.relu(a - a.mean(-1, keepdim=True)))
+    """max(0, a − mean of a) instead of h; of a block, by the pre-activations of its last layer."""
+    function = layer.activate.function
+    return ending(layer.affine, a, function, lambda a: torch.relu(a - a.mean(-1, keepdim=True)))
 
 
 OUTPUT = {"triangle": _triangle, "activations": activation}

@@ -12,7 +12,7 @@ from .._optimizers import per_group
 from ..layers import live
 from .callbacks import Interrupted, StopStage, StopTraining
 from .forward_forward import step
-from .freezing import not_frozen
+from .freezing import fixed_weights, not_frozen
 from .head import step_head
 from .interrupts import current
 from .rows import Batches, n_parts, parts
@@ -39,7 +39,7 @@ PASSES = {"together": (None,), "by_epoch": ("positive", "negative")}
 PASSING = (
     *("interrupts_", "end_", "n_loaded_", "stage_", "stage_number_", "stage_epochs_"),
     *("learning_", "passes_", "side_", "watched_", "weighted_", "listeners_", "first_update_"),
-    "planned_",
+    *("planned_", "fixed_"),
 )
 
 
@@ -149,7 +149,7 @@ class FFNet(NeuralNet):
         self.n_updates_ = 0
         self.interrupted_ = self.stopped_ = False
         self.interrupts_, self.end_ = current(), None
-        self.weighted_ = rows.weighted
+        self.weighted_, self.fixed_ = rows.weighted, fixed_weights(self.module_)
         try:
             for _, callback in self.callbacks_:
                 check_load(callback, self)
@@ -251,7 +251,7 @@ class FFNet(NeuralNet):
         if iterator is None:
             return
         self._set_training(training)
-        self.learning_ = not_frozen(self.stage_, self.module_)
+        self.learning_ = not_frozen(self.stage_, self.module_, self.fixed_)
         for layer in self.module_.layers:
             layer.learning = layer in self.learning_
         self._draw_once_an_epoch(iterator.rows)

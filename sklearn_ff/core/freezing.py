@@ -1,12 +1,19 @@
 """Weights that callbacks have frozen: whole layers, never a part of one."""
 
 
-def not_frozen(stage, network):
+def fixed_weights(network):
+    """Weights that do not learn before any callback is called, as a user's module may have them."""
+    return {id(weight) for weight in network.parameters() if not weight.requires_grad}
+
+
+def not_frozen(stage, network, fixed=frozenset()):
     """The layers of a stage that learn: callbacks may freeze some layers, but not all.
 
-    A stage without layers trains the head.
+    A stage without layers trains the head. `fixed` weights are none of the callbacks' matter.
     """
-    free = [layer for layer in network.layers if not is_frozen(layer, f"layer {layer.index + 1}")]
+    free = [
+        layer for layer in network.layers if not is_frozen(layer, f"layer {layer.index + 1}", fixed)
+    ]
     learning = [layer for layer in stage if layer in free]
     numbers = [layer.index + 1 for layer in stage]
     if stage and not learning:
@@ -22,10 +29,10 @@ def not_frozen(stage, network):
     return learning
 
 
-def is_frozen(module, name):
+def is_frozen(module, name, fixed=frozenset()):
     """Whether all weights of a layer or of the head are frozen; ValueError if only some are."""
-    named = module.named_parameters()
-    learning = {weight.removeprefix("affine."): p.requires_grad for weight, p in named}
+    named = [(key, p) for key, p in module.named_parameters() if id(p) not in fixed]
+    learning = {key.removeprefix("affine."): p.requires_grad for key, p in named}
     if len(set(learning.values())) > 1:
         frozen = [weight for weight in learning if not learning[weight]]
         rest = [weight for weight in learning if learning[weight]]

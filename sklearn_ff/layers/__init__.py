@@ -28,7 +28,7 @@ from ._base import (
     drawn_uniform,
     layer_kinds,
 )
-from ._blocks import Block, Module, live
+from ._blocks import Block, Module, ending, live
 from ._dense import Affine, Dense
 from ._images import Conv2d, ImageLayer, LocallyConnected2d, PositiveBatchNorm, images
 
@@ -48,6 +48,7 @@ __all__ = [
     "checked_layers",
     "drawn_normal",
     "drawn_uniform",
+    "ending",
     "images",
     "layer_kinds",
     "live",

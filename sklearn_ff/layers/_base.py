@@ -91,11 +91,15 @@ class BaseMap(nn.Module):
         return function(a)
 
 
-def checked_layers(layers: Sequence[Any] | None, sizes: Sequence[int] = ()) -> list[LayerKind]:
+def checked_layers(
+    layers: Sequence[Any] | None, sizes: Sequence[int] = (), parameter: str = "layers"
+) -> list[LayerKind]:
     """The given kinds of layers, or dense layers of `sizes` units."""
     given = sizes if layers is None else layers
     dense: Any = layer_kinds.registry["dense"]
-    kinds = [dense(int(k)) if is_number(k, whole=True) else layer_kinds.get(k) for k in given]
+    kinds = [
+        dense(int(k)) if is_number(k, whole=True) else layer_kinds.get(k, parameter) for k in given
+    ]
     if not kinds:
         raise ValueError("layers=[] is an empty list; give at least one layer.")
     for kind in kinds:

@@ -52,13 +52,13 @@ class Block(LayerKind):
         self.learned = learned
 
     def check(self) -> None:
-        super().check()
-        check_flag(self, "residual")
         if not isinstance(self.kinds, (list, tuple)) or not len(self.kinds):
             raise ValueError(
                 f"Block({brief(self.kinds)}) has no layers; give a list, such as Block([100, 100])."
             )
         inner = self.inner
+        super().check()
+        check_flag(self, "residual")
         if not all(kind.learned for kind in inner):
             raise ValueError(
                 f"{self!r} has a layer that does not learn; set learned=False for the whole block."
@@ -71,14 +71,14 @@ class Block(LayerKind):
 
     @property
     def inner(self) -> list[LayerKind]:
-        return checked_layers(self.kinds)
+        return checked_layers(self.kinds, parameter="kinds of a Block")
 
     @property
-    def reads_images(self) -> bool:  # type: ignore[override]
+    def reads_images(self) -> bool:
         return any(kind.reads_images for kind in self.inner)
 
     @property
-    def draws_globally(self) -> bool:  # type: ignore[override]
+    def draws_globally(self) -> bool:
         return any(kind.draws_globally for kind in self.inner)
 
     @property
@@ -86,11 +86,11 @@ class Block(LayerKind):
         return self.inner[0].entry
 
     @property
-    def label_inputs(self) -> bool:  # type: ignore[override]
+    def label_inputs(self) -> bool:
         return self.entry.label_inputs
 
     @property
-    def weight_init(self) -> str:  # type: ignore[override]
+    def weight_init(self) -> str:
         return self.entry.weight_init
 
     def build(
@@ -106,7 +106,9 @@ class Block(LayerKind):
                 f"{self!r} adds its input, of shape {times(shape)}, to the pre-activations of its "
                 f"last layer, of shape {times(last)}; let both be alike."
             )
-        return BlockMap(kinds, maps, tuple(shape) if self.residual else None, raw)
+        return BlockMap(
+            kinds, maps, tuple(shape) if self.residual else None, raw and len(last) == 3
+        )
 
 
 def before_activation(layer: LayerMap) -> Shape:
@@ -129,7 +131,8 @@ class BlockMap(BaseMap):
     ) -> None:
         super().__init__()
         first, last = maps[0], maps[-1]
-        self.kinds, self.added, self.raw = kinds, added, raw  # added: the shape of z, or None
+        self.kinds, self.added = kinds, added  # the shape of z, if it is added, or None
+        self.turned = raw  # whether z is stored channel by channel, and added to images
         self.inner: Any = nn.ModuleList(maps)
         self.n_units, self.n_biases, self.fan_in = first.n_units, first.n_biases, first.fan_in
         self.maps = before_activation(last)
@@ -139,7 +142,7 @@ class BlockMap(BaseMap):
         self.n_added = 0 if added is None else math.prod(added)
 
     @property
-    def bias(self) -> Tensor:  # type: ignore[override]
+    def bias(self) -> Tensor:
         return self.inner[0].bias
 
     @property
@@ -161,17 +164,23 @@ class BlockMap(BaseMap):
 
     def _as_maps(self, z: Tensor) -> Tensor:
         """Flat rows pixel by pixel, as between layers, also where they are raw."""
-        if not self.raw or len(self.added) != 3:
-            return z
-        return flat(z.reshape(-1, *self.added), z)
+        return flat(z.reshape(-1, *self.added), z) if self.turned else z
 
     def outputs(self, a: Tensor, function: Function) -> Tensor:
+        return self.ending(a, function, function)
+
+    def ending(self, a: Tensor, function: Function, last: Function) -> Tensor:
         a, z = a.split([a.shape[-1] - self.n_added, self.n_added], -1) if self.n_added else (a, 0)
         inner = [*self.inner]
         for layer, above in pairwise(inner):
             a = above(layer.outputs(a, function))
-        last = (lambda a: function(a + z)) if self.n_added else function
-        return inner[-1].outputs(a, last)
+        return ending(inner[-1], a, function, (lambda a: last(a + z)) if self.n_added else last)
+
+
+def ending(layer: LayerMap, a: Tensor, function: Function, last: Function) -> Tensor:
+    """A map's outputs with another function at its end than inside."""
+    whole = getattr(layer, "ending", None)
+    return layer.outputs(a, last) if whole is None else whole(a, function, last)
 
 
 def live(layer: LayerMap) -> int:
@@ -223,6 +232,7 @@ class ModuleMap(BaseMap):
         self.kind, self.shape_in, self.raw, self.low_precision = kind, shape, raw, low_precision
         with global_draws(0):
             self.module, self.shape, self._n_live = made(kind, shape)
+            check_new(kind, self.module, made(kind, shape)[0])
         self.n_units = self.n_biases = math.prod(shape)
         self.n_outputs, self.fan_in = math.prod(self.shape), 1
         self.n_products = sum(p.numel() for p in self.module.parameters())
@@ -239,8 +249,7 @@ class ModuleMap(BaseMap):
         seed = torch.randint(2**31, (1,), generator=generator, device=device).item()
         with global_draws(int(seed)):
             fresh, _, _ = made(self.kind, self.shape_in)
-            if not self.whole_batches:
-                check_rows_apart(self.kind, fresh, self.shape_in)
+            check_rows_apart(self.kind, fresh, self.shape_in)
         self.module.load_state_dict(fresh.state_dict())
 
     def product(self, z: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -298,7 +307,7 @@ def _made(kind: Module, shape: Shape) -> tuple[nn.Module, Shape, int]:
     out = tried(module, torch.zeros(2, *shape))
     for watch in watched:
         watch.remove()
-    if not isinstance(out, Tensor) or out.dim() < 2 or len(out) != 2:
+    if not isinstance(out, Tensor) or out.dim() < 2 or len(out) != 2 or not out.numel():
         given = f"shape {tuple(out.shape)}" if isinstance(out, Tensor) else type(out).__name__
         raise ValueError(
             f"{kind!r} returns {given} for 2 rows of shape {times(shape)}; let the module return "
@@ -329,4 +338,13 @@ def check_rows_apart(kind: Module, module: nn.Module, shape: Shape) -> None:
         raise ValueError(
             f"{kind!r} returns another output for a row where other rows stand beside it; let the "
             f"first dimension number the rows, as batch_first=True does for attention."
+        )
+
+
+def check_new(kind: Module, first: nn.Module, second: nn.Module) -> None:
+    """Raise ValueError where two calls of a factory have returned the same weights."""
+    if first is second or {*map(id, first.parameters())} & {*map(id, second.parameters())}:
+        raise ValueError(
+            f"{kind!r} returns the same weights in every call, which fits and layers would share; "
+            f"let the factory make the module, or copy.deepcopy it."
         )

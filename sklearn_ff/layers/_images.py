@@ -30,7 +30,7 @@ class ImageLayer(LayerKind):
     groups = 1
 
     @property
-    def whole_batches(self) -> bool:  # type: ignore[override]
+    def whole_batches(self) -> bool:
         return self.norm == "batch"
 
     def check(self) -> None:
@@ -273,7 +273,7 @@ def n_groups(n_channels: int) -> int:
 class Grouped(nn.GroupNorm):
     """Group normalisation of each candidate separately (Wu and He, 2018)."""
 
-    def forward(self, a: Tensor, maps: Shape) -> Tensor:  # type: ignore[override]
+    def forward(self, a: Tensor, maps: Shape) -> Tensor:
         return flat(super().forward(images(a, maps)), a)
 
 
@@ -326,7 +326,7 @@ class LocallyConnected2d(ImageLayer):
     affine: Callable[..., LayerMap] = LocalPatches
 
     @property
-    def has_peers(self) -> bool:  # type: ignore[override]
+    def has_peers(self) -> bool:
         return self.pool is None and self.norm is None
 
     def __init__(
