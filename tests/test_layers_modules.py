@@ -264,6 +264,7 @@ def test_modules_have_the_precision_of_the_network(factory, precision):
     assert {p.dtype for p in small} == {torch.float64}, "small tables"
 
 
+@pytest.mark.slow
 def test_functions_without_a_name_are_searched_and_cross_validated_but_have_no_pickle():
     grid = [[Module(lambda shape, k=k: nn.Linear(shape[0], k))] for k in (3, 9)]
     estimator = model(layers=grid[0], **GOODNESS)
