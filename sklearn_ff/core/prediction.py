@@ -95,6 +95,8 @@ class Answer(nn.Module):
     In double precision for rows in that, and for integers that single precision cannot hold.
     """
 
+    predicts = False  # whether it returns log-probabilities of classes
+
     def forward(self, net, x):
         n_features = net.scaler.shift.shape[0]
         if x.dim() != 2 or x.shape[1] != n_features:
@@ -129,6 +131,7 @@ class LogProbabilities(Answer):
     Scale, slips and prior are no weights: they follow from these and from training rows.
     """
 
+    predicts = True
     scale: torch.Tensor
     slips: torch.Tensor
     prior: torch.Tensor

@@ -46,6 +46,13 @@ def dense(rows):
     return rows.toarray() if issparse(rows) else rows
 
 
+def raw_rows(X):
+    """Rows of any kind as a dense tensor, in their own dtype."""
+    if isinstance(X, torch.Tensor):
+        return X
+    return torch.from_numpy(np.require(dense(X), requirements=["C", "W"]))
+
+
 def as_tensor(X, dtype, device, convert=dense):
     """Rows as one dense tensor, converted in blocks, without a copy of all in float64."""
     x = torch.empty(X.shape, dtype=dtype, device=device)
