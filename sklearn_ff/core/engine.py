@@ -15,7 +15,8 @@ from .forward_forward import step
 from .freezing import fixed_weights, not_frozen
 from .head import step_head
 from .interrupts import current
-from .rows import Batches, n_parts, parts, raw_rows
+from .rows import Batches, n_parts, parts
+from .serving import Serving
 from .user_callbacks import (
     LISTED,
     check_load,
@@ -41,9 +42,6 @@ PASSING = (
     *("learning_", "passes_", "side_", "watched_", "weighted_", "listeners_", "first_update_"),
     *("planned_", "fixed_"),
 )
-
-
-ROWS_AT_ONCE = 256  # that a net predicts
 
 
 class Group(NamedTuple):
@@ -80,7 +78,7 @@ def ready_net(plan, network, draws, own=(), callbacks=()):
     return net.initialize()
 
 
-class FFNet(NeuralNet):
+class FFNet(Serving, NeuralNet):
     """skorch's loop, notifications and history around the Forward-Forward step.
 
     One optimizer with a parameter group per layer and one for the head, in the order of
@@ -138,37 +136,6 @@ class FFNet(NeuralNet):
 
     def get_iterator(self, dataset, training=False):
         return Batches(dataset, self.batch_size, self.shuffle, self.draws)
-
-    def infer(self, x):
-        """What the network returns for raw rows: log-probabilities of classes, or features."""
-        return self.module_(raw_rows(x).to(self.module_.scaler.shift.device))
-
-    def forward_iter(self, X, training=False, device="cpu"):
-        """Yield what the network returns, part by part; with gradients in `training`."""
-        X = X if hasattr(X, "ndim") and hasattr(X, "dtype") else np.asarray(X)
-        for start in range(0, max(1, X.shape[0]), ROWS_AT_ONCE):
-            some = X[start : start + ROWS_AT_ONCE], None
-            yield self.evaluation_step(some, training=training).to(device)
-
-    def predict_proba(self, X):
-        """Probabilities of the classes, as of the estimator."""
-        self.check_is_fitted()
-        if not self.module_.answer.predicts:
-            raise of_the_estimator("returns features, not classes", "transform")
-        return self.forward(X).softmax(1).numpy()
-
-    def predict(self, X):
-        """The likeliest classes, as indices into `classes_` of the estimator."""
-        return self.predict_proba(X).argmax(1)
-
-    def fit(self, X, y=None, **fit_params):
-        raise of_the_estimator("is trained by an estimator", "fit")
-
-    def partial_fit(self, X, y=None, classes=None, **fit_params):
-        raise of_the_estimator("is trained by an estimator", "partial_fit")
-
-    def score(self, X, y=None):
-        raise of_the_estimator("knows classes by their indices alone", "score")
 
     def forget(self):
         """Drop all references to training rows."""
@@ -450,10 +417,6 @@ def hooks_named(name, callbacks):
 def compares(loss):
     """Whether the objective of a layer compares the rows of a batch."""
     return loss.objective.compares_rows
-
-
-def of_the_estimator(fact, method):
-    return NotImplementedError(f"This net {fact}; call {method} of the estimator instead.")
 
 
 def learners(network):
