@@ -1,4 +1,4 @@
-"""Networks as graphs: torch.export, torch.compile, and ONNX in onnxruntime, for any number of rows."""
+"""Networks as graphs for any number of rows: torch.export, torch.compile, ONNX in onnxruntime."""
 
 import copy
 import shutil
