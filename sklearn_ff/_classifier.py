@@ -155,8 +155,8 @@ class FFClassifier(AccuracyScore, BaseFF):
         "bfloat16" has matrix products in low precision in training, with single-precision weights
         and sums; prediction is in single precision. "auto" is double precision for up to 256 rows;
         for more rows, bfloat16 where a layer has 100,000 weights or more, columns have a common
-        unit, as pixels have (`scaling_` is "shared"), and the processor has instructions for it;
-        and single precision otherwise.
+        unit, as pixels have (`scaling_` is "shared"), and the processor is faster so (AMX, ARM,
+        GPUs); and single precision otherwise.
     n_threads : int or None, default=None
         Threads of torch during fit and prediction; None does not change them. A fork has one.
     verbose : bool or int, default=False

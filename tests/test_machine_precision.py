@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 from sklearn_ff import FFClassifier, _plan
 
@@ -30,8 +31,19 @@ def test_auto_precision(monkeypatch, params, able, expected):
     assert fitted(**params).precision_ == expected
 
 
-def test_instructions_of_the_processor_decide():
-    assert _plan.multiplies_bfloat16("cpu") in (True, False)
+@pytest.mark.parametrize(
+    "instructions, faster",
+    [
+        ({}, False),
+        ({"avx2": True}, False),
+        ({"avx512_f": True, "avx512_bf16": True}, False),
+        ({"avx512_bf16": True, "amx_bf16": True}, True),
+        ({"bf16": True}, True),
+    ],
+)
+def test_instructions_of_the_processor_decide(monkeypatch, instructions, faster):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: instructions, raising=False)
+    assert _plan.multiplies_bfloat16("cpu") is faster
 
 
 def test_low_precision_does_not_reach_prediction():
