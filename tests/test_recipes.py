@@ -12,6 +12,7 @@ from sklearn.datasets import load_digits, load_iris
 
 from sklearn_ff import FFClassifier, recipes
 from sklearn_ff.exceptions import NoEffectWarning
+from sklearn_ff.layers import Conv2d, Dense
 from sklearn_ff.objectives import Logistic
 from sklearn_ff.recipes import hinton_supervised, loewe, mpezeshki, rmwkwok_conv
 
@@ -20,7 +21,10 @@ X, y = X[:400] / 16, y[:400]
 ALL = {name: getattr(recipes, name) for name in recipes.__all__}
 BRIEF = {"max_iter": 2, "random_state": 0, "n_threads": 1}
 SMALL = {**BRIEF, "hidden_layer_sizes": (24, 24, 24)}
-OF_IMAGES = {"rmwkwok_conv": {**BRIEF, "image_shape": (1, 8, 8), "n_channels": 24}}
+OF_IMAGES = {
+    "rmwkwok_conv": {**BRIEF, "image_shape": (1, 8, 8), "n_channels": 24},
+    "backpropagation": {**BRIEF, "layers": (24, 24)},
+}
 RMWKWOK = {  # what the docstrings say; parts inside are named as by get_params
     "goodness": "sum_square",
     "objective__threshold": 0.1,
@@ -65,6 +69,18 @@ HINTON = {
     "prediction_layers": "skip_first",
 }
 SETTINGS = {
+    "backpropagation": {
+        "layers__0__kinds": [500, 500],
+        "layers__0__residual": False,
+        "goodness": "readout",
+        "objective__sharpness": 1.0,
+        "negatives": "all",
+        "learning_rate": "linear",
+        "learning_rate_init": 1e-3,
+        "optimizer": "adam",
+        "alpha": 0.0,
+        "batch_size": 128,
+    },
     "mpezeshki": {
         "layers__0__n_units": 500,
         "layers__1__n_units": 500,
@@ -124,8 +140,8 @@ def test_overrides_and_keeps_what_it_is_made_of(name):
     assert clone(ALL[name](alpha=0.5, overlay="append")).get_params()["alpha"] == 0.5
     with pytest.raises(TypeError, match="nonsense"):
         ALL[name](nonsense=1)
-    ALL[name]().set_params(objective__threshold=7.0)
-    assert ALL[name]().objective.threshold != 7.0
+    ALL[name]().set_params(objective__sharpness=7.0)
+    assert ALL[name]().objective.sharpness != 7.0
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -271,3 +287,38 @@ def test_invalid_overrides_of_recipes_are_refused_by_fit():
 def test_overrides_of_recipes_without_effect_are_reported():
     with pytest.warns(NoEffectWarning, match="max_iter=3"):
         loewe(schedule=[("all", 1)], max_iter=3, hidden_layer_sizes=(6, 6)).fit(IRIS, SPECIES)
+
+
+def test_backpropagation_takes_kinds_of_layers_and_no_sizes():
+    with pytest.raises(TypeError, match="no hidden_layer_sizes; give layers"):
+        recipes.backpropagation(hidden_layer_sizes=(7, 7))
+    given = [Conv2d(4, pool="max"), Dense(20)]
+    clf = recipes.backpropagation(given, image_shape=(1, 8, 8), max_iter=60, random_state=0)
+    assert clf.fit(X, y).score(X, y) > 0.8
+    assert len(clf.net_.module_.layers) == 1 and clf.layers[0].kinds == given
+
+
+def test_backpropagation_is_a_loop_in_torch():
+    """Steps as of `torch.optim.Adam` at a rate that falls linearly, from the same first weights."""
+    params = {"layers": (24, 24), "max_iter": 4, "precision": "float64", "shuffle": False}
+    clf = recipes.backpropagation(**params, scaling=None, batch_size=50, random_state=0)
+    still = clone(clf).set_params(learning_rate_init=1e-30).fit(X, y)
+    net = torch.nn.Sequential(
+        *(torch.nn.Linear(64, 24), torch.nn.ReLU(), torch.nn.Linear(24, 24), torch.nn.ReLU()),
+        torch.nn.Linear(24, 10),
+    ).double()
+    with torch.no_grad():
+        for weight, first in zip(net.parameters(), still.net_.module_.parameters(), strict=True):
+            weight.copy_(first)
+    optimizer = torch.optim.Adam(net.parameters())
+    x, labels = torch.tensor(X), torch.tensor(y)
+    for step in range(4 * 8):
+        optimizer.param_groups[0]["lr"] = 1e-3 * (1 - step / (4 * 8))
+        rows = slice(step % 8 * 50, step % 8 * 50 + 50)
+        optimizer.zero_grad()
+        torch.nn.functional.cross_entropy(net(x[rows]), labels[rows]).backward()
+        optimizer.step()
+    for found, expected in zip(
+        clf.fit(X, y).net_.module_.parameters(), net.parameters(), strict=True
+    ):
+        torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
