@@ -1,7 +1,10 @@
 """Facts and limits of the machine: devices, low precision, memory, threads."""
 
+import ctypes
 import os
 import re
+import sys
+import threading
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -174,3 +177,57 @@ def own_settings():
             if torch.is_autocast_enabled(kind):
                 stack.enter_context(torch.autocast(kind, enabled=False))
         yield
+
+
+TASK = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
+
+
+def flushes_denormals():
+    """Whether the calling thread takes numbers too small to be normal for zero."""
+    return sys.float_info.min / 2 == 0.0
+
+
+@contextmanager
+def flushed_denormals():
+    """Denormal numbers are zero inside the block, in the calling thread and torch's workers.
+
+    A product with denormals takes tens of times as long, and moments of silent inputs decay into
+    them. Afterwards every thread has the setting it had before; one that began meanwhile has that
+    of the calling thread.
+    """
+    caller, workers, own = flushes_denormals(), {}, threading.get_ident()
+
+    def set_on(number):
+        if threading.get_ident() != own:
+            workers[number] = flushes_denormals()
+            torch.set_flush_denormal(True)
+
+    def put_back(number):
+        if threading.get_ident() != own:
+            torch.set_flush_denormal(workers.get(number, caller))
+
+    try:
+        torch.set_flush_denormal(True)
+        in_workers(set_on)
+        yield
+    finally:
+        torch.set_flush_denormal(caller)
+        in_workers(put_back)
+
+
+def in_workers(task):
+    """Call `task(number)` in every thread of torch's pool, the calling one included.
+
+    Only where the pool is one of OpenMP with GNU's interface: the pools of Intel and LLVM, on
+    Windows and macOS, give their workers the setting of the calling thread each time.
+    """
+    n_threads = torch.get_num_threads()
+    if n_threads == 1:
+        return
+    try:
+        library = ctypes.CDLL(torch._C.__file__)  # what torch is linked with is found through it
+        parallel, number = library.GOMP_parallel, library.omp_get_thread_num
+    except (OSError, AttributeError):
+        return
+    parallel.restype, parallel.argtypes = None, [TASK, ctypes.c_void_p, *[ctypes.c_uint] * 2]
+    parallel(TASK(lambda _: task(number())), None, n_threads, 0)

@@ -18,6 +18,7 @@ from ._effects import may_be_flat
 from ._fitted import Fitted
 from ._input import Data
 from ._lifeless import head_remedy, lifeless, remedies
+from ._machine import flushed_denormals
 from ._optimizers import allocate_state, resume_optimizer
 from ._params import brief
 from ._plan import Plan
@@ -120,7 +121,7 @@ def train(
     try:
         if data.pool is not None:
             net.negatives = plan.negatives.bind(pool_on_device(plan, network, *data.pool))
-        with own_draws(plan, draws):
+        with own_draws(plan, draws), flushed_denormals():
             net.train(rows_on_device(plan, network, draws, data))
     except DivergenceError as diverged:
         net.optimizer_.state.clear()  # its moments are not finite any more
