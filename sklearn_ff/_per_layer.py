@@ -15,7 +15,7 @@ LISTED = (*PARTS, "layers", "augmentation")  # parameters that may be lists of p
 
 def is_list(value):
     """Whether it has entries, one per layer; numbers may come as an array."""
-    return isinstance(value, (list, tuple)) or getattr(value, "ndim", 0) > 0
+    return isinstance(value, (list, tuple, range)) or getattr(value, "ndim", 0) > 0
 
 
 def each(name, value, n_layers):
@@ -48,8 +48,8 @@ def check_lengths(parts, n_layers):
         if parts[name].entries is not None:
             each(name, parts[name].entries, n_layers)
     for objective in map(parts["objective"].for_layer, range(n_layers)):
-        for name in objective.by_layer:
-            each(name, getattr(objective, name), n_layers)
+        for name, value in objective.listed():
+            each(name, value, n_layers)
 
 
 def shown(value):

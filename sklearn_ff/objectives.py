@@ -123,6 +123,10 @@ class Objective(Part):
         """Thresholds of the positive and of the negative candidates, if any."""
         return ()
 
+    def listed(self) -> list[tuple[str, Any]]:
+        """Names and values of the parameters that may be lists with an entry per layer."""
+        return [(name, getattr(self, name)) for name in self.by_layer]
+
     @property
     def falls_without_end(self) -> bool:
         """Whether the loss falls without bound as the score of a negative candidate falls."""
@@ -326,17 +330,17 @@ class Collaboration(Objective):
     def falls_without_end(self) -> bool:
         return self.inner.falls_without_end
 
-    @property
-    def by_layer(self) -> tuple[str, ...]:  # type: ignore[override]
-        return ()
+    def listed(self) -> list[tuple[str, Any]]:
+        return self.inner.listed()
 
     def check(self) -> None:
         check_number(self, "weight", at_least=0)
         check_choice(self, "reads", ("all", "below"))
-        if isinstance(self.objective, (list, tuple)) or self.inner.needs_others:
+        several = isinstance(self.objective, (list, tuple))
+        if several or self.inner.needs_others or self.inner.matches_labels:
             raise ValueError(
                 f"{self!r} adds the goodness of other layers to the scores of one objective, which "
-                f"adds none itself; give one such as 'logistic'."
+                f"must read scores alone; give one such as 'logistic'."
             )
         self.inner.check()
 
@@ -345,6 +349,17 @@ class Collaboration(Objective):
 
     def slope(self, layer: LayerFacts) -> float:
         return self.inner.slope(layer)
+
+    def score_targets(self, layer: LayerFacts) -> tuple[Any, ...]:
+        return self.inner.score_targets(layer)
+
+    @property
+    def compares_rows(self) -> bool:  # type: ignore[override]
+        return self.inner.compares_rows
+
+    def build(self, layer: LayerFacts) -> Any:
+        built = self.inner.build(layer)
+        return CollaborationLoss(self, built) if isinstance(built, nn.Module) else self
 
     def loss(self, scores: Tensor, layer: LayerFacts) -> Tensor:
         return self.inner.loss(self.shared(scores, layer), layer)
@@ -361,6 +376,21 @@ class Collaboration(Objective):
             return scores
         others = layer.others if self.reads == "all" else layer.others[: layer.index]
         return scores + self.weight * others.sum(0)
+
+
+class CollaborationLoss(nn.Module):
+    """The loss of `Collaboration` in one layer, of an objective that owns weights."""
+
+    def __init__(self, objective: Collaboration, inner: Any) -> None:
+        super().__init__()
+        self.objective, self.inner = objective, inner
+
+    def reset(self, generator: torch.Generator) -> None:
+        if hasattr(self.inner, "reset"):
+            self.inner.reset(generator)
+
+    def loss(self, scores: Tensor, layer: LayerFacts) -> Tensor:
+        return self.inner.loss(self.objective.shared(scores, layer), layer)
 
 
 @objectives.register("similarity")
