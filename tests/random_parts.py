@@ -13,6 +13,9 @@ from functools import cache
 import numpy as np
 import torch
 from hypothesis import strategies as st
+from torch import nn
+
+from sklearn_ff.layers import Conv2d
 
 
 def sine(a):
@@ -41,6 +44,14 @@ def mirrored(image):
 
 def louder(x, draws):
     return 2 * x + 1
+
+
+def dense_module(shape):
+    return nn.Sequential(nn.Flatten(), nn.LazyLinear(3), nn.Dropout(0.2))
+
+
+def normal_module(shape):
+    return nn.Sequential(nn.Flatten(), nn.LazyLinear(4), nn.BatchNorm1d(4))
 
 
 def strongest(evidence):
@@ -93,6 +104,8 @@ class Context:
             "function": st.sampled_from([louder]),
             "transform": st.sampled_from([mirrored]),
             "image_shape": st.sampled_from([None, self.image_shape]),
+            "kinds": st.sampled_from([[3, 4], [d], (4, 3, d), [Conv2d(2), 3], [Conv2d(2)]]),
+            "factory": st.sampled_from([dense_module, normal_module]),
             "matrix": st.sampled_from([None, np.eye(len(self.labels), d)]),
         }
 

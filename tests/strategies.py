@@ -188,7 +188,11 @@ def harmonised(estimator, params, context):
         out.pop("overlay", None)
     elif images:
         out["overlay"] = "channel"
-    if images:
+    kinds = [kind for kind in given["layers"] or [] if not isinstance(kind, int)]
+    alone = not one_pass and not all(kind.label_inputs for kind in kinds)
+    if alone and not of_rows:
+        out["overlay"] = "spatial" if images else "add"
+    if images or not all(kind.has_peers for kind in kinds):
         out.pop("peer_normalization", None)
     if images or given["augmentation"] is not None or overlay.needs_image:
         out["image_shape"] = context.image_shape

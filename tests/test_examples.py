@@ -26,6 +26,8 @@ GALLERY = {
         ["--max-iter", "2"],
         ["ROC AUC", "FFTransformer ", "IsolationForest ", "row length ", "noise: FFTransformer"],
     ),
+    "plot_own_block": ([], ["without attention: accuracy 0.9", "with    attention: accuracy 0.9"]),
+    "plot_residual": ([], ["plain    accuracy 0.9", "residual accuracy 0.9"]),
     "plot_own_goodness": ([], ["mean absolute ", "'goodness__p': "]),
     "plot_own_negatives": ([], ["look-alike accuracy 0.9", "shifted    accuracy 0.9"]),
     "plot_own_objective": (
@@ -153,7 +155,9 @@ def test_every_example_is_run():
     assert there == {SCRIPT.stem, *GALLERY}
 
 
-@pytest.mark.parametrize("name", [name for name in GALLERY if "own" in name or "layer" in name])
+@pytest.mark.parametrize(
+    "name", [name for name in GALLERY if re.search("own|layer|residual", name)]
+)
 def test_own_parts_take_less_than_forty_lines(name):
     lines = (ROOT / "examples" / f"{name}.py").read_text(encoding="utf-8").splitlines()
     assert len(lines) < 40

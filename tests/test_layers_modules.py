@@ -350,6 +350,7 @@ REFUSED = [
     (Block([Module(linear), Conv2d(3)]), {**IMAGE, **GOODNESS}, "24 numbers without an order"),
     (Module(linear, learned=None), GOODNESS, "learned must be True or False"),
     (nn.Linear(64, 5), GOODNESS, "is not known; layers must be one of"),
+    ("module", GOODNESS, "is not known; layers must be one of"),
 ]
 
 

@@ -188,7 +188,6 @@ def live(layer: LayerMap) -> int:
     return getattr(layer, "n_live", layer.n_units)
 
 
-@layer_kinds.register("module")
 class Module(LayerKind):
     """Any torch module as a layer: `factory(shape)` makes it, for inputs (rows, *shape).
 

@@ -1,0 +1,37 @@
+"""Use your own torch module as a layer: attention among the lines of an image.
+
+python examples/plot_own_block.py
+"""
+
+from functools import partial
+
+from sklearn.datasets import load_digits
+from sklearn.model_selection import train_test_split
+from torch import nn
+
+from sklearn_ff import FFClassifier
+from sklearn_ff.layers import Module
+
+
+class Lines(nn.Module):
+    """The eight lines of a digit as tokens: (rows, 64) to (rows, 8, width)."""
+
+    def __init__(self, shape, width=24, attends=True):
+        super().__init__()
+        self.embed = nn.Linear(8, width)
+        self.attend = nn.MultiheadAttention(width, num_heads=4, batch_first=True)
+        self.attends = attends
+
+    def forward(self, z):
+        tokens = self.embed(z.reshape(len(z), 8, -1))
+        if self.attends:
+            tokens = tokens + self.attend(tokens, tokens, tokens, need_weights=False)[0]
+        return tokens
+
+
+X_train, X_test, y_train, y_test = train_test_split(*load_digits(return_X_y=True), random_state=0)
+for name, attends in {"without": False, "with": True}.items():
+    layers = [Module(partial(Lines, attends=attends))]
+    clf = FFClassifier(layers=layers, goodness="readout", max_iter=30, random_state=0)
+    clf.fit(X_train, y_train)
+    print(f"{name:7} attention: accuracy {clf.score(X_test, y_test):.3f}")
