@@ -4,12 +4,15 @@ import numpy as np
 import pytest
 import torch
 from scipy.special import erf
+from sklearn.datasets import load_digits
 
+from sklearn_ff import FFClassifier
 from sklearn_ff._draws import Draws
 from sklearn_ff.activations import activations
 from sklearn_ff.core.build import dropped
 from sklearn_ff.core.peers import Peers
-from sklearn_ff.normalizations import normalizations
+from sklearn_ff.layers import Conv2d, Dense, LocallyConnected2d
+from sklearn_ff.normalizations import ChannelNorm, normalizations
 
 EPS = 1e-10
 NORMALIZATIONS = {
@@ -131,3 +134,58 @@ def test_peers_revive_a_dead_unit():
     peers(a, a.relu(), weight).backward()
     assert (a.grad[..., 0] < 0).all()
     assert (a.grad[..., 1:] > 0).all()
+
+
+def test_peers_without_shared_weights_are_the_channels_of_a_pixel():
+    rng = np.random.default_rng(5)
+    peers, mean = Peers(12, rate=0.3, n_peers=3).double(), np.full(12, 0.5)
+    for _ in range(2):
+        a, w = rng.normal(size=(6, 2, 12)), rng.uniform(size=6)
+        t = torch.tensor(a, requires_grad=True)
+        peers(t, t.relu(), torch.tensor(w)).backward()
+        peers.end_batch()
+        places = mean.reshape(4, 3)  # pixel by pixel
+        pull = 0.3 * (places - places.mean(1, keepdims=True)).ravel()
+        np.testing.assert_allclose(t.grad[:, 0], np.outer(w, pull), rtol=1e-12, atol=1e-12)
+        mean = 0.9 * mean + 0.1 * np.average(np.maximum(a[:, 0], 0), axis=0, weights=w)
+
+
+@pytest.mark.parametrize("layers", [[LocallyConnected2d(4)], [LocallyConnected2d(4), Dense(9)]])
+def test_peer_normalization_keeps_channels_of_a_pixel_about_equal(layers):
+    X, y = load_digits(return_X_y=True)
+    X, y = X[:300], y[:300]
+    params = {"layers": layers, "image_shape": (1, 8, 8), "overlay": "channel", "max_iter": 5}
+
+    def spread(rate):
+        clf = FFClassifier(peer_normalization=rate, random_state=0, **params).fit(X, y)
+        h = clf.net_.module_
+        scores = clf.transform(X)[:, :256].mean(0).reshape(64, 4)
+        assert h.layers[0].peers.n_peers == 4
+        return scores.std(1).mean()
+
+    assert spread(1.0) < 0.8 * spread(0.0)
+
+
+@pytest.mark.parametrize("centered", [True, False])
+def test_channel_norm_acts_on_the_channels_of_every_pixel(centered):
+    z = np.random.default_rng(6).normal(1, 2, size=(5, 2, 4 * 3))  # 4 pixels of 3 channels
+    out = ChannelNorm(centered).build((3, 2, 2))(torch.tensor(z)).reshape(5, 2, 4, 3).numpy()
+    pixels = z.reshape(5, 2, 4, 3)
+    pixels = pixels - pixels.mean(-1, keepdims=True) if centered else pixels
+    expected = pixels / np.sqrt((pixels**2).mean(-1, keepdims=True) + EPS)
+    np.testing.assert_allclose(out, expected, rtol=1e-12, atol=1e-12)
+
+
+def test_channel_norm_serves_layers_of_different_width():
+    X, y = load_digits(return_X_y=True)
+    layers = [Conv2d(6, pool="max"), Conv2d(10), 20]
+    params = {"layers": layers, "image_shape": (1, 8, 8), "goodness": "readout", "max_iter": 5}
+    clf = FFClassifier(normalization="channel_norm", random_state=0, **params).fit(X, y)
+    assert clf.score(X, y) > 0.8
+    first = clf.transform(X[:3])[:, : 16 * 6].reshape(3, 16, 6)
+    np.testing.assert_allclose(first.mean(-1), 0, atol=1e-5)
+
+
+def test_channel_norm_of_the_input_is_refused():
+    with pytest.raises(ValueError, match="no channels to act on; use 'rms'"):
+        FFClassifier(8, input_normalization="channel_norm").fit(np.eye(4), [0, 1, 0, 1])

@@ -1,5 +1,7 @@
 """Negative labels: never the true one, all others reachable, seeded, of the stated frequency."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -8,7 +10,7 @@ from sklearn.datasets import load_iris
 
 from sklearn_ff import FFClassifier
 from sklearn_ff._draws import Draws
-from sklearn_ff.negatives import All, Hard, Permuted, Uniform, negatives
+from sklearn_ff.negatives import All, ByGoodness, Hard, Permuted, Uniform, negatives
 
 N = 100_000
 CLASSES = [2, 3, 10, 50]
@@ -97,6 +99,40 @@ def test_hard_follows_the_belief(temperature):
     y = torch.zeros(N, dtype=torch.int64)
     drawn = Hard(temperature=temperature).draw(y, 5, draws(), belief)
     assert_frequent(frequencies(drawn, 5), softmax(masked))
+
+
+@pytest.mark.fault("C7")
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 3.0])
+@pytest.mark.parametrize("n_negatives", [1, 2])
+def test_by_goodness_follows_the_scores_of_the_layer(temperature, n_negatives):
+    """The positive candidate first; then others in proportion to softmax(β g / temperature)."""
+    layer = SimpleNamespace(objective=SimpleNamespace(sharpness=10.0))
+    g = np.array([0.9, 0.05, -0.1, 0.15, 0.0])
+    part = ByGoodness(n_negatives, temperature)
+    scores = torch.tensor(g, dtype=torch.float32).expand(N, -1).clone().requires_grad_()
+    found = part.select(scores, layer, draws())
+    assert found.shape == (N, 1 + n_negatives) and bool((found[:, 0] == scores[:, 0]).all())
+    assert not (found[:, 1:] == scores[0, 0]).any()
+    if n_negatives == 1:
+        observed = [float((found[:, 1] == scores[0, c]).float().mean()) for c in range(1, 5)]
+        assert_frequent(np.array(observed), softmax(10 * g[1:] / temperature))
+    found.sum().backward()
+    assert bool((scores.grad.sum(1) == 1 + n_negatives).all()), "a gradient for what was selected"
+
+
+def test_each_layer_draws_by_its_own_goodness():
+    X, y = load_iris(return_X_y=True)
+    seen = []
+
+    class Seen(ByGoodness):
+        def select(self, scores, layer, draws):
+            found = super().select(scores, layer, draws)
+            seen.append((layer.index, scores.shape[1], found.shape[1]))
+            return found
+
+    clf = FFClassifier((8, 6), negatives=Seen(), max_iter=30, batch_size=50, random_state=0)
+    assert clf.fit(X, y).score(X, y) > 0.8
+    assert seen[:2] == [(0, 3, 2), (1, 3, 2)]
 
 
 @pytest.mark.fault("C7")

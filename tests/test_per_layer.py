@@ -234,3 +234,39 @@ def test_optimizers_of_several_kinds_save_load_and_pickle():
         after = [p for group in other.param_groups for p in group["params"]]
         assert not any(map(torch.equal, before, after))
         assert len(other.state) == len(after)
+
+
+@pytest.mark.parametrize("name", ["dropout", "alpha"])
+@pytest.mark.parametrize(
+    "value, message",
+    [
+        ([0.1], "has 1 entries for 2 layers"),
+        ([0.1, 0.1, 0.1], "has 3 entries for 2 layers"),
+        ([-0.1, 0], "must be a number from 0"),
+        ([np.nan, 0], "must be a number from 0"),
+        (["a", 0], "must be a number from 0"),
+        ([[0.1, 0.1]], "must be a number from 0"),
+        (np.array([[0.1], [0.2]]), "must be a number from 0"),
+    ],
+)
+def test_wrong_numbers_per_layer_are_refused(name, value, message):
+    with pytest.raises(ValueError, match=rf"^{name}.*{message}"):
+        classifier(**{name: value}).fit(X, y)
+
+
+def test_dropout_of_one_is_refused_in_a_list():
+    with pytest.raises(ValueError, match="below 1, or one per layer"):
+        classifier(dropout=[0.1, 1.0]).fit(X, y)
+
+
+@pytest.mark.parametrize("name", ["dropout", "alpha"])
+def test_numbers_per_layer_may_be_arrays_and_act_on_their_layer(name):
+    value = {"dropout": 0.5, "alpha": 5.0}[name]
+    base = classifier(optimizer="sgd").fit(X, y)
+    only_second = classifier(optimizer="sgd", **{name: np.array([0.0, value])}).fit(X, y)
+    both = classifier(optimizer="sgd", **{name: [value, value]}).fit(X, y)
+    assert same(both, classifier(optimizer="sgd", **{name: value}).fit(X, y))
+    first = "layers.0.affine.weight"
+    if name == "alpha":  # dropout draws random numbers, which come later for others
+        assert torch.equal(weights(only_second)[first], weights(base)[first])
+    assert not same(only_second, base) and not same(only_second, both)
