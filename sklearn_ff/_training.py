@@ -45,11 +45,11 @@ HISTORY = ("loss", "goodness_positive", "goodness_negative", "ranking_accuracy")
 
 def build(plan: Plan, previous: Fitted | None = None) -> tuple[Network, Draws]:
     """The network of a plan, new or with the weights of the `previous` fit, and its draws."""
-    network = build_network(plan)
     if plan.resume and previous is not None and previous.resumable:
         draws = previous.net.draws.copy()
     else:
         draws = seeded(plan)
+    network = build_network(plan, draws.copy().seed())
     if previous is None:
         initialize(network, draws.generator, plan.kinds)
     else:

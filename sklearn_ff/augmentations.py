@@ -9,7 +9,6 @@ entries of a list act in turn, each on what the one before returned.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ._draws import Draws
+from ._draws import Draws, global_draws
 from ._parts import (
     Family,
     Part,
@@ -42,18 +41,14 @@ class PerImage(Augmentation):
     """A user's `transform` of one image, (channels, height, width) -> the same shape.
 
     torchvision's transforms draw from torch's global generator. For the time of a batch it is
-    seeded from the fit's generator, then restored; a lock excludes transforms of other threads.
+    seeded from the fit's generator, then restored; other threads that use it wait.
     """
-
-    _lock = threading.Lock()
 
     def __init__(self, transform: Function) -> None:
         self.transform = transform
 
     def __call__(self, images: Tensor, draws: Draws) -> Tensor:
-        devices = [images.device] if images.is_cuda else []
-        with self._lock, torch.random.fork_rng(devices):
-            torch.manual_seed(seed_of(draws))
+        with global_draws(seed_of(draws), images.device):
             varied = [self.transform(image.clone()) for image in images]
         for image in varied:
             checked_shape(image, images.shape[1:], "augmentation", "an image of the shape given")

@@ -3,6 +3,8 @@
 import torch
 from torch import nn
 
+from .._draws import global_draws
+from .._parts import checked_shape
 from .._scaling import Scaler
 from ..activations import overwriting
 from ..layers import built
@@ -60,6 +62,11 @@ class Loss(nn.Module):
         super().__init__()
         self.objective, self.facts, self.side = objective, facts, None
         self.built = objective.build(facts)
+        if not callable(getattr(self.built, "loss", None)):
+            raise ValueError(
+                f"{objective!r} builds a {type(self.built).__name__}, which has no method `loss`; "
+                f"let build(layer) return a torch module with loss(scores, layer)."
+            )
         self.needs_others = objective.needs_others
 
     @property
@@ -69,12 +76,17 @@ class Loss(nn.Module):
 
     def forward(self, g, h, known):
         part = self.built if self.side is None else self.objective.side(self.side)
-        return part.loss(g, self.facts.beside(h, *known))
+        loss = part.loss(g, self.facts.beside(h, *known))
+        return checked_shape(loss, g.shape[:1], "objective", "a loss per row")
 
 
-def build_network(plan):
-    """The network of a plan, before its weights are drawn."""
-    layers = [build_layer(plan, i, affine) for i, affine in enumerate(affines(plan))]
+def build_network(plan, seed=0):
+    """The network of a plan, before its weights are drawn.
+
+    Modules that own parts build may draw theirs at once, from torch's global generator; by `seed`.
+    """
+    with global_draws(seed):
+        layers = [build_layer(plan, i, affine) for i, affine in enumerate(affines(plan))]
     width = sum(plan.units[index] for index in plan.counted)
     head = Head(width, plan.n_classes) if plan.has_head else None
     overlay = plan.overlay if plan.shows_labels else None
