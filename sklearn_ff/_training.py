@@ -124,13 +124,14 @@ def train(
         with own_draws(plan, draws), flushed_denormals():
             net.train(rows_on_device(plan, network, draws, data))
     except DivergenceError as diverged:
-        net.optimizer_.state.clear()  # its moments are not finite any more
         error = diverged
     except BaseException:
         net.forget()  # a callback may hold the net
         raise
     finally:
         net.negatives = plan.negatives  # without rows set aside
+    if error is not None or not plan.resume:  # moments are not finite any more, or have served
+        net.optimizer_.state.clear()
     network.eval()
     network.requires_grad_(True)
     for layer in network.layers:
