@@ -361,6 +361,39 @@ def test_what_a_module_cannot_be_is_refused_in_one_sentence(kind, params, words)
     assert "\n" not in str(refusal.value)
 
 
+class Halving(nn.Linear):
+    """One that may overwrite its input, which others read."""
+
+    in_place = False
+
+    def forward(self, x):
+        return super().forward(x.mul_(0.5) if self.in_place else x * 0.5)
+
+
+class Overwriting(Halving):
+    in_place = True
+
+
+@pytest.mark.parametrize(
+    ("place", "params"),
+    [
+        (lambda kind: [kind, 20], {"goodness": "readout", "prediction": "head"}),
+        (lambda kind: [kind, kind], {"overlay": "add", "negatives": "hard"}),
+        (lambda kind: [Block([30, 64]), Block([64, kind], residual=True)], {}),
+    ],
+    ids=["first", "every", "in a block"],
+)
+def test_a_module_may_overwrite_its_input(place, params):
+    rows = X.copy()
+    fits = [
+        model(layers=place(Module(lambda shape, cls=cls: cls(shape[0], 64))), **params)
+        for cls in (Halving, Overwriting)
+    ]
+    plain, overwriting = (fit.fit(rows, Y).predict_proba(rows) for fit in fits)
+    np.testing.assert_array_equal(plain, overwriting)
+    np.testing.assert_array_equal(rows, X)
+
+
 def test_the_layer_after_a_module_must_fit_its_output():
     with pytest.raises(ValueError, match="Conv2d reads images, but its input is 24 numbers"):
         model(layers=[Module(linear), Conv2d(3)], **IMAGE, **GOODNESS).fit(X, Y)
