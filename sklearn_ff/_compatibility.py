@@ -67,6 +67,13 @@ def why_not(rule: Prediction, plan: Plan) -> str:
             f"names layers {sorted(map(int, strange))}, which do not count; those that do are "
             f"{[*plan.counted]}"
         )
+    asked = plan.counted if rule.layers is None else rule.layers
+    random = sorted({int(i) for i in asked if not plan.kinds[i].learned})
+    if rule.needs_goodness and random:
+        return (
+            f"asks for the goodness of layers {random}, which have learned=False, so that it tells "
+            f"nothing; choose other layers to count, as Goodness(layers) does, or use 'head'"
+        )
     return ""
 
 
@@ -325,14 +332,8 @@ def check_stages(plan: Plan) -> None:
             f"No layer learns, since {taught} have learned=False, and there is no head; let one "
             f"learn, or in a classifier use prediction='head'."
         )
-    untaught = set(plan.counted) - {layer for stage in plan.stages for layer in stage.layers}
-    random = {index for index, kind in enumerate(plan.kinds) if not kind.learned}
-    if plan.settings.predicts and plan.prediction.needs_goodness and untaught & random:
-        raise ValueError(
-            f"layers {sorted(untaught & random)} have learned=False, so that their goodness tells "
-            f"nothing; choose other layers to count, or use prediction='head'."
-        )
-    untaught -= random
+    learned = {index for index in plan.counted if plan.kinds[index].learned}
+    untaught = learned - {layer for stage in plan.stages for layer in stage.layers}
     if untaught and not plan.taught:
         raise ValueError(
             f"schedule={given!r} never teaches layers {sorted(untaught)}, which "
@@ -350,8 +351,8 @@ REFUSALS = (
     check_objectives,
     check_normalization,
     check_phases,
-    check_rule,
     check_stages,
+    check_rule,
 )
 
 

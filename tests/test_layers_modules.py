@@ -19,6 +19,7 @@ from torch import nn
 
 from sklearn_ff import FFClassifier, FFTransformer
 from sklearn_ff.layers import Block, Conv2d, Dense, LocallyConnected2d, Module
+from sklearn_ff.predictions import Goodness
 
 X, Y = (part[:200] for part in load_digits(return_X_y=True))
 IMAGE = {"image_shape": (1, 8, 8)}
@@ -441,6 +442,17 @@ def test_random_features_with_a_head_are_a_classifier(kind):
     assert all(same(layer.affine.state_dict(), weights(fitted, i)) for i, layer in enumerate(start))
     online = clone(estimator).partial_fit(X, Y, classes=range(10)).partial_fit(X, Y)
     assert same(start[0].affine.state_dict(), weights(online)) and online.score(X, Y) > 0.3
+
+
+@pytest.mark.parametrize("rule", ["goodness", "last", "softmax_sum", "hybrid", Goodness([0])])
+def test_goodness_that_has_not_learned_is_not_asked_by_a_rule_that_is_set_later(rule):
+    fitted = model(layers=[Dense(20, learned=False), 9], prediction="head").fit(X, Y)
+    fitted.set_params(prediction=rule)
+    for ask in (lambda: fitted.predict(X), lambda: fitted.net_):
+        with pytest.raises(ValueError, match=r"asks for the goodness of layers \[0\], which have"):
+            ask()
+    alone = fitted.set_params(prediction=Goodness([1])).predict(X)
+    np.testing.assert_array_equal(alone, fitted.layer_scores(X)[:, 1].argmax(1))
 
 
 @pytest.mark.parametrize("places", [(0,), (1,), (2,), (0, 1), (1, 2), (0, 2)])
