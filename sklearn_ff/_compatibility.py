@@ -327,7 +327,11 @@ def check_stages(plan: Plan) -> None:
         )
     if not plan.stages:
         every = not any(kind.learned for kind in plan.kinds)
-        taught = "all" if every else f"those of schedule={given!r}"
+        taught = (
+            f"all of layers={brief(plan.settings.layers)}"
+            if every
+            else f"those of schedule={given!r}"
+        )
         raise ValueError(
             f"No layer learns, since {taught} have learned=False, and there is no head; let one "
             f"learn, or in a classifier use prediction='head'."

@@ -472,7 +472,7 @@ def test_random_layers_may_stand_anywhere(places, schedule):
 
 FIXED = [Dense(20, learned=False), Dense(20, learned=False)]
 UNLEARNED = [
-    (FFClassifier, {"layers": FIXED}, "No layer learns, since all have"),
+    (FFClassifier, {"layers": FIXED}, "No layer learns, since all of layers="),
     (FFClassifier, {"layers": FIXED, "prediction": "hybrid"}, "layers .* have learned=False"),
     (FFClassifier, {"layers": [9, FIXED[0]], "prediction_layers": [0, 1]}, "have learned=False"),
     (FFClassifier, {"layers": [FIXED[0], 9], "schedule": [(0, 3)]}, "since those of schedule"),
