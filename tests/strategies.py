@@ -157,7 +157,7 @@ def parameters(draw, estimator, context, odd=True):
     params |= {"max_iter": draw(st.integers(1, 4)), "random_state": draw(st.integers(0, 3))}
     for name in sorted(set(names) - {"hidden_layer_sizes"}):
         params[name] = draw(values(estimator, name, context))
-    if not chance(draw, 10):
+    if not chance(draw, 20):
         params = harmonised(estimator, params, context)
     if odd and chance(draw, 12):
         name = draw(st.sampled_from([*estimator._parameter_constraints]))
@@ -194,6 +194,9 @@ def harmonised(estimator, params, context):
         out["overlay"] = "spatial" if images else "add"
     if images or not all(kind.has_peers for kind in kinds):
         out.pop("peer_normalization", None)
+    if min(context.image_shape[1:]) < 5:  # which random shifts may empty
+        given["augmentation"] = None
+        out.pop("augmentation", None)
     if images or given["augmentation"] is not None or overlay.needs_image:
         out["image_shape"] = context.image_shape
     if goodness.quiet:
@@ -201,7 +204,7 @@ def harmonised(estimator, params, context):
     schedule = checked_schedule(given["schedule"])
     if schedule.phases == "by_epoch":
         out |= {"objective": "logistic", "goodness": "mean_square"}
-    if overlay.overwrites:
+    if overlay.overwrites or Facts(given, "input_normalization").local:
         out.pop("input_normalization", None)
     if schedule.holds_epochs:
         stages = [stage for stage in schedule.pairs if stage[0] != "head"]
