@@ -276,6 +276,11 @@ def check_objectives(plan: Plan) -> None:
                 f"objective={part!r} compares activations with the labels of rows, of which there "
                 f"are none; use another one, such as 'symba', or learn labels."
             )
+        if part.ignores_scores and plan.settings.predicts and plan.prediction.needs_goodness:
+            raise ValueError(
+                f"objective={part!r} does not teach the scores by which the classifier decides; "
+                f"give a weight below 1, such as 0.99, or use prediction='head'."
+            )
         if part.matches_labels and not plan.goodness.scores_classes:
             raise ValueError(
                 f"objective={part!r} compares activations with the labels of rows, which layers "

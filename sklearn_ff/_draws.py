@@ -22,7 +22,10 @@ def global_draws(seed: int, device: str | torch.device = "cpu") -> Iterator[None
     """
     devices = [torch.device(device)] if torch.device(device).type == "cuda" else []
     with _alone, torch.random.fork_rng(devices):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed reaches every device
+        for one in devices:
+            with torch.cuda.device(one):
+                torch.cuda.manual_seed(seed)
         yield
 
 

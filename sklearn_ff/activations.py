@@ -116,6 +116,8 @@ activations.register("identity")(partial(TorchActivation, unchanged))
 
 def overwriting(activation: Activation, goodness: Any, affine: Any) -> Function | None:
     """The activation that overwrites pre-activations in training; None if there is none."""
+    if not vars(type(affine)).get("overwritable", False):  # a subclass must declare it again
+        return None
     pooled = len(affine.shape) > 1  # the goodness then reads pooled values
     declared = "fades" in vars(type(goodness))  # a subclass must declare it again
     faded = declared and goodness.fades and not pooled

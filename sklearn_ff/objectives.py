@@ -104,6 +104,7 @@ class Objective(Part):
     splits = False
     needs_others = False  # whether it reads the goodness of the other layers
     matches_labels = False  # whether it compares activations with labels, which must not be shown
+    ignores_scores = False  # whether no gradient of it reaches the scores
     compares_rows = False  # whether a row's loss depends on the rows beside it
     by_layer: tuple[str, ...] = ()  # parameters that may be lists with an entry per layer
 
@@ -417,6 +418,10 @@ class Similarity(Objective):
         super().check()
         check_number(self, "weight", at_least=0, at_most=1)
         check_flag(self, "mapped")
+
+    @property
+    def ignores_scores(self) -> bool:  # type: ignore[override]
+        return self.weight == 1
 
     def build(self, layer: LayerFacts) -> nn.Module:
         return SimilarityLoss(self, layer)

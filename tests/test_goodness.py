@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 import torch
+from sklearn.datasets import load_iris
 
-from sklearn_ff.goodness import ClassGroups, Prototypes, Readout, TopK, goodness
+from sklearn_ff import FFClassifier
+from sklearn_ff.goodness import ClassGroups, Goodness, Prototypes, Readout, TopK, goodness
 from sklearn_ff.normalizations import normalizations
 from sklearn_ff.objectives import LayerFacts, objectives
 
@@ -145,3 +147,17 @@ def test_what_fades_has_no_gradient_where_a_unit_is_idle(name, of):
     made(h)[..., :1].sum().backward()
     idle = h.grad[h == 0]
     assert part.fades == bool((idle == 0).all())
+
+
+@pytest.mark.parametrize("shape", ["a number", "one dimension too many", "too few rows"])
+def test_a_goodness_of_another_shape_is_refused_in_a_sentence(shape):
+    class Odd(Goodness):
+        def score(self, h):
+            return {
+                "a number": h.sum(),
+                "one dimension too many": h,
+                "too few rows": h.mean(-1)[:1],
+            }[shape]
+
+    with pytest.raises(ValueError, match="must return one score per candidate"):
+        FFClassifier(8, goodness=Odd(), max_iter=1).fit(*load_iris(return_X_y=True))

@@ -15,7 +15,7 @@ from skorch.callbacks import Freezer
 from torch.nn import functional as F
 
 from sklearn_ff import FFClassifier, FFTransformer
-from sklearn_ff.layers import Block, Conv2d, Dense, LocallyConnected2d, ending
+from sklearn_ff.layers import Affine, Block, Conv2d, Dense, LocallyConnected2d, ending
 from sklearn_ff.objectives import Softmax
 
 X, Y = (part[:200] for part in load_digits(return_X_y=True))
@@ -398,3 +398,20 @@ def test_a_product_that_is_not_linear_is_refused_where_it_is_shared(kind, params
     with pytest.raises(ValueError, match="`product` is not linear"):
         model(layers=[kind], **params).fit(X, Y)
     assert model(layers=[kind], **GOODNESS).fit(X, Y).n_iter_ == 4
+
+
+class Squashed(Affine):
+    """A map whose result a gradient needs as it is."""
+
+    def product(self, z, bias=None):
+        return super().product(z, bias).tanh()
+
+
+class Squash(Dense):
+    def build(self, shape, n_label_inputs=0, low_precision=False, raw=False):
+        n_inputs = int(np.prod(shape))
+        return Squashed(n_inputs, self.n_units, n_inputs + n_label_inputs, low_precision)
+
+
+def test_a_map_that_is_not_linear_learns_above_the_first_layer():
+    assert model(layers=[20, Squash(30)], max_iter=20).fit(X, Y).score(X, Y) > 0.7

@@ -318,3 +318,14 @@ def test_a_search_reaches_the_objective_inside_of_a_collaboration():
     listed = classifier(objective=["swish", Collaboration(Swish(2.0))])
     listed.set_params(objective__1__objective__sharpness=4.0)
     assert listed.objective[1].objective.sharpness == 4.0
+
+
+def test_similarity_alone_teaches_no_scores():
+    X, y = load_iris(return_X_y=True)
+    params = {"goodness": "readout", "objective": Similarity(weight=1.0), "random_state": 0}
+    with pytest.raises(
+        ValueError, match=r"does not teach the scores .* or use prediction='head'\.$"
+    ):
+        FFClassifier(8, **params).fit(X, y)
+    head = FFClassifier(16, prediction="head", max_iter=60, **params).fit(X, y)
+    assert head.score(X, y) > 0.8

@@ -49,6 +49,11 @@ class Scores(nn.Module):
 
     def forward(self, h, labels):
         g = self.score(h)
+        if g.shape[: h.dim() - 1] != h.shape[:-1] or g.dim() != h.dim() - (not self.scores_classes):
+            raise ValueError(
+                f"A goodness returns {tuple(g.shape)} for activations of shape {tuple(h.shape)}; "
+                f"it must return one score per candidate, or one per class if it scores classes."
+            )
         return g.squeeze(1).gather(1, labels) if self.scores_classes else g
 
 
@@ -122,8 +127,7 @@ def build_layer(plan, index, affine):
     if owns_label_weights(plan, index):
         width = affine.n_units if plan.overlay.plane else affine.n_biases
         label = LabelCode(plan.n_classes, width, plan.strength, affine.expand)
-    # Inside of a block gradients need the pre-activations, and peers compare them.
-    in_place = None if rate or kind.composite else overwriting(activation, goodness, affine)
+    in_place = None if rate else overwriting(activation, goodness, affine)  # peers compare them
     facts = LayerFacts(index, affine.n_outputs, goodness.sharpness, affine.shape, plan.n_classes)
     return Layer(
         index,

@@ -71,6 +71,7 @@ class BaseMap(nn.Module):
 
     bias: Any
     n_units: int
+    overwritable = False  # whether no gradient needs the pre-activations
     whole_batches = False
 
     @property

@@ -49,6 +49,8 @@ class Affine(BaseMap):
     Low precision is used in training alone.
     """
 
+    overwritable = True
+
     def __init__(
         self, n_inputs: int, n_units: int, fan_in: int, low_precision: bool = False
     ) -> None:

@@ -152,6 +152,8 @@ def flat(maps: Tensor, like: Tensor) -> Tensor:
 class Convolution(Maps):
     """One kernel per channel, the same at every place of the image."""
 
+    overwritable = True
+
     def __init__(
         self,
         kind: ImageLayer,
@@ -188,6 +190,8 @@ class Convolution(Maps):
 
 class LocalPatches(Maps):
     """A separate kernel for every channel and place."""
+
+    overwritable = True
 
     def __init__(
         self,
