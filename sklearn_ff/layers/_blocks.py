@@ -156,7 +156,8 @@ class BlockMap(BaseMap):
             start(layer, kind, generator)
 
     def expand(self, b: Tensor) -> Tensor:
-        return F.pad(self.inner[0].expand(b), (0, self.n_added))
+        b = self.inner[0].expand(b)
+        return F.pad(b, (0, self.n_added)) if self.n_added else b
 
     def product(self, z: Tensor, bias: Tensor | None = None) -> Tensor:
         a = self.inner[0].product(z, bias)
