@@ -58,6 +58,8 @@ def refused(prediction="head", **names):
         return True
     if parts["objective"].matches_labels and not parts["goodness"].scores_classes:
         return True
+    if parts["objective"].needs_others and parts["negatives"].selects:
+        return True
     asked = parts["objective"].score_targets(LayerFacts(index=0, n_units=1))
     if parts["goodness"].quiet and max(asked, default=-1) >= 0:
         return True
