@@ -33,7 +33,7 @@ SHOWN = (
 )
 
 
-# Objects that have parameters, where a parameter is no part with a name.
+# Examples of objects to pass, for parameters whose parts have no registered names.
 EXAMPLES = {"head": "SoftmaxHead({}=...)", "schedule": "Greedy({}=...)", "layers": "[Dense(100)]"}
 
 

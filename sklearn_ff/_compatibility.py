@@ -306,7 +306,7 @@ def check_phases(plan: Plan) -> None:
     """Objectives that cannot act on positive and negative candidates apart."""
     if len(plan.passes) == 1:
         return
-    for part in map(plan.objective.for_layer, range(len(plan.units))):
+    for part in each_objective(plan):
         if not part.splits:
             raise ValueError(
                 f"phases='by_epoch' learns from positive candidates without negative ones, which "
