@@ -1,4 +1,7 @@
-"""Classify images by the Forward-Forward algorithm, compare, search, and draw the training.
+"""Forward-Forward beside MLPClassifier on digits
+==============================================
+
+Classify images by the Forward-Forward algorithm, compare, search, and draw the training.
 
     python examples/plot_digits.py
 

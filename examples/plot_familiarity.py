@@ -1,4 +1,7 @@
-"""Find rows that differ from the training rows, without examples of such rows.
+"""Familiar and strange rows
+=========================
+
+Find rows that differ from the training rows, without examples of such rows.
 
     python examples/plot_familiarity.py
 

@@ -1,4 +1,7 @@
-"""Learn features without labels, and measure the accuracy of a linear classifier on them.
+"""Features learned without labels
+===============================
+
+Learn features without labels, and measure the accuracy of a linear classifier on them.
 
     python examples/plot_features.py
 

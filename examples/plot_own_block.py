@@ -1,4 +1,5 @@
-"""Use your own torch module as a layer: attention among the lines of an image.
+"""Your own torch module as a layer
+================================
 
 python examples/plot_own_block.py
 """

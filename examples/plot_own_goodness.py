@@ -1,4 +1,5 @@
-"""Use your own goodness: as a function, and as a part with a parameter to search.
+"""A goodness of your own
+======================
 
 python examples/plot_own_goodness.py
 """

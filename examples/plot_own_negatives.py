@@ -1,4 +1,5 @@
-"""Use your own negatives: negative labels of a function, and negative rows of another.
+"""Negatives of your own
+=====================
 
 python examples/plot_own_negatives.py
 """

@@ -1,4 +1,5 @@
-"""Use your own objective: one that follows the training, and one that owns weights.
+"""An objective of your own
+========================
 
 python examples/plot_own_objective.py
 """

@@ -1,4 +1,5 @@
-"""Give every layer its own parts: activation, normalisation, dropout, alpha; one stays random.
+"""Parts of their own for every layer
+==================================
 
 python examples/plot_per_layer.py
 """

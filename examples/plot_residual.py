@@ -1,4 +1,5 @@
-"""A residual convolutional network: blocks that add their input, each with a loss of its own.
+"""A residual convolutional network
+================================
 
 python examples/plot_residual.py
 """

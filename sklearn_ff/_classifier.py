@@ -170,7 +170,7 @@ class FFClassifier(AccuracyScore, BaseFF):
         The labels, and the weight of the rows of each, over all calls of `partial_fit`.
     n_features_in_ : int
         Number of features.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the features, if X had any.
     n_iter_ : int
         Complete epochs, over all layers if `schedule="greedy"`, over all stages if it is a list.
@@ -186,7 +186,7 @@ class FFClassifier(AccuracyScore, BaseFF):
     best_validation_score_ : float or None
         The best of them; of the last layer's epochs, if `schedule="greedy"`. With `early_stopping`
         it is that of the final weights.
-    history_ : dict of str to ndarray of shape (n_iter_, n_layers)
+    history_ : dict of str to ndarray of shape (`n_iter_`, n_layers)
         "loss", "goodness_positive", "goodness_negative", "ranking_accuracy" (share of rows whose
         true label scores above the negative ones); NaN where a layer
         did not learn.

@@ -92,7 +92,7 @@ class FFTransformer(BaseFF):
     ----------
     n_features_in_ : int
         Number of features.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the features, if X had any.
     classes_ : ndarray of shape (n_classes,)
         The labels, with `supervised=True`.
@@ -102,7 +102,7 @@ class FFTransformer(BaseFF):
         Training loss of the last epoch, averaged over the layers.
     loss_curve_ : list of float
         That loss for every epoch.
-    history_ : dict of str to ndarray of shape (n_iter_, n_layers)
+    history_ : dict of str to ndarray of shape (`n_iter_`, n_layers)
         "loss", "goodness_positive", "goodness_negative", "ranking_accuracy" (share of rows that
         score above their negative candidates). NaN where a layer did
         not learn.

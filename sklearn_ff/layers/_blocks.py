@@ -190,7 +190,7 @@ def live(layer: LayerMap) -> int:
 
 
 class Module(LayerKind):
-    """Any torch module as a layer: `factory(shape)` makes it, for inputs (rows, *shape).
+    """Any torch module as a layer: `factory(shape)` makes it, for inputs `(rows, *shape)`.
 
     `shape` is (features,), or (channels, height, width) where rows are read as images. The module
     returns one output per row, of any shape; the estimator's activation follows. It is made anew,
