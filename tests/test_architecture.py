@@ -145,7 +145,16 @@ def test_a_file_has_a_docstring(name):
 
 
 ACROSS = {  # tests of no one file
-    *("alpha", "architecture", "common", "docstrings", "ecosystem", "examples", "mutations"),
+    *(
+        "alpha",
+        "architecture",
+        "common",
+        "docstrings",
+        "ecosystem",
+        "examples",
+        "metadata",
+        "mutations",
+    ),
     *("properties", "published_methods"),
     *("real_images", "reliability", "representations", "sklearn", "surroundings", "text"),
     "warnings",
