@@ -157,6 +157,11 @@ class FFClassifier(AccuracyScore, BaseFF):
         for more rows, bfloat16 where a layer has 100,000 weights or more, columns have a common
         unit, as pixels have (`scaling_` is "shared"), and the processor is faster so (AMX, ARM,
         GPUs); and single precision otherwise.
+    compile : bool or "auto", default="auto"
+        Whether training steps are recorded on a GPU, as a CUDA graph, and replayed: small layers
+        wait for the launches of kernels otherwise. "auto" does so with parts of this package; with
+        True, your own parts must do the same in every step, on the device, and draw random numbers
+        from `draws` alone. It has no effect on a CPU.
     n_threads : int or None, default=None
         Threads of torch during fit and prediction; None does not change them. A fork has one.
     verbose : bool or int, default=False
@@ -281,6 +286,7 @@ class FFClassifier(AccuracyScore, BaseFF):
         callbacks: Sequence[Any] | None = None,
         device: str | torch.device = "auto",
         precision: str = "auto",
+        compile: bool | str = "auto",
         n_threads: int | None = None,
         verbose: bool | int = False,
         random_state: int | RandomState | None = None,
@@ -320,6 +326,7 @@ class FFClassifier(AccuracyScore, BaseFF):
         self.callbacks = callbacks
         self.device = device
         self.precision = precision
+        self.compile = compile
         self.n_threads = n_threads
         self.verbose = verbose
         self.random_state = random_state

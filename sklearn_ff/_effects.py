@@ -65,6 +65,9 @@ def without_place(plan: Plan) -> Effects:
     if not reads_images(plan):
         why = "no layer, overlay, negatives or augmentation reads rows as images"
         yield "image_shape", why, "give such a part, as layers=[Conv2d(32)]"
+    if plan.settings.compile is True and not plan.captures:
+        why = f"steps are recorded on a GPU alone, and the device is {plan.device!r}"
+        yield "compile", why, "set device='cuda'"
     if is_name(plan.settings.counted, "skip_first") and len(plan.units) == 1:
         yield plan.settings.counted_name, "there is one layer, which counts", "give more layers"
 

@@ -15,7 +15,7 @@ from ._families import FAMILIES
 from ._images import checked_image_shape, told_shape
 from ._input import Data
 from ._machine import multiplies_bfloat16, pick_device
-from ._params import brief
+from ._params import brief, has_params
 from ._parts import is_name
 from ._per_layer import check_lengths, each, each_number, numbers_of, optimizers_of
 from ._scaling import (
@@ -29,7 +29,8 @@ from ._scaling import (
 from ._settings import Settings
 from ._typing import MatrixLike, Shape
 from .augmentations import augmentations
-from .core.engine import PASSES, Group
+from .core.engine import Group
+from .core.passes import PASSES
 from .core.rows import n_parts
 from .heads import SoftmaxHead, checked_head
 from .layers import built, checked_layers, live
@@ -85,6 +86,8 @@ class Plan:
         Where and in which precision the network computes.
     low_precision : bool
         Whether it multiplies in bfloat16 while training.
+    captures : bool or "asked"
+        Whether training steps are recorded and replayed on a GPU; "asked" if the user asks for it.
     scaling : str or None
         The kind of scaling; `scaler` is its state, as `Scaler.state` gives it.
     open_columns : OpenColumns or None
@@ -136,6 +139,7 @@ class Plan:
     device: str
     dtype: str
     low_precision: bool
+    captures: bool | str
     scaling: str | None
     scaler: dict
     open_columns: OpenColumns | None
@@ -201,6 +205,7 @@ def make_plan(settings: Settings, data: Data, previous: Any = None, resume: bool
         device=device,
         dtype=dtype,
         low_precision=low_precision,
+        captures=captures_of(settings, device, [*(parts[n] for n in FAMILIES), *sizes.kinds]),
         scaling=scale.kind,
         scaler=scale.scaler.state(),
         open_columns=scale.open,
@@ -344,6 +349,25 @@ def precision_of(
         return dtype, settings.precision == "bfloat16"
     pays = dtype == "float32" and facts.scaling == "shared" and sizes.n_products >= LARGE_LAYER
     return dtype, pays and multiplies_bfloat16(device)
+
+
+def captures_of(settings: Settings, device: str, parts: Sequence[Any]) -> bool | str:
+    """Whether steps are recorded on a GPU: unasked where no part is the user's own, which may do
+    something else in every step.
+    """
+    if not settings.compile or torch.device(device).type != "cuda":
+        return False
+    return all(map(of_package, parts)) if settings.compile == "auto" else "asked"
+
+
+def of_package(value: Any) -> bool:
+    """Whether an object, and what it is made of, comes from this package."""
+    if isinstance(value, (list, tuple)):
+        return all(map(of_package, value))
+    if has_params(value):
+        own = type(value).__module__.split(".")[0] == __name__.split(".")[0]
+        return own and all(map(of_package, value.get_params(deep=False).values()))
+    return not callable(value)
 
 
 def updates_of(

@@ -61,6 +61,7 @@ class Settings:
     warm_start: bool
     device: Any
     precision: str
+    compile: Any
     verbose: Any
     random_state: Any
     supervised: bool = True
@@ -126,6 +127,7 @@ SHARED_CONSTRAINTS = {
     "callbacks": [list, tuple, None],
     "device": [str, torch.device],
     "precision": [StrOptions({"auto", "float32", "float64", "bfloat16"})],
+    "compile": ["boolean", StrOptions({"auto"})],
     "n_threads": [Interval(Integral, 1, None, closed="left"), None],
     "verbose": ["verbose"],
     "random_state": ["random_state"],

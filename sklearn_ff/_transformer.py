@@ -83,9 +83,9 @@ class FFTransformer(BaseFF):
     max_iter : int or "auto", default="auto"
         Epochs; "auto" is that of :class:`FFClassifier` with labels, and without them the number
         that makes 1,200 updates, and at least 10.
-    shuffle, tol, n_iter_no_change, warm_start, callbacks, device, precision : optional
+    shuffle, tol, n_iter_no_change, warm_start, callbacks, device : optional
         As of :class:`FFClassifier`.
-    n_threads, verbose, random_state : optional
+    precision, compile, n_threads, verbose, random_state : optional
         As of :class:`FFClassifier`.
 
     Attributes
@@ -181,6 +181,7 @@ class FFTransformer(BaseFF):
         callbacks: Sequence[Any] | None = None,
         device: str | torch.device = "auto",
         precision: str = "auto",
+        compile: bool | str = "auto",
         n_threads: int | None = None,
         verbose: bool | int = False,
         random_state: int | RandomState | None = None,
@@ -217,6 +218,7 @@ class FFTransformer(BaseFF):
         self.callbacks = callbacks
         self.device = device
         self.precision = precision
+        self.compile = compile
         self.n_threads = n_threads
         self.verbose = verbose
         self.random_state = random_state

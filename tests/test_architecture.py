@@ -33,7 +33,7 @@ TABLE = [
     ["core.prediction"],
     ["core.build"],
     ["core.callbacks", "core.interrupts", "core.rows", "core.user_callbacks", "callbacks"],
-    ["core.freezing", "core.serving"],
+    ["core.freezing", "core.serving", "core.capture", "core.passes"],
     ["core.engine"],
     ["_families", "_labels", "_machine", "_per_layer", "_weights"],
     ["_automatic", "_settings", "_validation", "_lifeless"],

@@ -7,7 +7,7 @@ from sklearn.datasets import load_iris
 from skorch.callbacks import Callback
 
 from sklearn_ff import FFClassifier
-from sklearn_ff.core.engine import one_sided
+from sklearn_ff.core.passes import one_sided
 from sklearn_ff.heads import SoftmaxHead
 from sklearn_ff.objectives import objectives
 from sklearn_ff.schedules import Simultaneous, Stage, Stages

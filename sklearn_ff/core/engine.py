@@ -1,6 +1,6 @@
 """The training loop: a skorch net around the step of the algorithm."""
 
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,10 +11,12 @@ from skorch.callbacks import Callback, EpochTimer
 from .._optimizers import per_group
 from ..layers import live
 from .callbacks import Interrupted, StopStage, StopTraining
+from .capture import Captured, may_capture
 from .forward_forward import step
 from .freezing import fixed_weights, not_frozen
 from .head import step_head
 from .interrupts import current
+from .passes import one_sided, statistics
 from .rows import Batches, n_parts, parts
 from .serving import Serving
 from .user_callbacks import (
@@ -34,13 +36,11 @@ from .user_callbacks import (
 # pre-activation, activation, normalised activation of the layer below, and gradients.
 CANDIDATE_BYTES = 2**28
 LIVE_TENSORS = 5
-# Candidates that the passes of an epoch learn from: all, or positive before negative ones.
-PASSES = {"together": (None,), "by_epoch": ("positive", "negative")}
 # Attributes of a net that exist during training only.
 PASSING = (
     *("interrupts_", "end_", "n_loaded_", "stage_", "stage_number_", "stage_epochs_"),
     *("learning_", "passes_", "side_", "watched_", "weighted_", "listeners_", "first_update_"),
-    *("planned_", "fixed_"),
+    *("planned_", "fixed_", "captured_", "rates_"),
 )
 
 
@@ -70,6 +70,7 @@ def ready_net(plan, network, draws, own=(), callbacks=()):
         train_split=None,
         own=own,
         resumes=plan.resume,
+        captures=plan.captures,
         callbacks=list(callbacks),
         device=plan.device,
         verbose=int(bool(plan.settings.verbose)),
@@ -98,11 +99,13 @@ class FFNet(Serving, NeuralNet):
         shuffle=True,
         own=(),
         resumes=False,
+        captures=False,
         **kw,
     ):
         self.stages, self.passes, self.draws, self.groups = stages, passes, draws, groups
         self.negatives, self.shuffle, self.own = negatives, shuffle, own
         self.resumes = resumes  # whether this is one of many calls of `partial_fit`
+        self.captures = captures  # whether steps are recorded; "asked" if the user asks for it
         super().__init__(*args, **kw)
 
     def get_default_callbacks(self):
@@ -160,6 +163,9 @@ class FFNet(Serving, NeuralNet):
                 check_pattern(callback, self)
             self.watched_ = any(watches_gradients(c) for _, c in self.callbacks_)
             self.listeners_ = hooks_named("on_layer_scores", self.callbacks_)
+            self.rates_, self.captured_ = None, None
+            if self.captures and may_capture(self):
+                self.captured_ = Captured(self, self.captures == "asked")
             for number, stage in enumerate(self.stages):
                 self._train_stage(number, stage, rows)
         except Interrupted:
@@ -178,6 +184,8 @@ class FFNet(Serving, NeuralNet):
         self._stop_if_interrupted()
         self.stage_ = [self.module_.layers[index] for index in stage.layers]
         self.stage_number_, self.stage_epochs_ = number, stage.epochs
+        if self.captured_:
+            self.captured_.forget()
         self.lowest_loss_ = np.inf
         self.passes_ = self.passes if self.stage_ else (None,)  # the head knows no sides
         self.first_update_ = self.n_updates_
@@ -253,6 +261,8 @@ class FFNet(Serving, NeuralNet):
             return
         self._set_training(training)
         self.learning_ = not_frozen(self.stage_, self.module_, self.fixed_)
+        if self.captured_ and self.callbacks:  # a user's may have changed anything
+            self.captured_.forget()
         for layer in self.module_.layers:
             layer.learning = layer in self.learning_
         self._draw_once_an_epoch(iterator.rows)
@@ -293,6 +303,10 @@ class FFNet(Serving, NeuralNet):
             rows.drawn = negatives.draw(rows.y, K, self.draws)
 
     def train_step(self, batch, **fit_params):
+        """Learn from a batch; on a GPU, by a recorded step."""
+        return self.learn(batch) if self.captured_ is None else self.captured_(batch)
+
+    def learn(self, batch):
         """The step of the algorithm, in parts of the batch if its candidates are many."""
         x, y, weight, drawn = batch
         weight = weight / len(y)
@@ -343,13 +357,22 @@ class FFNet(Serving, NeuralNet):
         self._penalize(every[index], module)
         if self.watched_:
             self.notify("on_grad_computed", named_parameters=list(module.named_parameters()))
-        optimizer.param_groups = every[index : index + 1]
+        group = every[index]
+        if self.rates_ is not None:  # a step that is recorded reads its rate from the device
+            group = group | {"lr": self.rates_[index], "capturable": True}
+        optimizer.param_groups = [group]
         try:
             optimizer.step()
         finally:
             optimizer.param_groups = every
         for weights in every[index]["params"]:  # as zero_grad, but faster
             weights.grad = None
+
+    def drop_gradients(self):
+        """Forget what a step that was not finished has left behind."""
+        self.module_.zero_grad(set_to_none=True)
+        for layer in self.module_.layers:
+            layer.peers.parts = []
 
     def _penalize(self, group, module):
         """Add the gradient of ½ l2 ‖W‖² for weights, not for biases and scales.
@@ -371,35 +394,6 @@ class FFNet(Serving, NeuralNet):
         self.history.record("stage", self.stage_number_)
         self.history.record("layers", [layer.index for layer in self.learning_])
         self.history.record("statistics", totals.tolist())
-
-
-@torch.no_grad()
-def statistics(loss, g, weight):
-    """Loss, g of positive and of negative candidates, ranking accuracy: (4, layers), per row.
-
-    `loss` has shape (layers,), `g` (layers, rows, candidates).
-    """
-    positive, negative = g[:, :, 0], g[:, :, 1:]
-    ranked = (positive > negative.amax(2)).to(g.dtype)
-    per_row = torch.stack([positive, negative.mean(2), ranked])
-    return torch.cat([loss[None], per_row @ weight])
-
-
-@contextmanager
-def one_sided(layers, side):
-    """Limit the objectives to "positive" or "negative" candidates; None means all.
-
-    Peer normalisation acts on positive candidates and is off in the pass of the negative ones.
-    """
-    before = [(layer, layer.peers.rate) for layer in layers]
-    for layer, rate in before:
-        layer.objective.side = side
-        layer.peers.rate = 0.0 if side == "negative" else rate
-    try:
-        yield
-    finally:
-        for layer, rate in before:
-            layer.objective.side, layer.peers.rate = None, rate
 
 
 def watches_gradients(callback):

@@ -11,7 +11,8 @@ from sklearn_ff import FFClassifier
 from sklearn_ff._draws import Draws
 from sklearn_ff._scaling import Scaler
 from sklearn_ff.core import engine
-from sklearn_ff.core.engine import learners, statistics
+from sklearn_ff.core.engine import learners
+from sklearn_ff.core.passes import statistics
 from sklearn_ff.core.rows import Batches, Rows, as_tensor
 from sklearn_ff.negatives import Uniform
 

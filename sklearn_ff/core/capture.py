@@ -1,0 +1,120 @@
+"""Training steps on a GPU, recorded in a CUDA graph and replayed with one launch.
+
+A step launches a few hundred small kernels, and small layers wait for the launches. A replay does
+what the recorded step did, at the same places in memory: rows, rates and progress are written there
+before. What Python decides from batch to batch is not repeated, so a step is recorded again when
+the learning layers, the optimizer's options, or the places of weights have changed.
+"""
+
+from contextlib import contextmanager
+
+import torch
+
+from .._warn import warn
+from ..exceptions import FFWarning
+
+WARM_UP = 3  # steps before the first recording, in which libraries choose their kernels
+
+
+class Captured:
+    """The steps of a net, recorded by kind of batch; those that cannot be recorded run as before.
+
+    `asked` tells whether the user has asked for it, and then a step that cannot be recorded warns.
+    """
+
+    def __init__(self, net, asked):
+        self.net, self.asked = net, asked
+        self.able, self.n_steps, self.recorded = True, 0, {}
+
+    def __call__(self, batch):
+        self.n_steps += 1
+        if not self.able or self.n_steps <= WARM_UP or len(batch[1]) != self.net.batch_size:
+            return self.net.learn(batch)
+        kind = kind_of(self.net, batch)
+        if kind not in self.recorded:
+            try:
+                self.recorded[kind] = Recording(self.net, batch)
+            except RuntimeError as error:
+                self._give_up(error)
+                return self.net.learn(batch)
+        return self.recorded[kind].replay(self.net, batch)
+
+    def forget(self):
+        """Drop all recordings, and the memory that they hold."""
+        self.recorded = {}
+
+    def _give_up(self, error):
+        self.able, first = False, str(error).splitlines()[0]
+        self.net.drop_gradients()
+        if self.asked:
+            warn(
+                f"compile=True has no effect: a training step could not be recorded ({first}). "
+                f"Parts must compute on the device alone, without a look at single values.",
+                FFWarning,
+            )
+
+
+class Recording:
+    """One step as a CUDA graph, the tensors that it reads, and the statistics that it writes."""
+
+    def __init__(self, net, batch):
+        self.batch = [None if part is None else part.clone() for part in batch]
+        self.progress = torch.zeros((), device=net.device)
+        self.rates = [torch.zeros((), device=net.device) for _ in net.optimizer_.param_groups]
+        self.graph = torch.cuda.CUDAGraph()
+        self.graph.register_generator_state(net.draws.generator)
+        with (
+            read_from(net, self.progress, self.rates),
+            torch.cuda.graph(self.graph, capture_error_mode="thread_local"),
+        ):
+            self.statistics = net.learn(self.batch)
+
+    def replay(self, net, batch):
+        for place, part in zip(self.batch, batch, strict=True):
+            if place is not None:
+                place.copy_(part)
+        self.progress.fill_(net.module_.progress)
+        for place, group in zip(self.rates, net.optimizer_.param_groups, strict=True):
+            place.fill_(group["lr"])
+        self.graph.replay()
+        return self.statistics.clone()
+
+
+@contextmanager
+def read_from(net, progress, rates):
+    """Inside the block, a step reads progress and rates from these tensors."""
+    before = net.module_.progress
+    net.module_.progress, net.rates_ = progress, rates
+    try:
+        yield
+    finally:
+        net.module_.progress, net.rates_ = before, None
+
+
+def may_capture(net):
+    """Whether the steps of a net can be recorded: no callback looks inside a step, and the
+    optimizer can read its rates from the device.
+    """
+    groups = net.optimizer_.param_groups
+    on_device = all("capturable" in group or group.get("fused") for group in groups)
+    single = not hasattr(net.optimizer_, "optimizers")  # not one for every group
+    return on_device and single and not net.watched_ and not net.listeners_
+
+
+def kind_of(net, batch):
+    """What a recording depends on, beside the values of rows, weights, rates and progress."""
+    optimizer = net.optimizer_
+    options = [
+        (name, value)
+        for group in optimizer.param_groups
+        for name, value in group.items()
+        if name not in ("params", "lr", "initial_lr")
+    ]
+    weights = [weight for group in optimizer.param_groups for weight in group["params"]]
+    places = [(w.data_ptr(), w.requires_grad) for w in weights]
+    states = [v.data_ptr() for w in weights for v in optimizer.state[w].values()]
+    learning = [layer.index for layer in net.learning_]
+    shapes = [None if part is None else part.shape for part in batch]
+    return repr((net.stage_number_, net.side_, net.module_.depth, learning, shapes, options)) + str(
+        (places, states)
+    )
