@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._families import NAMED
 from ._fitted import Fitted, from_state, to_state
+from ._html import WithAutomatic, resolved
 from ._machine import memory_errors, own_settings, torch_threads
 from ._params import Params, brief, has_params
 from ._parts import is_word, own_copy
@@ -51,6 +52,11 @@ class BaseFF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Params, BaseEsti
     def _get_params_html(self, deep: bool = True, doc_link: str = "") -> Any:
         """As scikit-learn's; what is inside of parts stands in their representation."""
         return super()._get_params_html(deep=False, doc_link=doc_link)
+
+    def _get_fitted_attr_html(self, doc_link: str = "") -> Any:
+        """As scikit-learn's, below what "auto" came to."""
+        attributes = super()._get_fitted_attr_html(doc_link=doc_link)
+        return WithAutomatic(attributes, resolved(self._fitted.plan))
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """The parameters of this estimator.

@@ -40,13 +40,15 @@ TABLE = [
     ["_class_weights", "_scoring"],
     ["_familiarity", "_input"],
     ["_plan"],
-    ["_effects"],
+    ["_effects", "_html"],
     ["_compatibility"],
     ["_calibration", "_fitted"],
     ["_training", "_base"],
     ["_learning"],
     ["_classifier", "_transformer"],
-    ["recipes", "datasets"],
+    ["plotting._base"],
+    ["plotting._familiarity", "plotting._fields", "plotting._goodness", "plotting._history"],
+    ["recipes", "datasets", "plotting"],
     [""],
 ]
 ROW = {name: row for row, names in enumerate(TABLE) for name in names}
@@ -124,6 +126,13 @@ def test_skorch_is_imported_in_four_files_only(name):
 @pytest.mark.parametrize("name", [name for name in FILES if name.split(".")[0] == "core"])
 def test_the_core_imports_no_sklearn(name):
     assert not imports_from(name, "sklearn")
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_matplotlib_is_imported_when_something_is_drawn(name):
+    top = [node for node in TREES[name].body if isinstance(node, ast.Import | ast.ImportFrom)]
+    imports = imports_in(name, ast.Module(top, []))
+    assert not any(i.split(".")[0] == "matplotlib" for i in imports)
 
 
 def docstring_lines(tree):

@@ -81,6 +81,19 @@ SNIPPETS = [
 ]
 
 
+@pytest.fixture
+def figures(monkeypatch):
+    """What is drawn is not shown; every figure is drawn whole and closed."""
+    import matplotlib.pyplot as plt
+
+    plt.switch_backend("Agg")
+    monkeypatch.setattr(plt, "show", lambda: None)
+    yield plt
+    for number in plt.get_fignums():
+        plt.figure(number).canvas.draw()
+    plt.close("all")
+
+
 def run(folder, *flags):
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     return subprocess.run(
@@ -139,7 +152,7 @@ def test_goes_on_without_matplotlib(monkeypatch, capsys, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", GALLERY)
-def test_gallery(monkeypatch, capsys, tmp_path, name):
+def test_gallery(monkeypatch, capsys, tmp_path, figures, name):
     flags, words = GALLERY[name]
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", [name, *flags])
@@ -200,7 +213,7 @@ def test_pages_are_linked(page):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("code", SNIPPETS)
-def test_snippets_run(monkeypatch, capsys, code):
+def test_snippets_run(monkeypatch, capsys, figures, code):
     for family in FAMILIES.values():  # a snippet may register a part
         monkeypatch.setattr(family, "registry", dict(family.registry))
     exec(compile(code, "snippet", "exec"), {"__name__": "snippet"})
