@@ -46,9 +46,10 @@ class WithAutomatic:
 def resolved(plan: Plan) -> dict[str, Any]:
     """The parameters that were "auto" at the time of the fit, and what they came to."""
     precision = "bfloat16" if plan.low_precision else plan.dtype
-    found = {**vars(plan), "precision": precision}
-    given = plan.settings.given
-    return {n: shown(found[n]) for n in plan.settings.defaults if is_name(given(n), "auto")}
+    # Those that the plan does not hold by their own name.
+    found = {**vars(plan), "precision": precision, "compile": bool(plan.captures)}
+    asked = [n for n in plan.settings.defaults if is_name(plan.settings.given(n), "auto")]
+    return {name: shown(found[name]) for name in asked}
 
 
 def table_of(found: dict[str, Any]) -> str:
