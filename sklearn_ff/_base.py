@@ -8,6 +8,7 @@ from typing import Any, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.callback import CallbackSupportMixin
 from sklearn.utils.validation import check_is_fitted
 
 from ._families import NAMED
@@ -33,12 +34,21 @@ SHOWN = (
     *("batch_size", "max_iter", "learning_rate_init", "scaling"),
 )
 
+OPTIONAL = ("classes", "class_count", "scale", "slips")  # where labels are learned
 
+# What scikit-learn keeps on an estimator while it fits.
+WHILE_FITTING = ("_callback_fit_ctx", "_skl_callbacks_to_teardown", "_parent_callback_ctx")
 # Examples of objects to pass, for parameters whose parts have no registered names.
 EXAMPLES = {"head": "SoftmaxHead({}=...)", "schedule": "Greedy({}=...)", "layers": "[Dense(100)]"}
 
 
-class BaseFF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Params, BaseEstimator):
+class BaseFF(
+    CallbackSupportMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    Params,
+    BaseEstimator,
+):
     """Base of all Forward-Forward estimators, for `isinstance`.
 
     Every one is a transformer too, as LinearDiscriminantAnalysis is.
@@ -182,8 +192,9 @@ class BaseFF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Params, BaseEsti
         return new
 
     def __copy__(self) -> Self:
+        """A copy that shares all values; no fit changes what it has published before."""
         new = object.__new__(type(self))
-        new.__setstate__(self._state())
+        new.__dict__ = lasting(self.__dict__)
         return new
 
     def __getstate__(self) -> dict[str, Any]:
@@ -192,7 +203,7 @@ class BaseFF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Params, BaseEsti
         return self._state()
 
     def _state(self) -> dict[str, Any]:
-        state = super().__getstate__().copy()
+        state = lasting(super().__getstate__())
         if "_fitted" in state:
             state["_fitted"] = to_state(state["_fitted"])
         return state
@@ -203,6 +214,11 @@ class BaseFF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Params, BaseEsti
             if "_fitted" in state:
                 state["_fitted"] = from_state(state["_fitted"])
             super().__setstate__(state)
+
+
+def lasting(attributes: dict[str, Any]) -> dict[str, Any]:
+    """Attributes of an estimator without those of a fit that goes on."""
+    return {name: value for name, value in attributes.items() if name not in WHILE_FITTING}
 
 
 def is_without_parameters(name: str, value: Any) -> bool:
@@ -251,29 +267,32 @@ def fitting(estimator: BaseFF, goes_on: bool) -> Iterator[Fitted | None]:
 
 def publish(estimator: BaseFF, fitted: Fitted) -> None:
     """Set the fitted attributes that both estimators have; raise the error that training met."""
-    plan = fitted.plan
-    for name in SHOWN:
-        setattr(estimator, f"{name}_", own_copy(shown(getattr(plan, name))))
-    estimator.label_strength_ = plan.strength
-    estimator.precision_ = "bfloat16" if plan.low_precision else plan.dtype
-    estimator.history_ = own_copy(fitted.history)
-    estimator.n_iter_ = len(fitted.loss_curve)
-    estimator.loss_curve_ = list(fitted.loss_curve)
-    estimator.loss_ = fitted.loss_curve[-1] if fitted.loss_curve else float("nan")
-    estimator.validation_scores_ = own_copy(fitted.validation_scores)
-    estimator.best_validation_score_ = fitted.best_validation_score
-    for name in ("classes", "class_count", "scale", "slips"):
-        _publish_or_remove(estimator, f"{name}_", own_copy(getattr(fitted, name)))
-    estimator._fitted = fitted
+    found = attributes(fitted)
+    for name in OPTIONAL:
+        estimator.__dict__.pop(f"{name}_", None)
+    for name, value in found.items():
+        setattr(estimator, name, value)
     if fitted.error is not None:
         raise fitted.error
 
 
-def _publish_or_remove(estimator: BaseFF, name: str, value: Any) -> None:
-    if value is not None:
-        setattr(estimator, name, value)
-    else:
-        estimator.__dict__.pop(name, None)
+def attributes(fitted: Fitted) -> dict[str, Any]:
+    """The fitted attributes of an estimator, by name."""
+    plan, losses = fitted.plan, list(fitted.loss_curve)
+    found = {f"{name}_": own_copy(shown(getattr(plan, name))) for name in SHOWN}
+    found |= {
+        "label_strength_": plan.strength,
+        "precision_": "bfloat16" if plan.low_precision else plan.dtype,
+        "history_": own_copy(fitted.history),
+        "n_iter_": len(losses),
+        "loss_curve_": losses,
+        "loss_": losses[-1] if losses else float("nan"),
+        "validation_scores_": own_copy(fitted.validation_scores),
+        "best_validation_score_": fitted.best_validation_score,
+        "_fitted": fitted,
+    }
+    there = {f"{name}_": own_copy(getattr(fitted, name)) for name in OPTIONAL}
+    return found | {name: value for name, value in there.items() if value is not None}
 
 
 def checked_rows(estimator: BaseFF, X: MatrixLike) -> tuple[Fitted, Any]:

@@ -148,7 +148,7 @@ class FFClassifier(AccuracyScore, BaseFF):
         Callbacks, which are used without a copy. One that sets learning rates, such as LRScheduler,
         needs ``learning_rate="constant"``. Held-out rows have a "valid_loss". A clone of the
         estimator copies them; a callback that cannot be copied, such as one with a lock or a trial,
-        is shared.
+        is shared. Those of scikit-learn, such as ProgressBar, are set by `set_callbacks`.
     device : str or torch.device, default="auto"
         A torch device; "auto" is CUDA if there is one, and the CPU otherwise.
     precision : {"auto", "float32", "float64", "bfloat16"}, default="auto"

@@ -9,15 +9,14 @@ from sklearn.base import _fit_context
 
 from ._base import BaseFF, fitting, publish
 from ._compatibility import check, check_partial_fit
-from ._fitted import Fitted
-from ._input import Data, Request, read
+from ._input import Request, read
 from ._plan import make_plan
 from ._settings import settings_of
+from ._tasks import Finish, Tasks
 from ._training import build, train
 
 E = TypeVar("E", bound=BaseFF)
 M = TypeVar("M", bound=Callable[..., Any])
-Finish = Callable[[Fitted, Data, Fitted | None], Fitted]
 
 
 def checks_parameters(method: M) -> M:
@@ -27,14 +26,17 @@ def checks_parameters(method: M) -> M:
 
 def learn(estimator: E, X: Any, request: Request, finish: Finish) -> E:
     """Fit an estimator; `finish` adds to the fitted value what the estimator reads from it."""
+    tasks = Tasks(estimator, X, request)
     with fitting(estimator, request.resume or estimator.warm_start) as previous:
         settings = settings_of(estimator)
         data = read(estimator, settings, X, request, previous)
         plan = make_plan(settings, data, previous, request.resume)
         check(plan, previous)
         network, draws = build(plan, previous)
-        fitted = train(plan, network, draws, data, estimator.callbacks, previous)
+        listener = tasks.begin(plan, data, finish)
+        fitted = train(plan, network, draws, data, estimator.callbacks, previous, listener)
         publish(estimator, finish(fitted, data, previous))
+        tasks.end()
     return estimator
 
 

@@ -29,7 +29,7 @@ from ._warn import warn
 from ._weights import continue_from, initialize
 from .augmentations import Views
 from .core.build import build_network
-from .core.callbacks import Decay, DivergenceGuard, FlatLoss, Log, Validation
+from .core.callbacks import Decay, DivergenceGuard, FlatLoss, Log, Report, Validation
 from .core.engine import FFNet, ready_net
 from .core.forward_forward import Network
 from .core.rows import Rows, as_tensor, dense, n_parts
@@ -104,15 +104,18 @@ def train(
     data: Data,
     callbacks: Sequence[Any] | None = None,
     previous: Fitted | None = None,
+    listener: Any = None,
 ) -> Fitted:
     """Train the network; what diverges is kept at its last finite weights.
 
-    With `plan.resume`, optimizer and history of the `previous` fit go on.
+    With `plan.resume`, optimizer and history of the `previous` fit go on. A `listener` is told of
+    stages and epochs.
     """
     previous = previous if plan.resume else None
     own = own_callbacks(plan, data)
     users = [checked_callback(entry) for entry in callbacks or ()]
-    net = ready_net(plan, network, draws, list(own.items()), users)
+    last = [] if listener is None else [Report(listener)]
+    net = ready_net(plan, network, draws, list(own.items()), [*users, *last])
     if previous is not None and previous.resumable and previous.plan.optimizers == plan.optimizers:
         resume_optimizer(net.optimizer_, previous.net.optimizer_)
     allocate_state(net.optimizer_)
@@ -136,7 +139,7 @@ def train(
     network.requires_grad_(True)
     for layer in network.layers:
         layer.learning = True  # gradients with respect to rows pass through all
-    fitted = Fitted(plan, net, data.classes, error=error, **records(net, len(plan.units), previous))
+    fitted = recorded(plan, net, data, previous, error)
     net.forget()
     if error is not None:
         refuse_unless_sound(fitted, data.X)
@@ -209,6 +212,13 @@ def advice(plan: Plan, X: MatrixLike) -> str:
 
 
 # What the loop leaves ---------------------------------------------------------------------------
+
+
+def recorded(
+    plan: Plan, net: FFNet, data: Data, previous: Fitted | None = None, error: Any = None
+) -> Fitted:
+    """The fitted value of a net with what its epochs have recorded until now."""
+    return Fitted(plan, net, data.classes, error=error, **records(net, len(plan.units), previous))
 
 
 def records(net: FFNet, n_layers: int, previous: Fitted | None) -> dict[str, Any]:

@@ -44,6 +44,7 @@ TABLE = [
     ["_compatibility"],
     ["_calibration", "_fitted"],
     ["_training", "_base"],
+    ["_tasks"],
     ["_learning"],
     ["_classifier", "_transformer"],
     ["plotting._base"],

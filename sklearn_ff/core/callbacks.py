@@ -211,6 +211,35 @@ class FlatLoss(Callback):
             raise StopStage
 
 
+class Report(Callback):
+    """Tell a `listener` of stages and epochs, after all other callbacks; it may end either.
+
+    The listener has `stage_begins(name, n_epochs)`, `epoch_begins()`, `epoch_ends(net)` and
+    `stage_ends(net)`; the last two return whether to end what goes on around them.
+    """
+
+    for_one_fit = True  # a net forgets it, and what it refers to
+
+    def __init__(self, listener):
+        self.listener = listener
+
+    def on_stage_begin(self, net, rows):
+        name = named([layer.index for layer in net.stage_])
+        self.listener.stage_begins(name, net.stage_epochs_)
+
+    def on_epoch_begin(self, net, **kwargs):
+        self.listener.epoch_begins()
+
+    def on_epoch_end(self, net, **kwargs):
+        if self.listener.epoch_ends(net):
+            net.stopped_ = True
+            raise StopStage
+
+    def on_stage_end(self, net, rows):
+        if self.listener.stage_ends(net):
+            raise StopTraining
+
+
 class Log(PrintLog):
     """A line per epoch, which names the layers that learn; colours are used on a terminal only."""
 

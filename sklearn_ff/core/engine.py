@@ -145,7 +145,11 @@ class FFNet(Serving, NeuralNet):
         for name in PASSING:
             self.__dict__.pop(name, None)
         own = [callback for _, callback in self.own]
-        self.callbacks_ = [entry for entry in self.callbacks_ if entry[1] not in own]
+        self.callbacks_ = [
+            (name, callback)
+            for name, callback in self.callbacks_
+            if callback not in own and not getattr(callback, "for_one_fit", False)
+        ]
         self.callbacks, self.own = None, ()
 
     def train(self, rows):
