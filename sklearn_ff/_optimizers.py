@@ -12,11 +12,11 @@ __all__ = ["PerGroup", "allocate_state", "optimizer_class", "per_group", "resume
 SHAPES = ((2, 2), (2,), (2, 2, 1, 1))  # of the small weights that optimizers are tried with
 
 
-def per_group(pairs):
+def per_group(pairs, device="cpu"):
     """As `optimizer_class`, for one pair (optimizer, params), or for one pair per group."""
     if len(pairs) == 1:
-        return optimizer_class(*pairs[0])
-    return PerGroup, {"optimizers": [optimizer_class(*pair) for pair in pairs]}
+        return optimizer_class(*pairs[0], device)
+    return PerGroup, {"optimizers": [optimizer_class(*pair, device) for pair in pairs]}
 
 
 class PerGroup(torch.optim.Optimizer):
@@ -52,7 +52,7 @@ class PerGroup(torch.optim.Optimizer):
         self._share()
 
 
-def optimizer_class(optimizer, params=None):
+def optimizer_class(optimizer, params=None, device="cpu"):
     """The class and its options; ValueError where the Forward-Forward step cannot use it."""
     cls = _by_name(optimizer) if isinstance(optimizer, str) else optimizer
     if not (inspect.isclass(cls) and issubclass(cls, torch.optim.Optimizer)):
@@ -60,11 +60,20 @@ def optimizer_class(optimizer, params=None):
             f"optimizer={optimizer!r} is not an optimizer; give the name of a class of torch.optim,"
             f" such as 'adam' or 'sgd', or such a class."
         )
-    options = given = dict(params or {})
-    if "fused" in inspect.signature(cls).parameters and "foreach" not in options:
+    given = dict(params or {})
+    if "fused" in inspect.signature(cls).parameters and "foreach" not in given:
         options = {"fused": True, **given}  # one pass over the weights instead of several
-    _try(cls, options, given)
-    return cls, options
+        if _fault(cls, options, device) is None:
+            return cls, options
+    error = _fault(cls, given, device)
+    if error is not None:
+        raise ValueError(
+            f"optimizer={cls.__name__} with optimizer_params={given} cannot train the layers: "
+            f"{error}. Give parameters that it takes, as a list where optimizers differ by layer, "
+            f"and an optimizer of dense gradients of any shape that needs no closure, such as "
+            f"'adam' or 'sgd'."
+        ) from error
+    return cls, given
 
 
 def resume_optimizer(optimizer, old):
@@ -80,9 +89,9 @@ def _by_name(name):
     return classes.get(name.lower())
 
 
-def _try(cls, options, given):
-    """One step on a matrix, a vector and an image kernel, without a closure."""
-    weights = [torch.nn.Parameter(torch.zeros(shape)) for shape in SHAPES]
+def _fault(cls, options, device):
+    """What fails in one step on a matrix, a vector and an image kernel, without a closure."""
+    weights = [torch.nn.Parameter(torch.zeros(shape, device=device)) for shape in SHAPES]
     for weight in weights:
         weight.grad = torch.ones_like(weight)
         weight.grad.view(-1)[0] = 0.0
@@ -90,15 +99,11 @@ def _try(cls, options, given):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             cls([{"params": weights, "lr": 0.01, "weight_decay": 0.0}], **options).step()
-        if not all(torch.isfinite(weight).all() for weight in weights):
-            raise ValueError("a weight without a gradient leaves the finite numbers")
     except Exception as error:
-        raise ValueError(
-            f"optimizer={cls.__name__} with optimizer_params={given} cannot train the layers: "
-            f"{error}. Give parameters that it takes, as a list where optimizers differ by layer, "
-            f"and an optimizer of dense gradients of any shape that needs no closure, such as "
-            f"'adam' or 'sgd'."
-        ) from error
+        return error
+    if all(torch.isfinite(weight).all() for weight in weights):
+        return None
+    return ValueError("a weight without a gradient leaves the finite numbers")
 
 
 def allocate_state(optimizer):

@@ -361,13 +361,15 @@ def captures_of(settings: Settings, device: str, parts: Sequence[Any]) -> bool |
 
 
 def of_package(value: Any) -> bool:
-    """Whether an object, and what it is made of, comes from this package."""
+    """Whether an object, and what it is made of, comes from this package or from torch."""
     if isinstance(value, (list, tuple)):
         return all(map(of_package, value))
+    named = value if callable(value) and not has_params(value) else type(value)
+    home = (named.__module__ or "torch").split(".")[0]  # torch's own in C++ have none
     if has_params(value):
-        own = type(value).__module__.split(".")[0] == __name__.split(".")[0]
-        return own and all(map(of_package, value.get_params(deep=False).values()))
-    return not callable(value)
+        inner = value.get_params(deep=False).values()
+        return home == __name__.split(".")[0] and all(map(of_package, inner))
+    return not callable(value) or home in ("torch", __name__.split(".")[0])
 
 
 def updates_of(

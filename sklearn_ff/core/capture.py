@@ -32,9 +32,12 @@ class Captured:
             return self.net.learn(batch)
         kind = kind_of(self.net, batch)
         if kind not in self.recorded:
+            generator = self.net.draws.generator
+            state = generator.clone_state()
             try:
                 self.recorded[kind] = Recording(self.net, batch)
             except RuntimeError as error:
+                generator.graphsafe_set_state(state)  # the old one waits for its graph to end
                 self._give_up(error)
                 return self.net.learn(batch)
         return self.recorded[kind].replay(self.net, batch)
@@ -95,8 +98,7 @@ def may_capture(net):
     """Whether the steps of a net can be recorded: no callback looks inside a step, and the
     optimizer can read its rates from the device.
     """
-    groups = net.optimizer_.param_groups
-    on_device = all("capturable" in group or group.get("fused") for group in groups)
+    on_device = all(group.get("fused") for group in net.optimizer_.param_groups)
     single = not hasattr(net.optimizer_, "optimizers")  # not one for every group
     return on_device and single and not net.watched_ and not net.listeners_
 

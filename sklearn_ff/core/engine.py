@@ -54,7 +54,7 @@ class Group(NamedTuple):
 
 def ready_net(plan, network, draws, own=(), callbacks=()):
     """A skorch net ready to train the network of a plan."""
-    optimizer, options = per_group(plan.optimizers)
+    optimizer, options = per_group(plan.optimizers, plan.device)
     net = FFNet(
         network,
         criterion=torch.nn.Identity,
