@@ -3,6 +3,7 @@
 from . import recipes
 from ._base import BaseFF
 from ._classifier import FFClassifier
+from ._outliers import FFOutlierDetector
 from ._transformer import FFTransformer
 from ._version import __version__
 from .exceptions import (
@@ -20,6 +21,7 @@ __all__ = [
     "FFClassifier",
     "FFError",
     "FFMemoryError",
+    "FFOutlierDetector",
     "FFTransformer",
     "FFWarning",
     "InterruptedFitWarning",

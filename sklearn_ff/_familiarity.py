@@ -4,7 +4,8 @@ For every layer it is the squared Mahalanobis distance of pre-activations and ac
 from their mean over the training rows (Lee et al., 2018). Where rows are normalised, both have the
 length that they would have without normalisation, so the length of a row counts as well as its
 direction. The covariance is regularised by `PRIOR_ROWS` more rows of average variance in every
-direction, so fewer rows than units are enough.
+direction, so fewer rows than units are enough. With hardly any such rows, the distance is from the
+nearest training rows rather than from their mean.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from ._scoring import parts_of
 MOST_UNITS = 512  # of one layer; of a wider layer, 512 units at equal steps
 # A smaller number is better on most tables, and worse on those with outliers in training rows.
 PRIOR_ROWS = 200
+FEW_PRIOR_ROWS = 0.3  # where new rows are to be told from rows that were learned from
 LEAST_RIDGE = (
     1e-4  # of the average variance: above the rounding error of a covariance in single precision
 )
@@ -47,10 +49,10 @@ def fitted_moments(network, plan, X, weight, old=None):
     return {index: _packed(moments) for index, moments in found.items()}
 
 
-def familiarity(network, plan, X, moments):
+def familiarity(network, plan, X, moments, prior_rows=PRIOR_ROWS):
     """Minus the squared distances, summed over the output layers that are trained."""
     counted = [i for i in plan.counted if i < network.depth] or [network.depth - 1]
-    roots = {index: _root(*_unpacked(moments[index])) for index in counted}
+    roots = {index: _root(prior_rows, *_unpacked(moments[index])) for index in counted}
     found = np.zeros(X.shape[0])
     for part, layers in _layers(network, plan, X):
         for index, (mean, root) in roots.items():
@@ -117,10 +119,10 @@ def _unpacked(stored):
     return stored["weight"], mean, covariance + np.triu(covariance, 1).T
 
 
-def _root(total, mean, covariance):
+def _root(prior_rows, total, mean, covariance):
     """The mean, and the Cholesky factor of the regularised covariance."""
     average = np.trace(covariance) / len(mean)
-    ridge = average * max(PRIOR_ROWS / total, LEAST_RIDGE)
+    ridge = average * max(prior_rows / total, LEAST_RIDGE)
     ridge = max(ridge, ROUNDING * (average + np.mean(mean**2)))
     covariance[np.diag_indices(len(mean))] += ridge or 1.0
     return mean, np.tril(cho_factor(covariance, lower=True)[0])

@@ -41,7 +41,7 @@ def validate_rows(estimator, X, y="no_validation", *, reset):
     Rows are centred before they become float32: a conversion at this place would lose what a column
     tells that varies little around a large value, and copy the whole of X.
     """
-    if estimator.image_shape is not None and getattr(X, "ndim", 2) > 2:
+    if getattr(estimator, "image_shape", None) is not None and getattr(X, "ndim", 2) > 2:
         raise ValueError(
             f"X has {X.ndim} dimensions, but images come as flat rows; reshape it by "
             f"X.reshape(len(X), -1), each image channel by channel."

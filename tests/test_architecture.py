@@ -47,6 +47,7 @@ TABLE = [
     ["_tasks"],
     ["_learning"],
     ["_classifier", "_transformer"],
+    ["_outliers"],
     ["plotting._base"],
     ["plotting._familiarity", "plotting._fields", "plotting._goodness", "plotting._history"],
     ["recipes", "datasets", "plotting"],

@@ -11,11 +11,11 @@ from numpydoc.validate import validate
 from sklearn.base import clone
 from sklearn.datasets import load_iris
 
-from sklearn_ff import FFClassifier, FFTransformer
+from sklearn_ff import FFClassifier, FFOutlierDetector, FFTransformer
 from sklearn_ff.layers import Conv2d
 
 X, y = load_iris(return_X_y=True)
-ESTIMATORS = [FFClassifier, FFTransformer]
+ESTIMATORS = [FFClassifier, FFTransformer, FFOutlierDetector]
 # As in sklearn/tests/test_docstrings.py: not required, and required of classes only.
 IGNORED = {"RT02", "GL01", "GL02"}
 OF_CLASSES = {"EX01", "SA01", "ES01"}
@@ -63,11 +63,12 @@ FITS = {
     ),
     "transformer": FFTransformer(max_iter=2),
     "supervised": FFTransformer(max_iter=2, supervised=True),
+    "outliers": FFOutlierDetector(FFTransformer(8, max_iter=2)),
 }
+WAYS = [(n, how) for n in FITS for how in ("fit", "partial_fit") if hasattr(FITS[n], how)]
 
 
-@pytest.mark.parametrize("name", FITS)
-@pytest.mark.parametrize("how", ["fit", "partial_fit"])
+@pytest.mark.parametrize("name, how", WAYS)
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_every_fitted_attribute_is_documented(name, how):
     pandas = pytest.importorskip("pandas")

@@ -7,23 +7,29 @@ from sklearn.base import clone
 from sklearn.utils import estimator_checks
 from sklearn.utils.estimator_checks import check_estimator
 
-from sklearn_ff import FFClassifier, FFTransformer
+from sklearn_ff import FFClassifier, FFOutlierDetector, FFTransformer
 
 ESTIMATORS = [FFClassifier(max_iter=100), FFTransformer(max_iter=20)]
+EVERY = [*ESTIMATORS, FFOutlierDetector(FFTransformer(16, max_iter=5))]
+WEIGHTS = {f"check_sample_weight_equivalence_on_{kind}_data" for kind in ("dense", "sparse")}
+FEATURES = {"check_transformer_general", "check_transformer_preserve_dtypes"}
+EXPECTED = {  # among others
+    "FFClassifier": WEIGHTS | FEATURES,
+    "FFTransformer": WEIGHTS | FEATURES,
+    "FFOutlierDetector": {"check_outliers_fit_predict", "check_outliers_train"},
+}
 
 
 @pytest.mark.slow
 @pytest.mark.fault("A1")
-@pytest.mark.parametrize("estimator", ESTIMATORS, ids=["FFClassifier", "FFTransformer"])
+@pytest.mark.parametrize("estimator", EVERY, ids=[*EXPECTED])
 @pytest.mark.filterwarnings("ignore")
 def test_check_estimator_passes_without_failure_skip_or_exception(estimator):
     results = check_estimator(estimator, on_fail=None, on_skip=None)
     not_passed = {r["check_name"]: r["exception"] for r in results if r["status"] != "passed"}
     assert not not_passed
     names = {r["check_name"] for r in results}
-    assert "check_sample_weight_equivalence_on_dense_data" in names
-    assert "check_sample_weight_equivalence_on_sparse_data" in names
-    assert {"check_transformer_general", "check_transformer_preserve_dtypes"} <= names
+    assert EXPECTED[type(estimator).__name__] <= names
 
 
 KEPT = [

@@ -1,0 +1,276 @@
+"""FFOutlierDetector: rows unlike those that a Forward-Forward network has learned from."""
+
+from __future__ import annotations
+
+from numbers import Real
+from typing import Any, Self
+
+import numpy as np
+from numpy.random import RandomState
+from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator, OutlierMixin, clone
+from sklearn.model_selection import KFold
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted
+
+from ._familiarity import FEW_PRIOR_ROWS
+from ._learning import checks_parameters
+from ._transformer import FFTransformer
+from ._typing import MatrixLike
+from ._validation import validate_rows
+
+AUTO = 0.05  # share of familiar rows below the threshold, where `contamination` is "auto"
+FOLDS = 5  # of `fit_predict`
+LARGEST_SEED = np.iinfo(np.int32).max
+
+
+class FFOutlierDetector(OutlierMixin, BaseEstimator):
+    """Outliers by their distance in layers that learn without backpropagation.
+
+    The layers of a network learn, each alone, to separate rows from corrupted ones. A row is an
+    outlier if its activations are further from those of the training rows than those of rows that
+    the network has not learned from.
+
+    Parameters
+    ----------
+    transformer : FFTransformer or None, default=None
+        The network, which learns without labels; None is ``FFTransformer()``. What learns from
+        labels is refused.
+    contamination : "auto" or float, default="auto"
+        Share of outliers in the training rows, above 0 and up to 0.5. It sets the threshold of
+        `predict`, and how many rows `fit_predict` finds. With "auto" training rows are free of
+        outliers, and the threshold is that of 0.05.
+    validation_fraction : float, default=0.1
+        Share of the training rows that the network does not learn from. They determine the
+        threshold, since a row that was learned from is more familiar than a new one. At least one
+        row is held out.
+    random_state : int, RandomState instance or None, default=None
+        Determines which rows are held out, and is passed on to a transformer that has no
+        `random_state` of its own.
+
+    Attributes
+    ----------
+    transformer_ : FFTransformer
+        The trained network.
+    offset_ : float
+        The threshold: ``decision_function`` is ``score_samples`` minus it. The share
+        `contamination` of the rows held out score below it.
+    n_features_in_ : int
+        Number of features.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features, if X had any.
+
+    See Also
+    --------
+    FFTransformer : The features, and familiarity without a threshold.
+    sklearn.ensemble.IsolationForest : Outliers by random trees, in less time.
+    sklearn.neighbors.LocalOutlierFactor : Outliers by the density around their neighbours.
+
+    References
+    ----------
+    Lee, K., Lee, K., Lee, H. and Shin, J. (2018). A Simple Unified Framework for Detecting
+    Out-of-Distribution Samples and Adversarial Attacks. NeurIPS 31.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn_ff import FFOutlierDetector
+    >>> X, y = load_digits(return_X_y=True)
+    >>> detector = FFOutlierDetector(random_state=0).fit(X[y < 5])
+    >>> bool(detector.decision_function(X[y < 5]).mean() > detector.decision_function(X).mean())
+    True
+    """
+
+    # The threshold is one for new rows, as of LocalOutlierFactor(novelty=True).
+    novelty = True
+
+    _parameter_constraints: dict = {
+        "transformer": [FFTransformer, None],
+        "contamination": [StrOptions({"auto"}), Interval(Real, 0, 0.5, closed="right")],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(
+        self,
+        transformer: FFTransformer | None = None,
+        *,
+        contamination: float | str = "auto",
+        validation_fraction: float = 0.1,
+        random_state: int | RandomState | None = None,
+    ) -> None:
+        self.transformer = transformer
+        self.contamination = contamination
+        self.validation_fraction = validation_fraction
+        self.random_state = random_state
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+    @checks_parameters
+    def fit(self, X: MatrixLike, y: ArrayLike | None = None) -> Self:
+        """Learn what rows are like.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training rows.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self : FFOutlierDetector
+            The fitted estimator.
+        """
+        before = vars(self).copy()
+        try:
+            X = checked_training_rows(self, X)
+            random = check_random_state(self.random_state)
+            learn, hold = split(X.shape[0], self.validation_fraction, random)
+            self.transformer_ = new_transformer(self.transformer, random).fit(X[learn])
+            self.offset_ = lowest(self._familiarity(X[hold]), self._share)
+        except BaseException:
+            self.__dict__ = before  # an error leaves the estimator as it was
+            raise
+        return self
+
+    def fit_predict(self, X: MatrixLike, y: ArrayLike | None = None) -> np.ndarray:
+        """Learn what rows are like, and tell which of these are outliers.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training rows.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        is_inlier : ndarray of shape (n_samples,)
+            -1 for outliers and 1 for inliers. With a `contamination` in numbers this share of the
+            rows is -1, those that are strangest to a network that has not learned from them: each
+            fifth of the rows is scored by one that has learned from the others. With "auto" it is
+            what `predict` returns for rows that are free of outliers.
+        """
+        self.fit(X)
+        if self.contamination == "auto":
+            return self.predict(X)
+        X = validate_rows(self, X, reset=False)
+        scores = out_of_fold(self.transformer, X, check_random_state(self.random_state))
+        return signs(scores - lowest(scores, self._share))
+
+    def score_samples(self, X: MatrixLike) -> np.ndarray:
+        """Compute the familiarity of each row.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        familiarity : ndarray of shape (n_samples,)
+            Lower for stranger rows; rows that were learned from score higher than new ones like
+            them.
+        """
+        check_is_fitted(self)
+        return self._familiarity(validate_rows(self, X, reset=False))
+
+    def decision_function(self, X: MatrixLike) -> np.ndarray:
+        """Compute the familiarity of each row above the threshold.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        decision : ndarray of shape (n_samples,)
+            ``score_samples(X) - offset_``, negative for outliers.
+        """
+        return self.score_samples(X) - self.offset_
+
+    def predict(self, X: MatrixLike) -> np.ndarray:
+        """Tell which rows are outliers.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            New rows. Outliers among the rows that were learned from are familiar; `fit_predict`
+            finds these.
+
+        Returns
+        -------
+        is_inlier : ndarray of shape (n_samples,)
+            -1 for outliers and 1 for inliers.
+        """
+        return signs(self.decision_function(X))
+
+    def _familiarity(self, X: Any) -> np.ndarray:
+        return strict_familiarity(self.transformer_, X)
+
+    @property
+    def _share(self) -> float:
+        return AUTO if isinstance(self.contamination, str) else self.contamination
+
+
+def checked_training_rows(detector: FFOutlierDetector, X: MatrixLike) -> Any:
+    """The rows X, validated, if there are enough of them, and no labels are asked for."""
+    given = detector.transformer
+    if given is not None and given.supervised:
+        raise ValueError(
+            f"FFOutlierDetector learns without labels, but its transformer has supervised="
+            f"{given.supervised!r}; set supervised=False."
+        )
+    X = validate_rows(detector, X, reset=True)
+    if X.shape[0] < 3:
+        raise ValueError(
+            f"FFOutlierDetector learns from two rows at least and holds out one, but X has "
+            f"n_samples={X.shape[0]}; give at least three."
+        )
+    return X
+
+
+def split(n_rows: int, share: float, random: RandomState) -> tuple[np.ndarray, np.ndarray]:
+    """Indices of rows to learn from, two at least, and of others, one at least."""
+    order = random.permutation(n_rows)
+    n_held_out = int(np.clip(np.ceil(share * n_rows), 1, n_rows - 2))
+    return np.sort(order[n_held_out:]), np.sort(order[:n_held_out])
+
+
+def new_transformer(given: FFTransformer | None, random: RandomState) -> FFTransformer:
+    """A transformer as the given one, with a seed."""
+    transformer = FFTransformer() if given is None else clone(given)
+    seed = random.randint(LARGEST_SEED)
+    return (
+        transformer
+        if transformer.random_state is not None
+        else transformer.set_params(random_state=seed)
+    )
+
+
+def strict_familiarity(transformer: FFTransformer, X: Any) -> np.ndarray:
+    return transformer._familiarity(X, FEW_PRIOR_ROWS)
+
+
+def out_of_fold(given: FFTransformer | None, X: Any, random: RandomState) -> np.ndarray:
+    """The familiarity of each row to a network that has learned from rows of the other folds."""
+    scores = np.empty(X.shape[0])
+    folds = KFold(min(FOLDS, X.shape[0]), shuffle=True, random_state=random)
+    for learn, hold in folds.split(scores):
+        scores[hold] = strict_familiarity(new_transformer(given, random).fit(X[learn]), X[hold])
+    return scores
+
+
+def lowest(scores: np.ndarray, share: float) -> float:
+    """The score that this share of the rows is below."""
+    return float(np.quantile(scores, share))
+
+
+def signs(decision: np.ndarray) -> np.ndarray:
+    return np.where(decision >= 0, 1, -1)
