@@ -24,7 +24,7 @@ from sklearn_ff.negatives import HeldOutClasses, HybridMask, PairSum
 
 pytestmark = pytest.mark.filterwarnings("ignore:image_shape=.* has no effect")
 
-X, Y = (part[:600] for part in load_digits(return_X_y=True))
+X, Y = (part[:200] for part in load_digits(return_X_y=True))
 SHAPE = (1, 8, 8)
 
 
@@ -281,10 +281,8 @@ def added(image):
 @pytest.mark.parametrize("given", [["shifts", "flips"], [Shifts(1), v2.RandomRotation(10), added]])
 @pytest.mark.parametrize("cls", [FFClassifier, FFTransformer])
 def test_a_list_of_names_parts_and_transforms(cls, given):
-    first, second, tupled = (
-        small(cls, augmentation=kind).fit(X, Y) for kind in (given, list(given), tuple(given))
-    )
-    assert first.loss_curve_ == second.loss_curve_ == tupled.loss_curve_
+    first, tupled = (small(cls, augmentation=kind).fit(X, Y) for kind in (given, tuple(given)))
+    assert first.loss_curve_ == tupled.loss_curve_
     single = small(cls, augmentation=given[0]).fit(X, Y)
     assert first.loss_curve_ != single.loss_curve_
     again = pickle.loads(pickle.dumps(first))

@@ -324,7 +324,7 @@ def test_wherever_it_comes_weights_are_those_of_a_whole_batch(early_stopping):
         model = classifier(batches, max_iter=2, early_stopping=early_stopping).fit(X, y)
     assert counter.calls > 500
     ends = []
-    for number in np.linspace(1, counter.calls - 40, 80).astype(int):
+    for number in np.linspace(1, counter.calls - 40, 40).astype(int):
         model, end = fitted_with(PressAtCalls(number), early_stopping)
         ends.append(end)
         assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
@@ -345,7 +345,7 @@ def test_wherever_the_second_comes_it_passes(gap):
     counter = PressAtCalls()  # also where Python ignores errors, as where a generator is deleted
     with counter:
         classifier(max_iter=2, early_stopping=True).fit(X, y)
-    for number in np.linspace(1, counter.calls - gap - 60, 30).astype(int):
+    for number in np.linspace(1, counter.calls - gap - 60, 12).astype(int):
         model, end = fitted_with(PressAtCalls(number, number + gap), early_stopping=True)
         assert end is KeyboardInterrupt
         assert set(vars(model)) == set(classifier().get_params())
