@@ -34,7 +34,7 @@ def check(plan: Plan, previous: Any = None) -> None:
     """
     for refuse in REFUSALS:
         refuse(plan)
-    check_memory(plan.n_weights, plan.dtype)
+    check_memory(plan.n_weights, plan.dtype, plan.device)
     if previous is not None:
         check_continues(plan, previous.plan)
     if previous is None or not plan.resume:

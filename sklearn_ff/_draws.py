@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -29,6 +31,14 @@ def global_draws(seed: int, device: str | torch.device = "cpu") -> Iterator[None
         yield
 
 
+def generator_of(state: Tensor, device: str | torch.device) -> torch.Generator:
+    """A generator with this state, or seeded by the state of one on a device of another kind."""
+    generator = torch.Generator(device)
+    if len(state) == len(generator.get_state()):
+        return generator.set_state(state)
+    return generator.manual_seed(zlib.crc32(state.numpy().tobytes()))
+
+
 class Draws:
     """Random numbers of a fit, from a local generator.
 
@@ -49,10 +59,25 @@ class Draws:
         """The same source, for a batch whose rows have these weights."""
         return Draws(self.generator, self.device, self.dtype, weight)
 
-    def copy(self) -> Draws:
-        """A source with the same state, which does not advance this one."""
-        generator = torch.Generator(self.device).set_state(self.generator.get_state())
-        return Draws(generator, self.device, self.dtype)
+    def copy(self, device: str | torch.device | None = None) -> Draws:
+        """A source with the same state, which does not advance this one.
+
+        On a `device` of another kind, whose generators have other states, it is seeded by this one.
+        """
+        device = self.device if device is None else device
+        return Draws(generator_of(self.generator.get_state(), device), device, self.dtype)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Plain values, so that pickles cross devices."""
+        return {**vars(self), "generator": self.generator.get_state().numpy(), "weight": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        known = torch.from_numpy(state["generator"].copy())
+        try:
+            self.generator = generator_of(known, self.device)
+        except RuntimeError:  # this machine lacks the device
+            self.device, self.generator = "cpu", generator_of(known, "cpu")
 
     def seed(self) -> int:
         """A seed for another generator."""

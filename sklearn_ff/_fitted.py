@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from ._draws import Draws
-from ._machine import pick_device, torch_has
+from ._draws import Draws, generator_of
+from ._machine import device_or_cpu
 from ._plan import Plan
 from ._scaling import Columns, OpenColumns
 from ._settings import Settings
@@ -107,7 +107,7 @@ def from_state(state: dict[str, Any]) -> Fitted:
     if scale is not None:
         known["open_columns"] = OpenColumns(**{**scale, "columns": Columns(**scale["columns"])})
     known["stages"] = tuple(Stage(*stage) for stage in known["stages"])
-    known["device"] = pick_device(known["device"] if torch_has(known["device"]) else "cpu")
+    known["device"] = device_or_cpu(known["device"])
     plan = Plan(**known)
     draws = Draws(torch.Generator(plan.device), plan.device, getattr(torch, plan.dtype))
     net = ready_net(plan, build_network(plan), draws)
@@ -115,7 +115,7 @@ def from_state(state: dict[str, Any]) -> Fitted:
     net.module_.depth = depth
     if optimizer is not None:
         net.optimizer_.load_state_dict(to_torch(optimizer))
-        draws.generator.set_state(torch.from_numpy(generator.copy()))
+        draws.generator = generator_of(torch.from_numpy(generator.copy()), plan.device)
     return Fitted(plan=plan, net=net, **state)
 
 

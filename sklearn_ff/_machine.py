@@ -7,6 +7,7 @@ import sys
 import threading
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,27 +24,51 @@ except ImportError:  # on Windows
 
 
 def torch_has(device):
+    """Whether numbers can be computed on a device in this process."""
     kind = torch.device(device).type
-    return kind in ("cpu", "meta") or (
-        getattr(torch, kind, None) is not None and getattr(torch, kind).is_available()
-    )
+    if kind in ("cpu", "meta"):
+        return kind == "cpu"
+    if kind == "cuda" and Fork.lost_cuda:
+        return False
+    backend = getattr(torch, kind, None)
+    if backend is None or not backend.is_available():
+        return False
+    try:
+        torch.empty(0, device=device)  # fails where the index of the device is too large
+    except (RuntimeError, AssertionError):
+        return False
+    return True
 
 
 def pick_device(device):
     """The torch device that `device` means; "auto" prefers CUDA."""
     if device == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
+        if Fork.lost_cuda:
+            warn(f"device='auto' means 'cpu' here: {LOST_CUDA}", FFWarning)
+        return "cuda" if torch.cuda.is_available() and not Fork.lost_cuda else "cpu"
     try:
-        there = torch.device(device).type != "meta" and torch_has(device)
-        if there:
-            torch.empty(0, device=device)  # fails where the index of the device is too large
-    except (RuntimeError, AssertionError):
+        there = torch_has(device)
+    except RuntimeError:  # not the name of a device
         there = False
     if not there:
+        lost = Fork.lost_cuda and str(device).startswith("cuda")
         raise ValueError(
-            f"device={str(device)!r} is not available on this machine; use device='auto' or 'cpu'."
+            f"device={str(device)!r} is not available "
+            + (f"here: {LOST_CUDA}" if lost else "on this machine; use device='auto' or 'cpu'.")
         )
     return str(device)
+
+
+def device_or_cpu(device):
+    """A device of another process, or the CPU, with a warning, where this one lacks it."""
+    if torch_has(device):
+        return device
+    warn(
+        f"The estimator was fitted on the device {device!r}, which this process cannot use; it is "
+        f"loaded on the CPU.",
+        FFWarning,
+    )
+    return "cpu"
 
 
 def multiplies_bfloat16(device):
@@ -58,16 +83,27 @@ def multiplies_bfloat16(device):
     return any(able.get(name, False) for name in ("amx_bf16", "bf16"))
 
 
-def check_memory(weights, dtype):
+def check_memory(weights, dtype, device="cpu"):
     """Raise FFMemoryError, before allocating, where weights and optimizer state exceed memory."""
-    needed = 4 * weights * np.dtype(dtype).itemsize  # weights, gradient, two moments
-    available = memory_limit()
-    if needed > available:
-        raise FFMemoryError(
-            f"A network of {weights:,} weights needs about {needed / 2**30:.1f} GiB to train, more "
-            f"than the {available / 2**30:.1f} GiB that this process may use; use fewer features "
-            f"or smaller layers."
-        )
+    size = weights * np.dtype(dtype).itemsize
+    # The network is made on the CPU; on its device are gradients and two moments too.
+    on_cuda = torch.device(device).type == "cuda"
+    for needed, available, whose in [
+        (size if on_cuda else 4 * size, memory_limit(), "that this process may use"),
+        (4 * size, memory_of_cuda(device) if on_cuda else np.inf, f"that are free on {device!r}"),
+    ]:
+        if needed > available:
+            raise FFMemoryError(
+                f"A network of {weights:,} weights needs about {needed / 2**30:.1f} GiB to train, "
+                f"more than the {available / 2**30:.1f} GiB {whose}; use fewer features or smaller "
+                f"layers."
+            )
+
+
+def memory_of_cuda(device):
+    """Bytes of a GPU that this process may still use: those free, and those that torch keeps."""
+    free, _ = torch.cuda.mem_get_info(device)
+    return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
 
 
 # Files with the memory limit of a container (cgroup 2 and 1); without a limit they hold no number.
@@ -92,6 +128,7 @@ def memory_limit():
 
 REFUSED = "allocate memory|not enough memory|out of memory|bad_alloc"  # torch has no class for it
 ASKED = r"allocate ([\d.]+ ?(?:bytes|[KMGTP]iB))"
+CAPACITY = r"total capacity of ([\d.]+ ?[KMGTP]iB)"
 
 
 @contextmanager
@@ -106,10 +143,14 @@ def memory_errors():
         if not (isinstance(error, MemoryError) or re.search(REFUSED, said, re.IGNORECASE)):
             raise
         asked = re.search(ASKED, said, re.IGNORECASE)
+        total = re.search(CAPACITY, said, re.IGNORECASE)
+        most = f"{memory_limit() / 2**30:.1f} GiB that this process may use at most"
+        if total:
+            most = f"{total[1]} that the GPU has"
         raise FFMemoryError(
             f"Memory ran out: {asked[1] + ' more' if asked else 'a request'} could not be "
-            f"allocated of the {memory_limit() / 2**30:.1f} GiB that this process may use at most; "
-            f"use a smaller batch_size, smaller layers, or fewer rows per call."
+            f"allocated of the {most}; use a smaller batch_size, smaller layers, or fewer rows per "
+            f"call."
         ) from error
 
 
@@ -121,15 +162,28 @@ class Fork:
     """
 
     forked = False
+    lost_cuda = False  # whether it cannot use CUDA, which had begun before the fork
 
     @classmethod
     def after_in_child(cls):
         cls.forked = True
+        cls.lost_cuda |= cls.begun
         torch.set_num_threads(1)
 
+    begun = False
+
+    @classmethod
+    def before(cls):
+        cls.begun = torch.cuda.is_initialized()
+
+
+LOST_CUDA = (
+    "this process is a fork of one that had used CUDA, which does not survive a fork. Start "
+    "processes by joblib's backend 'loky', or by the method 'spawn'."
+)
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=Fork.after_in_child)
+    os.register_at_fork(before=Fork.before, after_in_child=Fork.after_in_child)
 
 
 @contextmanager
@@ -171,6 +225,7 @@ def own_settings():
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.enable_grad())
         stack.enter_context(config_context(array_api_dispatch=False))
+        stack.enter_context(repeatable_convolutions)
         if torch.get_default_device().type != "cpu":
             stack.enter_context(torch.device("cpu"))
         for kind in ("cpu", "cuda"):
@@ -178,6 +233,48 @@ def own_settings():
                 stack.enter_context(torch.autocast(kind, enabled=False))
         yield
 
+
+CUDNN: Any = torch.backends.cudnn
+
+
+class Convolutions:
+    """A context in which those of a GPU are repeatable, and in single precision where they say so.
+
+    By itself cuDNN adds gradients in any order, and rounds factors to the ten bits of TF32, which
+    scores need more of. The flags are of the whole process: the last thread that leaves puts back
+    what the first one has found.
+    """
+
+    # (where a flag is, its name, its value); newer versions of torch have a flag per operation
+    FLAGS = (
+        ((CUDNN, "deterministic", True), (CUDNN.conv, "fp32_precision", "ieee"))
+        if hasattr(CUDNN, "conv")
+        else ((CUDNN, "deterministic", True), (CUDNN, "allow_tf32", False))
+    )
+
+    def __init__(self):
+        self.lock, self.users, self.before = threading.Lock(), 0, []
+
+    def __enter__(self):
+        with self.lock:
+            self.users += 1
+            if self.users == 1:
+                self.before = [(place, name, getattr(place, name)) for place, name, _ in self.FLAGS]
+                self.set(self.FLAGS)
+
+    def __exit__(self, *_):
+        with self.lock:
+            self.users -= 1
+            if not self.users:
+                self.set(self.before)
+
+    @staticmethod
+    def set(flags):
+        for place, name, value in flags:
+            setattr(place, name, value)
+
+
+repeatable_convolutions = Convolutions()
 
 TASK = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 

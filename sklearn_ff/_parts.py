@@ -161,12 +161,22 @@ def checked_like(
             f"the callable given as {parameter} returned {result.dtype}, {result.layout}; it must "
             f"return {like.dtype}, {like.layout}, as its argument has."
         )
+    check_device(result, like, parameter)
     if like.requires_grad and not result.requires_grad:
         raise ValueError(
             f"the callable given as {parameter} returned a tensor without a gradient, so that "
             f"nothing can be learned; write it with torch operations, without detach()."
         )
     return result
+
+
+def check_device(result: Tensor, like: Tensor, parameter: str) -> None:
+    """Raise ValueError where a user's callable returns a tensor on another device."""
+    if result.device != like.device:
+        raise ValueError(
+            f"the callable given as {parameter} returned a tensor on {result.device}; it must be "
+            f"on {like.device}, as its argument is."
+        )
 
 
 def call_intact(function: Function, argument: Tensor, parameter: str) -> Any:

@@ -70,6 +70,13 @@ class Scaler(nn.Module):
         self.register_buffer("rest", torch.tensor(offset - high))
         self.register_buffer("divisor", torch.tensor(divisor))
 
+    def _apply(self, fn, recurse=True):
+        """As of any module, with `wide` on the device of the buffers, but in its precision."""
+        super()._apply(fn, recurse)
+        if self.shift.device.type != "mps":  # which has no double precision
+            self.wide = [part.to(self.shift.device) for part in self.wide]
+        return self
+
     def state(self):
         """Arguments of an equal scaler: numpy arrays and plain values."""
         anchor, shift, divisor = self.exact

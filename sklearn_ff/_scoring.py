@@ -17,8 +17,11 @@ from .core.prediction import label_scores, reached, read_features, twin
 from .core.rows import Rows, parts
 from .predictions import Goodness
 
-PREDICTION_BYTES = 2**23  # candidates of one layer in double precision; about the size of a cache
-ROUNDING = 2**-19  # error of a score in single precision, relative to the largest of its row
+# Bytes of the candidates of one layer in double precision: about the size of a processor's cache,
+# and on other devices enough to keep them busy.
+PREDICTION_BYTES, DEVICE_BYTES = 2**23, 2**28
+ROUNDING = 2**-19  # error of a score in single precision, relative to the largest of its row ...
+SMALLEST = 8.0  # ... or to this one, in log-odds, where terms of the scores cancel
 HARMLESS = 3e-7  # error of a probability up to which rows are not scored again
 # Log-odds below this are a tie, and the first label is predicted, so that labels, probabilities and
 # decisions agree to the last digit.
@@ -96,7 +99,7 @@ class HeldOutLoss:
         y = self.codes.to(plan.device)
         weight = torch.as_tensor(self.weight / self.weight.sum(), dtype=dtype).to(plan.device)
         width = plan.width * negatives.n_candidates(plan.n_classes) + plan.n_features
-        size = max(2, PREDICTION_BYTES // (8 * width))
+        size = max(2, bytes_of_a_part(network) // (8 * width))
         return sum(
             float(loss_of(network, negatives, rows.rows(part), y[part], weight[part], draws))
             for part in parts(n, size)
@@ -183,14 +186,18 @@ def by_parts(network, plan, X, function, n_out, width):
 
 @torch.no_grad()
 def parts_of(network, plan, X, function, width):
-    """Slices of X whose temporary tensors fit in a cache, and a function of the scaled rows."""
+    """Slices of X, whose temporary tensors are of bounded size, and a function of scaled rows."""
     rows = Rows(X, None, None, network.scaler, getattr(torch, plan.dtype))
-    for part in slices(X, plan, width):
+    for part in slices(network, X, plan, width):
         yield part, function(rows.rows(part))
 
 
-def slices(X, plan, width):
-    size = max(1, PREDICTION_BYTES // (8 * (width + plan.n_features)))
+def bytes_of_a_part(network):
+    return PREDICTION_BYTES if network.scaler.shift.device.type == "cpu" else DEVICE_BYTES
+
+
+def slices(network, X, plan, width):
+    size = max(1, bytes_of_a_part(network) // (8 * (width + plan.n_features)))
     return [slice(i, i + size) for i in range(0, X.shape[0], size)]
 
 
@@ -207,7 +214,7 @@ def exact_scores(network, plan, X, scale):
     out, twin = np.empty((X.shape[0], plan.n_classes)), None
     again: Any  # all rows of a part, or indices
     doubt = plan.prediction.abrupt  # whether most rows need double precision
-    for part in slices(X, plan, scored_width(plan, plan.prediction)):
+    for part in slices(network, X, plan, scored_width(plan, plan.prediction)):
         block, again = X[part], slice(None)
         if not doubt:
             out[part] = network_scores(network, plan, block)
@@ -258,7 +265,7 @@ def log_probabilities(scaled, slips, prior):
 def unsure(scores, scale):
     """Rows whose probabilities or order rounding in single precision could change."""
     scaled = scale * scores
-    error = scale * ROUNDING * np.abs(scores).max(1)
+    error = ROUNDING * np.maximum(np.abs(scaled).max(1), SMALLEST)
     second, first = np.partition(scaled, -2, axis=1)[:, -2:].T
     rest = 1 - softmax(scaled, axis=1).max(1)
     return ~((2 * error * rest < HARMLESS) & (first - second > 2 * error))

@@ -46,7 +46,7 @@ HISTORY = ("loss", "goodness_positive", "goodness_negative", "ranking_accuracy")
 def build(plan: Plan, previous: Fitted | None = None) -> tuple[Network, Draws]:
     """The network of a plan, new or with the weights of the `previous` fit, and its draws."""
     if plan.resume and previous is not None and previous.resumable:
-        draws = previous.net.draws.copy()
+        draws = previous.net.draws.copy(plan.device)
     else:
         draws = seeded(plan)
     network = build_network(plan, draws.copy().seed())

@@ -33,6 +33,8 @@ __all__ = ["Augmentation", "Flips", "PerImage", "Shifts", "Views", "augmentation
 class Augmentation(Part):
     """Base of an augmentation; see the module's docstring for the contract."""
 
+    keeps_finite = False  # whether its images are finite as those given are; not inherited
+
     def __call__(self, images: Tensor, draws: Draws) -> Tensor:
         raise NotImplementedError
 
@@ -61,7 +63,9 @@ def seed_of(draws: Draws) -> int:
 
 
 class InTurn(Augmentation):
-    """What a list means: its `parts`, one after another."""
+    """What a list means: its `parts`, one after another, each of which is looked at."""
+
+    keeps_finite = True
 
     def __init__(self, parts: Sequence[Augmentation]) -> None:
         self.parts = parts
@@ -87,6 +91,8 @@ def varied(augmentation: Augmentation, images: Tensor, draws: Draws) -> Tensor:
     """What an augmentation returns; ValueError unless it is images of the shape given."""
     view = augmentation(images, draws)
     checked_like(view, images, images.shape, "augmentation", "images of the shape given")
+    if vars(type(augmentation)).get("keeps_finite", False):
+        return view  # to look at its values would wait for the device
     return checked_finite(view, "augmentation", "images")
 
 
@@ -101,6 +107,8 @@ class Shifts(Augmentation):
     sight. Pixels from outside have the value `fill`. A batch is moved at once; torchvision's
     RandomCrop, image by image, takes about a hundred times as long.
     """
+
+    keeps_finite = True
 
     def __init__(self, max_pixels: int = 2, fill: float = 0.0) -> None:
         self.max_pixels = max_pixels
@@ -119,8 +127,10 @@ class Shifts(Augmentation):
             )
         down, across = (min(self.max_pixels, size - 1) for size in (height, width))
         padded = F.pad(images, (across, across, down, down), value=float(self.fill))
-        most = torch.tensor([[2 * down], [2 * across]], device=images.device)
-        top, left = torch.minimum((draws.uniform(2, n) * (most + 1)).long(), most)
+        top, left = (
+            (u * (2 * most + 1)).long().clamp_max(2 * most)
+            for u, most in zip(draws.uniform(2, n), (down, across), strict=True)
+        )
         windows = padded.unfold(2, height, 1).unfold(3, width, 1)  # a view of all shifts
         return windows[torch.arange(n, device=top.device), :, top, left]
 
@@ -132,6 +142,8 @@ class Flips(Augmentation):
     It suits images whose mirror images have the same label, such as photographs, but not digits or
     letters.
     """
+
+    keeps_finite = True
 
     def __init__(self, probability: float = 0.5) -> None:
         self.probability = probability

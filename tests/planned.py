@@ -3,6 +3,7 @@
 import warnings
 
 import numpy as np
+from sklearn.base import clone
 
 from sklearn_ff._compatibility import check
 from sklearn_ff._input import Data
@@ -15,7 +16,11 @@ from sklearn_ff.predictions import Hybrid, checked_rule
 
 
 def planned(estimator, X, n_classes):
-    """The network of an estimator for the rows X, its draws, and its plan."""
+    """The network of an estimator for the rows X, its draws, and its plan.
+
+    On the CPU, where tests compute what it should return, and know the draws.
+    """
+    estimator = clone(estimator).set_params(device="cpu")
     codes = np.arange(len(X)) % n_classes
     data = Data(X, codes, np.ones(len(X)), classes=np.arange(n_classes))
     plan = make_plan(settings_of(estimator), data)

@@ -4,6 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
+from devices import array
 from scipy import sparse
 from sklearn.datasets import load_breast_cancer, load_iris
 from sklearn.exceptions import ConvergenceWarning
@@ -37,7 +38,7 @@ def pulled(alpha, **params):
     """How far the penalty of `alpha` has moved weights and biases."""
     layers = [one_step(alpha=a, **params) for a in (alpha, 0.0)]
     return [
-        (getter(layers[0]) - getter(layers[1])).detach().numpy()
+        array(getter(layers[0]) - getter(layers[1]))
         for getter in (lambda s: s.affine.weight, lambda s: s.affine.bias)
     ]
 
@@ -79,7 +80,7 @@ def test_a_penalty_does_not_depend_on_the_width(width):
 def test_the_gradient_is_that_of_a_penalty_divided_by_the_rows(params, factor):
     start = one_step(**params | {"learning_rate_init": 1e-30})
     W, b = pulled(3.0, **params)
-    expected = -0.5 * 3.0 * factor / 150 * start.affine.weight.detach().numpy()
+    expected = -0.5 * 3.0 * factor / 150 * array(start.affine.weight)
     np.testing.assert_allclose(W, expected, rtol=1e-5, atol=1e-12)
     np.testing.assert_array_equal(b, 0)
 

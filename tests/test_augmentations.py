@@ -5,6 +5,7 @@ import pickle
 import numpy as np
 import pytest
 import torch
+from devices import array
 from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.model_selection import GridSearchCV
@@ -165,7 +166,7 @@ def test_an_identity_augmentation_does_not_change_rows(batches):
         (lambda images: images[:, :, :6], "shape"),
         (lambda images: images[1:], "shape"),
         (lambda images: images.half(), "float16"),
-        (lambda images: images.numpy(), "as a torch tensor"),
+        (lambda images: images.cpu().numpy(), "as a torch tensor"),
         (lambda images: images / 0, "NaN or infinity"),
     ],
 )
@@ -271,7 +272,7 @@ def test_the_entries_of_a_list_act_in_turn():
     small(augmentation=[Noted(1), Noted(2)], batch_size=600, max_iter=1).fit(X, Y)
     assert [change for change, _ in seen] == [1, 2]
     assert torch.equal(seen[0][1] + 1, seen[1][1])
-    assert np.array_equal(seen[0][1].flatten(1), X)
+    assert np.array_equal(array(seen[0][1].flatten(1)), X)
 
 
 def added(image):

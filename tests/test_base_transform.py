@@ -4,6 +4,7 @@ import pickle
 
 import numpy as np
 import pytest
+from devices import array
 from scipy.sparse import csr_matrix
 from sklearn.base import clone
 from sklearn.compose import make_column_transformer
@@ -63,7 +64,7 @@ HEADS = {
 def test_a_classifiers_features_are_what_its_head_reads(name):
     model = small(prediction="head", **HEADS[name]).fit(DIGITS, DIGIT)
     head, found = model.net_.module_.head, model.transform(DIGITS)
-    weight, bias = (part.detach().numpy() for part in (head.weight, head.bias))
+    weight, bias = map(array, (head.weight, head.bias))
     logits = found @ weight[:, : found.shape[1]].T + bias
     np.testing.assert_allclose(logits, network_scores(*trained(model), DIGITS), atol=1e-4)
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from devices import put
 from scipy.sparse import csr_array
 from sklearn.datasets import load_digits
 from skorch.callbacks import Callback
@@ -141,7 +142,7 @@ def test_scores_that_differ_by_rounding_alone_are_no_opinion(precision):
 
 
 def test_a_goodness_in_single_precision_only_can_predict():
-    signs = torch.ones(30)
+    signs = put(torch.ones(30))
 
     def goodness(h):
         return h.square() @ signs.to(torch.float32)

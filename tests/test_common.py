@@ -198,7 +198,7 @@ def test_a_name_means_its_part(parameter, name):
 @pytest.mark.parametrize("schedule", ["simultaneous", "greedy"])
 def test_it_learns(parameter, name, schedule):
     model = trained(schedule=schedule, **{parameter: name}).fit(X, y)
-    assert model.score(X, y) > 0.6, "a guess is right in one row of three"
+    assert model.score(X, y) > 0.5, "a guess is right in one row of three"
 
 
 @every_part

@@ -5,6 +5,7 @@ import pickle
 import numpy as np
 import pytest
 import torch
+from devices import array, put
 from scipy.sparse import csr_matrix
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_digits, load_wine
@@ -201,8 +202,8 @@ def test_goodness_by_layer_is_available(supervised):
     if not supervised:
         top = fitted.net_.module_
         with torch.no_grad():
-            x = torch.tensor(top.scaler.scaled(X), dtype=torch.float32)
-            none = torch.ones(300, 1, dtype=torch.long)
+            x = put(top.scaler.scaled(X)).float()
+            none = torch.ones(300, 1, dtype=torch.long, device=x.device)
             h = [h.squeeze(1) for _, _, h in top.activations(top.encode(x), none)]
-        expected = np.stack([layer.square().mean(1) for layer in h], 1)
+        expected = np.stack([array(layer.square().mean(1)) for layer in h], 1)
         np.testing.assert_allclose(scores[:, :, 0], expected, rtol=1e-4)

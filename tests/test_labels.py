@@ -4,7 +4,6 @@ from decimal import Decimal
 
 import numpy as np
 import pandas as pd
-import polars as pl
 import pytest
 import torch
 from sklearn.datasets import load_iris
@@ -13,6 +12,7 @@ from sklearn.exceptions import DataConversionWarning
 from sklearn_ff import FFClassifier, FFTransformer
 from sklearn_ff.negatives import HeldOutClasses
 
+pl = pytest.importorskip("polars")
 X, y = load_iris(return_X_y=True)
 y2 = y % 2
 FRAME = pd.DataFrame(X, columns=list("abcd"))

@@ -316,9 +316,7 @@ def test_label_inputs_count_among_those_a_weight_competes_with():
 @pytest.mark.parametrize("learned", [True, False])
 def test_the_memory_estimate_includes_the_weights_of_labels(monkeypatch, learned):
     counted = []
-    monkeypatch.setattr(
-        _compatibility, "check_memory", lambda weights, dtype: counted.append(weights)
-    )
+    monkeypatch.setattr(_compatibility, "check_memory", lambda weights, *_: counted.append(weights))
     params = {"layers": [Conv2d(4)], "overlay": Channel(learned), "negatives": "uniform"}
     network = images(**params, max_iter=1).fit(X, Y).net_.module_
     assert counted == [sum(p.numel() for p in network.parameters())]

@@ -7,6 +7,7 @@ import joblib
 import numpy as np
 import pytest
 import torch
+from devices import array, put
 from planned import planned
 from sklearn.base import clone
 from sklearn.datasets import load_digits
@@ -222,7 +223,7 @@ def test_a_block_with_a_readout_learns_step_by_step_as_backpropagation(
 ):
     kind = Block([30, 64], residual=residual)
     params = {"optimizer": name, "optimizer_params": options, "learning_rate_init": rate}
-    estimator = model(layers=[kind], **params, **BACKPROPAGATION, max_iter=5)
+    estimator = model(layers=[kind], **params, **BACKPROPAGATION, max_iter=5, device="cpu")
     rows = X / 16
     layer = planned(estimator, rows, 10)[0].layers[0]
     weights = [*layer.affine.parameters(), *layer.goodness.parameters()]
@@ -334,11 +335,11 @@ def test_the_triangle_of_a_block_is_that_of_its_last_layer():
     fitted = model(FFTransformer, layers=[Block([20, 30])], output="triangle").fit(X)
     net = fitted.net_.module_
     layer = net.layers[0]
-    a = net.encode(net.scaler(torch.tensor(X[:9])))(None)
+    a = net.encode(net.scaler(put(X[:9])))(None)
     a = layer.affine.inner[1](torch.relu(a)).squeeze(1)
     expected = torch.relu(a - a.mean(1, keepdim=True))
     expected = expected / expected.square().mean(1, keepdim=True).sqrt()
-    np.testing.assert_allclose(fitted.transform(X[:9]), expected.detach(), rtol=1e-6, atol=1e-8)
+    np.testing.assert_allclose(fitted.transform(X[:9]), array(expected), rtol=1e-6, atol=1e-8)
 
 
 def test_a_callback_freezes_whole_blocks_only():

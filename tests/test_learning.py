@@ -5,6 +5,7 @@ import pickle
 
 import numpy as np
 import pytest
+from devices import arrays as weights
 from sklearn.datasets import load_digits, load_iris
 
 from sklearn_ff import FFClassifier
@@ -15,10 +16,6 @@ DIGITS, DIGIT = load_digits(return_X_y=True)
 
 def classifier(**params):
     return FFClassifier(**{"max_iter": 20, "random_state": 0, **params})
-
-
-def weights(fitted):
-    return {k: v.numpy() for k, v in fitted.net_.module_.state_dict().items()}
 
 
 def test_fit_then_partial_fit_learns_and_survives_a_pickle():

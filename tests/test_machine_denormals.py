@@ -97,7 +97,8 @@ def test_other_numbers_of_threads_leave_the_callers_setting():
 
 def test_moments_of_silent_inputs_do_not_become_denormal():
     params = {"betas": (0.3, 0.999)}  # a first moment of 1e-3 is denormal after 67 steps
-    clf = FFClassifier(8, precision="float32", scaling=None, optimizer_params=params)
+    given = {"precision": "float32", "scaling": None, "device": "cpu"}
+    clf = FFClassifier(8, **given, optimizer_params=params)
     clf.partial_fit(X, Y, classes=[0, 1])
     silent = X * (np.arange(40) >= 20).astype(np.float32)
     for _ in range(90):

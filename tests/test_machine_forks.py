@@ -17,7 +17,7 @@ torch.set_num_threads(2)
 from sklearn_ff import FFClassifier, FFTransformer
 rng = np.random.default_rng(0)
 X = rng.normal(size=(600, 300)); y = (X[:, 0] > 0).astype(int)
-def new(**given): return FFClassifier(400, max_iter=1, random_state=0, **given)
+def new(**given): return FFClassifier(400, max_iter=1, random_state=0, device="cpu", **given)
 def wait(child):
     pid = os.fork()
     if pid == 0:
@@ -35,7 +35,7 @@ CASES = {
     "go on in a fork": "c = new().partial_fit(X, y, [0, 1]); wait(lambda: c.partial_fit(X, y))",
     "a fork in a fork": "new().fit(X, y); wait(lambda: wait(lambda: new().fit(X, y)))",
     "torch used by others": "(torch.randn(2000, 2000) @ torch.randn(2000, 2000)); "
-    "wait(lambda: FFTransformer(400, max_iter=1).fit(X).transform(X))",
+    "wait(lambda: FFTransformer(400, max_iter=1, device='cpu').fit(X).transform(X))",
     "torch never used": "wait(lambda: new().fit(X, y))",
     "no change in the parent": "new().fit(X, y); before = new(n_threads=2).fit(X, y).loss_; "
     "wait(lambda: new().fit(X, y)); assert torch.get_num_threads() == 2; "

@@ -21,8 +21,11 @@ ERRORS = {
     "torch": (RuntimeError(TORCH), "8000000000 bytes"),
     "torch, on Windows": (RuntimeError("not enough memory: you tried to allocate 8 bytes."), "8 b"),
     "torch, on a GPU": (
-        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
-        "2.00 GiB",
+        torch.OutOfMemoryError(
+            "CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 79.18 "
+            "GiB of which 1.50 GiB is free."
+        ),
+        "2.00 GiB more could not be allocated of the 79.18",
     ),
     "C++": (RuntimeError("std::bad_alloc"), "a request could not be"),
     "numpy": (MemoryError("Unable to allocate 7.45 GiB for an array"), "7.45 GiB"),

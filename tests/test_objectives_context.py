@@ -5,6 +5,7 @@ import pickle
 import numpy as np
 import pytest
 import torch
+from devices import put
 from scipy.special import expit, logsumexp
 from sklearn.base import clone
 from sklearn.datasets import load_digits, load_iris
@@ -78,9 +79,11 @@ def test_other_layers_are_constants():
         updated.append(layer.index)
         layer.zero_grad(set_to_none=True)
 
-    rows, labels = normal(8, 4), torch.arange(8) % 3
+    rows, labels = put(normal(8, 4)), put(torch.arange(8) % 3)
     network.zero_grad(set_to_none=True)
-    step(network, net.negatives, rows, labels, torch.full((8,), 1 / 8).double(), look, net.draws)
+    step(
+        network, net.negatives, rows, labels, put(torch.full((8,), 1 / 8).double()), look, net.draws
+    )
     assert updated == [0, 1]
 
 
@@ -101,6 +104,7 @@ def test_layers_that_do_not_exist_yet_are_no_others():
 @pytest.mark.parametrize("negatives", ["all", "uniform"])
 def test_batches_in_parts_collaborate_as_whole_ones(monkeypatch, negatives):
     given = {"objective": Collaboration("swish"), "negatives": negatives, "precision": "float64"}
+    given["device"] = "cpu"  # whose generator draws the same numbers at once and in parts
     whole = classifier(**given).fit(X, y)
     monkeypatch.setattr(engine, "CANDIDATE_BYTES", 2000)
     sizes, step_of = [], engine.step

@@ -71,7 +71,9 @@ TRANSFORMS = [*transforms_of(v1), *transforms_of(v2)]
 
 
 def images(augmentation, cls=FFClassifier):
-    return cls((8,), max_iter=1, random_state=0, image_shape=(1, 8, 8), augmentation=augmentation)
+    params = {"max_iter": 1, "random_state": 0, "image_shape": (1, 8, 8)}
+    # Some transforms hold tensors on the CPU.
+    return cls((8,), **params, augmentation=augmentation, device="cpu")
 
 
 def keeps_images(transform):

@@ -5,6 +5,7 @@ import pickle
 import numpy as np
 import pytest
 import torch
+from devices import put
 from sklearn.base import clone
 from sklearn.datasets import load_digits
 
@@ -209,7 +210,7 @@ def test_a_rule_may_change_between_calls_of_partial_fit():
 def test_the_sharpness_of_a_rule_is_that_of_the_objective():
     model = FFClassifier((16, 16), objective=Swish(sharpness=1.0), max_iter=5, random_state=0)
     model.fit(X[TRAIN], y[TRAIN])
-    assert Evidence(model.net_.module_, torch.zeros(2, 64), [0, 1]).sharpness(0) == 1.0
+    assert Evidence(model.net_.module_, put(torch.zeros(2, 64)), [0, 1]).sharpness(0) == 1.0
 
 
 @pytest.mark.parametrize("n_columns", [1, 3])

@@ -7,6 +7,7 @@ import warnings
 import numpy as np
 import pytest
 import torch
+from devices import DEVICE, array, put
 from sklearn.base import clone
 from sklearn.datasets import load_digits, load_iris
 
@@ -186,7 +187,7 @@ def test_an_unknown_version_is_refused(version):
 
 def test_rmwkwoks_layer_based_form_adds_the_label_to_the_first_pixels():
     clf = recipes.rmwkwok_dense(True, version="layer_based", **SMALL).fit(X, y)
-    code = clf.net_.module_.encoder.code
+    code = array(clf.net_.module_.encoder.code)
     np.testing.assert_array_equal(code[:5], np.eye(5, 64))
     np.testing.assert_allclose(code[5], np.repeat([0.2, 0], [5, 59]), rtol=1e-6)
 
@@ -206,7 +207,7 @@ def test_a_step_is_that_of_the_program(name):
         ALL[name](**params, **still).fit(rows, labels).net_.module_.layers[0]
         for still in ({}, {"learning_rate_init": 1e-30})
     )
-    W, U = (p.detach().numpy() for p in (before.affine.weight, before.label.weight))
+    W, U = map(array, (before.affine.weight, before.label.weight))
     step = np.zeros_like(W)
     for positive in (True, False):
         shown = labels if positive else 1 - labels
@@ -215,7 +216,7 @@ def test_a_step_is_that_of_the_program(name):
         h = np.maximum((base @ W.T + U[shown]) / length, 0)
         p = 1 / (1 + np.exp(6 - (h**2).sum(1, keepdims=True)))
         step += ((1 - p) * h if positive else -p * h).T @ (base / length) / len(rows)
-    moved = (after.affine.weight - before.affine.weight).detach().numpy()
+    moved = array(after.affine.weight - before.affine.weight)
     np.testing.assert_allclose(moved, 0.001 * step, rtol=1e-6, atol=1e-12)
 
 
@@ -306,12 +307,12 @@ def test_backpropagation_is_a_loop_in_torch():
     net = torch.nn.Sequential(
         *(torch.nn.Linear(64, 24), torch.nn.ReLU(), torch.nn.Linear(24, 24), torch.nn.ReLU()),
         torch.nn.Linear(24, 10),
-    ).double()
+    ).to(DEVICE, torch.float64)
     with torch.no_grad():
         for weight, first in zip(net.parameters(), still.net_.module_.parameters(), strict=True):
             weight.copy_(first)
     optimizer = torch.optim.Adam(net.parameters())
-    x, labels = torch.tensor(X), torch.tensor(y)
+    x, labels = put(X), put(y)
     for step in range(4 * 8):
         optimizer.param_groups[0]["lr"] = 1e-3 * (1 - step / (4 * 8))
         rows = slice(step % 8 * 50, step % 8 * 50 + 50)

@@ -4,6 +4,7 @@ import pickle
 
 import numpy as np
 import pytest
+from devices import array
 from scipy.sparse import csr_array
 from sklearn.datasets import load_iris
 from sklearn.exceptions import ConvergenceWarning
@@ -20,7 +21,7 @@ class Numbers:
 
     def __init__(self, classifier):
         scaler = classifier.net_.module_.scaler
-        self.shift, self.divisor = scaler.shift.numpy().copy(), scaler.divisor.numpy().copy()
+        self.shift, self.divisor = array(scaler.shift).copy(), array(scaler.divisor).copy()
 
 
 def streamed(X, first, size=50, epochs=20, **params):

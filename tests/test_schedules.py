@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from devices import put
 from sklearn.datasets import load_iris
 from skorch.callbacks import Callback
 
@@ -214,8 +215,8 @@ def test_the_phases_by_hand():
     params |= {"learning_rate_init": 1e-30, "prediction": "goodness", "objective": "logistic"}
     start = classifier(**params).fit(X, y)
     net, plan = start.net_.module_, start._fitted.plan
-    rows = net.scaler(torch.tensor(X))
-    labels = torch.tensor((y[:, None] + np.arange(3)) % 3)
+    rows = net.scaler(put(X))
+    labels = put((y[:, None] + np.arange(3)) % 3)
     with torch.enable_grad():
         for side in ("positive", "negative"):
             for layer, _, h in net.activations(net.encode(rows), labels):

@@ -10,6 +10,7 @@ import joblib
 import numpy as np
 import pytest
 import torch
+from devices import arrays as weights
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.datasets import load_digits, load_iris, make_blobs
@@ -31,10 +32,6 @@ DIGITS, DIGIT = load_digits(return_X_y=True)
 
 def classifier(**params):
     return FFClassifier(**{"max_iter": 20, "random_state": 0, **params})
-
-
-def weights(fitted):
-    return {k: v.numpy() for k, v in fitted.net_.module_.state_dict().items()}
 
 
 def all_scores(model, rows):

@@ -246,7 +246,7 @@ REFUSED = {
         FFTransformer(negatives=HybridMask((1, 2, 2)), image_shape=(2, 2, 1)),
         "give the shape once",
     ),
-    "an array": (FFTransformer(negatives=Corruption(lambda x, draws: x.numpy())), "torch tensor"),
+    "an array": (FFTransformer(negatives=Corruption(lambda x, draws: x.tolist())), "torch tensor"),
     "a list": (FFClassifier(negatives=lambda y, K, draws: y.tolist()), "torch tensor"),
     "floats": (FFClassifier(negatives=lambda y, K, draws: y[:, None] * 1.0), "of torch.int64"),
     "none": (FFClassifier(negatives=lambda y, K, draws: y[:, None][:, :0]), r"\(150, 1\) was"),

@@ -152,7 +152,8 @@ class DivergenceGuard(Callback):
 
 
 def weights_are_finite(network):
-    return all(bool(torch.isfinite(p.sum())) for p in network.parameters())
+    finite = [torch.isfinite(weights.sum()) for weights in network.parameters()]
+    return bool(torch.stack(finite).all())  # one look at the device
 
 
 class Validation(Callback):

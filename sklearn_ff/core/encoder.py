@@ -73,7 +73,7 @@ class Encoder(nn.Module):
     def _label_square(self, base, labels):
         """|code[c]|² + 2 base·code[c]; additional columns add s², or s²/K for the neutral label."""
         if self.code is None:
-            own = base.new_tensor(self.strength**2)
+            own = base.new_full((), self.strength**2)  # filled on the device
             return torch.where(labels < self.n_classes, own, own / self.n_classes)
         dots = (base @ self.code.T).expand(-1, labels.shape[1], -1)
         dots = dots.gather(2, labels.unsqueeze(2)).squeeze(2)

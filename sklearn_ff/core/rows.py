@@ -26,9 +26,17 @@ class Rows:
     def __len__(self):
         return len(self.y)
 
-    def batch(self, index=slice(None)):
+    @property
+    def on_device(self):
+        return isinstance(self.x, torch.Tensor)
+
+    def batch(self, index=slice(None), numbers=None):
+        """A batch; `numbers` is the index as a numpy array, for rows that are not on the device."""
+        if not self.on_device and numbers is None:
+            numbers = index.cpu().numpy() if isinstance(index, torch.Tensor) else index
         drawn = None if self.drawn is None else picked(self.drawn, index)
-        return self.rows(index), picked(self.y, index), picked(self.weight, index), drawn
+        rows = self.rows(index if self.on_device else numbers)
+        return rows, picked(self.y, index), picked(self.weight, index), drawn
 
     def rows(self, index):
         if self.views is not None:
@@ -36,9 +44,8 @@ class Rows:
         return self._read(index, self.scaler.scaled)
 
     def _read(self, index, convert):
-        if isinstance(self.x, torch.Tensor):
+        if self.on_device:
             return picked(self.x, index)
-        index = index.cpu().numpy() if isinstance(index, torch.Tensor) else index
         return as_tensor(self.x[index], self.dtype, self.scaler.shift.device, convert)
 
 
@@ -60,7 +67,8 @@ def as_tensor(X, dtype, device, convert=dense):
     for start in range(0, X.shape[0], size):
         rows = convert(X[start : start + size])
         rows = np.require(rows, np.float64, "W")  # torch warns of read-only arrays
-        x[start : start + size] = torch.from_numpy(rows).to(dtype)
+        # The host does not wait for the device, which has its own copy when this returns.
+        x[start : start + size].copy_(torch.from_numpy(rows).to(dtype), non_blocking=True)
     return x
 
 
@@ -96,4 +104,10 @@ class Batches:
             return map(self.rows.batch, [slice(None)])
         order = self.draws.permutation(n) if self.shuffle else None
         some = parts(n, self.batch_size)
-        return map(self.rows.batch, some if order is None else [order[part] for part in some])
+        if order is None:
+            return map(self.rows.batch, some)
+        indices = [order[part] for part in some]
+        if self.rows.on_device:
+            return map(self.rows.batch, indices)
+        numbers = order.cpu().numpy()  # read from the device once, not batch by batch
+        return map(self.rows.batch, indices, [numbers[part] for part in some])

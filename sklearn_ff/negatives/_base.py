@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Self
 
+import torch
 from torch import Tensor
 
 from .._draws import Draws
-from .._parts import Family, Part, check_choice, checked_shape
+from .._parts import Family, Part, check_choice, check_device, checked_shape
 from .._typing import Shape
 
 
@@ -72,10 +73,12 @@ class FunctionNegatives(Negatives):
                 f"the callable given as negatives returned labels of {drawn.dtype}; they must be "
                 f"of {y.dtype}, as the given labels are."
             )
-        if drawn.min() < 0 or drawn.max() >= n_classes:
+        check_device(drawn, y, "negatives")
+        lowest, highest = torch.stack(drawn.aminmax()).tolist()  # one look at the device
+        if lowest < 0 or highest >= n_classes:
             raise ValueError(
-                f"the callable given as negatives returned labels from {drawn.min()} to "
-                f"{drawn.max()}; they must be 0 to {n_classes - 1}."
+                f"the callable given as negatives returned labels from {lowest} to {highest}; they "
+                f"must be 0 to {n_classes - 1}."
             )
         return drawn
 

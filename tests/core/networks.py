@@ -4,6 +4,7 @@ import warnings
 from functools import cache
 
 import torch
+from devices import DEVICE
 from sklearn.datasets import load_digits
 
 from sklearn_ff import FFClassifier, FFTransformer
@@ -71,7 +72,11 @@ def quietly(estimator, X, y):
         return estimator.fit(X, y)
 
 
-@cache
-def fitted(name):
+def fitted(name, device=DEVICE):
     """A classifier of digits; not to be changed."""
-    return quietly(classifier(**CLASSIFIERS[name]), DIGITS, DIGIT)
+    return _fitted(name, device)
+
+
+@cache
+def _fitted(name, device):
+    return quietly(classifier(**CLASSIFIERS[name], device=device), DIGITS, DIGIT)

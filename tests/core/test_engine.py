@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from devices import array
 from scipy.sparse import csr_matrix
 from sklearn.datasets import load_iris
 from skorch.callbacks import Callback
@@ -273,7 +274,7 @@ class Told(Callback):
         self.updates_ += owner
 
     def on_batch_end(self, net, loss, **kwargs):
-        self.losses_.append(loss.double().numpy())
+        self.losses_.append(array(loss.double()))
 
 
 def told(**params):

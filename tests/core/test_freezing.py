@@ -6,6 +6,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
+from devices import arrays as weights
 from sklearn.datasets import load_iris
 from sklearn.exceptions import NotFittedError
 from skorch.callbacks import Callback, Freezer, ParamMapper, Unfreezer
@@ -95,10 +96,6 @@ def test_a_pattern_that_no_weight_matches_is_refused(kind):
 
 def learner(**params):
     return FFClassifier(**{"max_iter": 20, "random_state": 0, **params})
-
-
-def weights(fitted):
-    return {k: v.numpy() for k, v in fitted.net_.module_.state_dict().items()}
 
 
 @pytest.mark.parametrize(

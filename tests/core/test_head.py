@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from devices import arrays as weights
 from sklearn.datasets import load_iris
 
 from sklearn_ff import FFClassifier
@@ -18,10 +19,6 @@ def fitted(**params):
     # Adam divides by the size of a gradient, and would make rounding of the smallest ones visible.
     params = {"max_iter": 5, "prediction": "head", "optimizer": "sgd", "n_threads": 1} | params
     return FFClassifier((8, 6), random_state=0, **params).fit(X, y)
-
-
-def weights(clf):
-    return {name: w.numpy() for name, w in clf.net_.module_.state_dict().items()}
 
 
 @pytest.mark.slow

@@ -5,10 +5,11 @@ import warnings
 import numpy as np
 import pytest
 import torch
+from devices import put
 
 from .networks import DIGITS, fitted
 
-ROWS, MEAN = torch.from_numpy(DIGITS[:4]), torch.from_numpy(DIGITS).mean(0, keepdim=True)
+ROWS, MEAN = put(DIGITS[:4]), put(DIGITS).mean(0, keepdim=True)
 NAMES = ["dense", "conv", "head", "hybrid", "readout"]
 
 
@@ -49,7 +50,7 @@ def test_integrated_gradients_are_complete(name):
 @pytest.mark.filterwarnings("ignore")
 def test_shap(name):
     shap = pytest.importorskip("shap")
-    module, background = module_of(name), torch.from_numpy(DIGITS[:50]).float()
+    module, background = module_of(name), put(DIGITS[:50]).float()
     found = shap.GradientExplainer(module, background).shap_values(
         ROWS.float(), nsamples=20, rseed=0
     )

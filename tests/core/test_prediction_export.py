@@ -1,4 +1,7 @@
-"""Networks as graphs for any number of rows: torch.export, torch.compile, ONNX in onnxruntime."""
+"""Networks as graphs for any number of rows: torch.export, torch.compile, ONNX in onnxruntime.
+
+Networks on the CPU, where onnxruntime computes too.
+"""
 
 import copy
 import shutil
@@ -18,7 +21,7 @@ USUAL = ["dense", "conv", "readout", "head", "hybrid"]
 
 
 def transforming(name):
-    return quietly(transformer(**TRANSFORMERS[name]), DIGITS, DIGIT).net_.module_
+    return quietly(transformer(**TRANSFORMERS[name], device="cpu"), DIGITS, DIGIT).net_.module_
 
 
 def exported(module, rows=ROWS[:3]):
@@ -52,27 +55,27 @@ def check_graph(graph, module, rows=ROWS):
 
 @pytest.mark.parametrize("name", CLASSIFIERS)
 def test_export(name):
-    module = fitted(name).net_.module_
+    module = fitted(name, "cpu").net_.module_
     check_graph(exported(module), module)
 
 
 @pytest.mark.parametrize("name", ["dense", "conv", "hybrid"])
 @pytest.mark.parametrize("dtype", [torch.float64, torch.uint8, torch.int64])
 def test_export_for_rows_of_other_numbers(name, dtype):
-    module, rows = fitted(name).net_.module_, ROWS.to(dtype)
+    module, rows = fitted(name, "cpu").net_.module_, ROWS.to(dtype)
     check_graph(exported(module, rows[:3]), module, rows)
 
 
 @pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
 def test_export_without_gradients(mode):
-    module = fitted("dense").net_.module_
+    module = fitted("dense", "cpu").net_.module_
     with mode():
         graph = exported(module)
     check_graph(graph, module)
 
 
 def test_export_in_training_mode():
-    module = copy.deepcopy(fitted("conv").net_.module_)
+    module = copy.deepcopy(fitted("conv", "cpu").net_.module_)
     expected = copy.deepcopy(module)
     check_graph(exported(module.train()), expected)
 
@@ -84,7 +87,7 @@ def test_export_of_features(name):
 
 
 def test_an_exported_program_is_saved_and_loaded(tmp_path):
-    module = fitted("hybrid").net_.module_
+    module = fitted("hybrid", "cpu").net_.module_
     program = torch.export.export(module, (ROWS[:3],), dynamic_shapes=BATCH)
     torch.export.save(program, tmp_path / "network.pt2")
     check_graph(torch.export.load(tmp_path / "network.pt2").module(), module)
@@ -92,7 +95,7 @@ def test_an_exported_program_is_saved_and_loaded(tmp_path):
 
 @pytest.mark.parametrize("name", CLASSIFIERS)
 def test_onnx(name, onnx_session):
-    module = fitted(name).net_.module_
+    module = fitted(name, "cpu").net_.module_
     session = onnx_session(module)
     check_graph(lambda rows: session.run(None, {"X": rows.numpy()})[0], module)
 
@@ -105,7 +108,7 @@ def test_onnx_of_features(onnx_session):
 
 def test_onnx_decides_between_equal_logits_as_torch_does(onnx_session):
     """A head that has learned nothing: the shortlist is then the first labels."""
-    model = copy.deepcopy(fitted("hybrid"))
+    model = copy.deepcopy(fitted("hybrid", "cpu"))
     with torch.no_grad():
         for weights in model.net_.module_.head.parameters():
             weights.zero_()
@@ -119,5 +122,5 @@ def test_onnx_decides_between_equal_logits_as_torch_does(onnx_session):
 @pytest.mark.filterwarnings("ignore")
 def test_compile(name):
     torch.compiler.reset()
-    module = copy.deepcopy(fitted(name).net_.module_)
+    module = copy.deepcopy(fitted(name, "cpu").net_.module_)
     check_graph(torch.compile(module), module)

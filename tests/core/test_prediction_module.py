@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 import torch
+from devices import array, put
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_iris
 from skorch.callbacks import Callback, Freezer
@@ -25,14 +26,14 @@ from .networks import (
     transformer,
 )
 
-ROWS = torch.from_numpy(DIGITS)
+ROWS = put(DIGITS)
 IRIS, SPECIES = load_iris(return_X_y=True)
 
 
 def probabilities(model, X):
     """Of the network, for rows as they are."""
     with torch.no_grad():
-        return model.net_.module_(torch.as_tensor(X)).softmax(1).numpy()
+        return array(model.net_.module_(put(X)).softmax(1))
 
 
 def check_alike(model, X):
@@ -166,7 +167,7 @@ def test_a_transformer_returns_its_features(name, dtype):
     model, X = quietly(transformer(**TRANSFORMERS[name]), DIGITS, DIGIT), DIGITS.astype(dtype)
     for one in (model, pickle.loads(pickle.dumps(model))):
         with torch.no_grad():
-            found = one.net_.module_(torch.from_numpy(X))
+            found = array(one.net_.module_(put(X)))
         np.testing.assert_allclose(found, model.transform(X), rtol=1e-4, atol=1e-5)
         assert found.shape[1] == len(model.get_feature_names_out())
 
@@ -174,7 +175,7 @@ def test_a_transformer_returns_its_features(name, dtype):
 def test_the_kind_of_features_may_be_set_after_the_fit():
     model = quietly(transformer(), DIGITS, DIGIT).set_params(output="triangle")
     with torch.no_grad():
-        found = model.net_.module_(ROWS)
+        found = array(model.net_.module_(ROWS))
     np.testing.assert_allclose(found, model.transform(DIGITS), rtol=1e-4, atol=1e-5)
 
 
@@ -188,7 +189,7 @@ def test_rows_of_any_number(dtype):
     rows = ROWS.to(getattr(torch, dtype))  # the values 0 to 16, exactly
     found = fitted("dense").net_.module_(rows).exp()
     atol = 1e-6 if dtype in ("int32", "int64") else 3e-5
-    p = torch.from_numpy(fitted("dense").predict_proba(DIGITS))
+    p = put(fitted("dense").predict_proba(DIGITS))
     torch.testing.assert_close(found, p, rtol=0, atol=atol, check_dtype=False)
 
 
@@ -219,7 +220,7 @@ def test_rows_of_any_layout(dtype):
 @pytest.mark.parametrize("shape", [(3, 1), (3, 65), (64,), (3, 1, 64), (3, 8, 8)])
 def test_rows_of_another_shape_are_refused(shape):
     with pytest.raises(ValueError, match=r"rows of 64 features.*of shape \(" + str(shape[0])):
-        fitted("dense").net_.module_(torch.zeros(shape))
+        fitted("dense").net_.module_(put(torch.zeros(shape)))
 
 
 # Modes ------------------------------------------------------------------------------------------
@@ -296,7 +297,7 @@ def differences(module, rows, step=1e-5):
     """Of the log-probability of the likeliest class, column by column."""
     with torch.no_grad():
         first = module(rows).argmax(1, keepdim=True)
-        moves = step * torch.eye(rows.shape[1], dtype=rows.dtype)
+        moves = step * torch.eye(rows.shape[1], dtype=rows.dtype, device=rows.device)
         return torch.stack(
             [
                 (module(rows + m) - module(rows - m)).gather(1, first)[:, 0] / (2 * step)
@@ -351,6 +352,6 @@ def test_gradients_reach_the_weights():
     """As of any module, so that a network may be trained further by other means."""
     for dtype in (torch.float32, torch.float64):
         module = copy.deepcopy(fitted("dense").net_.module_)
-        torch.nn.functional.nll_loss(module(ROWS.to(dtype)), torch.from_numpy(DIGIT)).backward()
+        torch.nn.functional.nll_loss(module(ROWS.to(dtype)), put(DIGIT)).backward()
         grads = [p.grad for p in module.layers.parameters()]
         assert all(g is not None and g.abs().sum() > 0 for g in grads)
