@@ -66,6 +66,7 @@ class Scaler(nn.Module):
         self.wide = [torch.tensor(part) for part in (*anchor, shift, divisor)]
         offset = anchor.sum(0) + shift
         high = offset.astype(np.float32).astype(np.float64)
+        self.shift: torch.Tensor
         self.register_buffer("shift", torch.tensor(high))
         self.register_buffer("rest", torch.tensor(offset - high))
         self.register_buffer("divisor", torch.tensor(divisor))
@@ -73,8 +74,9 @@ class Scaler(nn.Module):
     def _apply(self, fn, recurse=True):
         """As of any module, with `wide` on the device of the buffers, but in its precision."""
         super()._apply(fn, recurse)
-        if self.shift.device.type != "mps":  # which has no double precision
-            self.wide = [part.to(self.shift.device) for part in self.wide]
+        device: torch.device = self.shift.device
+        if device.type != "mps":  # which has no double precision
+            self.wide = [part.to(device) for part in self.wide]
         return self
 
     def state(self):
