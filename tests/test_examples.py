@@ -74,7 +74,7 @@ def fenced(path):
 
 def snippets(path):
     """The python snippets of a page, each with the block of output that follows it, or ""."""
-    blocks = r"^```python\n(.*?)^```\n(?:\n```text\n(.*?)^```\n)?"
+    blocks = r"^```python\n(.*?)^```\n(?:\n```output\n(.*?)^```\n)?"
     return re.findall(blocks, path.read_text(encoding="utf-8"), re.M | re.S)
 
 
