@@ -43,7 +43,7 @@ def parser():
     parser = Parser(description="Forward-Forward on images: compare, search, draw.")
     add = parser.add_argument
     add("--data", choices=["digits", "mnist", "fashion_mnist"], default="digits")
-    add("--folder", help="folder of DATA.npz (default: download from OpenML; not for digits)")
+    add("--folder", help="folder of the images (default: download from OpenML; not for digits)")
     add("--figure", default="plot_digits.png", help="file to save (default: %(default)s)")
     add("--quick", action="store_true", help="few rows and epochs, to check that everything runs")
     return parser
@@ -54,7 +54,7 @@ def main():
     if not Path(args.figure).absolute().parent.is_dir():
         parser().error(f"There is no folder for --figure {args.figure}; create it first.")
     try:
-        data = load_images(args.data, args.folder)
+        data = load_images(args.data, args.folder, download=not args.folder)
     except (OSError, ValueError) as error:
         parser().error(error)
     run(args, shorten(data, 600) if args.quick else data)

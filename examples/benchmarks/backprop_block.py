@@ -77,7 +77,7 @@ def arguments():
 
 
 def rows(args):
-    X, y, X_test, y_test = load_images("mnist", args.folder)[:4]
+    X, y, X_test, y_test = load_images("mnist", args.folder, download=not args.folder)[:4]
     n = QUICK_ROWS if args.quick else len(X)
     X, X_test = (np.ascontiguousarray(part, dtype=np.float32) for part in (X[:n], X_test))
     return X, y[:n], X_test, y_test

@@ -72,8 +72,12 @@ def arguments():
 
 def tasks(args):
     """Training rows, new rows of the same classes, and strange rows, of one task."""
-    X, y, X_new, y_new = split(*load_images("mnist", args.folder), args.test)
-    clothes, _, clothes_test, _ = load_images("fashion_mnist", args.folder)
+    X, y, X_new, y_new = split(
+        *load_images("mnist", args.folder, download=not args.folder), args.test
+    )
+    clothes, _, clothes_test, _ = load_images(
+        "fashion_mnist", args.folder, download=not args.folder
+    )
     strange = clothes_test if args.test else clothes[:HELD_OUT]
     X, X_new, strange = (rows.astype(np.float32) for rows in (X, X_new, strange))
     low = X[y < 5][: args.rows], X_new[y_new < 5], X_new[y_new >= 5]

@@ -38,7 +38,9 @@ NEGATIVES = {
 def main():
     args = arguments()
     torch.set_num_threads(args.threads or torch.get_num_threads())
-    X, y, X_scored, y_scored = split(*load_images("mnist", args.folder), args.test)
+    X, y, X_scored, y_scored = split(
+        *load_images("mnist", args.folder, download=not args.folder), args.test
+    )
     X, y = X[: args.rows], y[: args.rows]
     X, X_scored = X.astype(np.float32), X_scored.astype(np.float32)
     strange = odd_rows(args)
@@ -64,7 +66,7 @@ def arguments():
 
 
 def odd_rows(args):
-    X_train, _, X_test, _ = load_images("fashion_mnist", args.folder)
+    X_train, _, X_test, _ = load_images("fashion_mnist", args.folder, download=not args.folder)
     return X_test if args.test else X_train[:HELD_OUT]
 
 

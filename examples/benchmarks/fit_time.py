@@ -57,7 +57,7 @@ def arguments():
 
 def on_mnist(args):
     """The turns of all three at the shape and batch of `mnist_speed`, after one to warm up."""
-    X, y, *_ = load_images("mnist", args.folder)
+    X, y, *_ = load_images("mnist", args.folder, download=not args.folder)
     X, y = np.ascontiguousarray(X[: args.rows], dtype=np.float32), y[: args.rows]
     take_turns(fits_on(X[:WARM_UP_ROWS], y[:WARM_UP_ROWS], 1), 1)
     return take_turns(fits_on(X, y, args.epochs), args.pairs)

@@ -23,7 +23,7 @@ HELD_OUT = 10_000
 
 def main():
     args = arguments()
-    rows = split(*load_images(args.data, args.folder), args.test)
+    rows = split(*load_images(args.data, args.folder, download=not args.folder), args.test)
     runs = [run(args, rows, seed) for seed in args.seeds]
     for result in [*runs, summary(args, runs)]:
         emit(result, args.output)

@@ -28,7 +28,7 @@ WARM_UP_ROWS = 1000
 
 def main():
     args = arguments()
-    X, y, *_ = load_images(args.data, args.folder)
+    X, y, *_ = load_images(args.data, args.folder, download=not args.folder)
     X = np.ascontiguousarray(X, dtype=np.float32)
     torch.set_num_threads(args.threads)
     with threadpool_limits(args.threads):

@@ -66,7 +66,7 @@ def arguments():
 
 def on_mnist(args):
     """A result for every rule, of the same fit."""
-    X, y, X_test, y_test = load_images("mnist", args.folder)
+    X, y, X_test, y_test = load_images("mnist", args.folder, download=not args.folder)
     X_test, y_test = X_test[: args.rows], y_test[: args.rows]
     clf = FFClassifier(UNITS, prediction="hybrid", max_iter=args.epochs, random_state=0)
     clf.fit(X[: args.learn], y[: args.learn])

@@ -132,7 +132,7 @@ def plain(value):
 
 def split(args, run):
     """Rows for training, for scores after epochs, and for the final score: pairs (X, codes)."""
-    X, y, X_test, y_test = load_images(run.data, args.data_home)
+    X, y, X_test, y_test = load_images(run.data, args.data_home, download=not args.data_home)
     order = np.random.default_rng(0).permutation(len(y))
     n_train = run.n_train or len(y)
     if args.validate:

@@ -53,7 +53,9 @@ GOALS = {
 def main():
     args = arguments()
     torch.set_num_threads(args.threads)
-    X, y, X_scored, y_scored = split(*load_images("mnist", args.folder), not args.validate)
+    X, y, X_scored, y_scored = split(
+        *load_images("mnist", args.folder, download=not args.folder), not args.validate
+    )
     for name in args.programs:
         theirs = STEPS[name](X)
         for seed in args.seeds:
