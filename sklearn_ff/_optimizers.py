@@ -14,9 +14,8 @@ SHAPES = ((2, 2), (2,), (2, 2, 1, 1))  # of the small weights that optimizers ar
 
 def per_group(pairs, device="cpu"):
     """As `optimizer_class`, for one pair (optimizer, params), or for one pair per group."""
-    if len(pairs) == 1:
-        return optimizer_class(*pairs[0], device=device)
-    return PerGroup, {"optimizers": [optimizer_class(*pair, device=device) for pair in pairs]}
+    classes = [optimizer_class(optimizer, params, device) for optimizer, params in pairs]
+    return classes[0] if len(classes) == 1 else (PerGroup, {"optimizers": classes})
 
 
 class PerGroup(torch.optim.Optimizer):

@@ -343,7 +343,7 @@ def test_the_triangle_of_a_block_is_that_of_its_last_layer():
 
 
 def test_a_callback_freezes_whole_blocks_only():
-    kinds = {"layers": [Block([9, 8]), 7], **GOODNESS}
+    kinds = {"layers": [Block([9, 8]), 7], **GOODNESS, "device": "cpu"}
     fitted = model(**kinds, callbacks=[Freezer("layers.0.*")]).fit(X, Y)
     start = planned(model(**kinds), X, 10)[0].layers[0].affine.parameters()
     for one, other in zip(fitted.net_.module_.layers[0].affine.parameters(), start, strict=True):

@@ -192,7 +192,7 @@ def test_first_weights_are_those_of_the_factory_from_the_generator_of_the_fit():
 
 
 def test_fixed_weights_of_a_module_stay_and_the_others_learn():
-    estimator = model(layers=[Module(half_fixed)], **GOODNESS)
+    estimator = model(layers=[Module(half_fixed)], **GOODNESS, device="cpu")
     start = planned(estimator, X, 10)[0].layers[0].affine.module.double()
     for fitted in (
         clone(estimator).fit(X, Y),
@@ -421,7 +421,7 @@ RANDOM = [
 def test_a_random_layer_keeps_its_first_weights_and_does_not_count(kind, how):
     params = {**how, "max_iter": "auto"} if isinstance(how.get("schedule"), list) else how
     params = params | GOODNESS | (IMAGE if kind.reads_images else {})
-    estimator = model(layers=[kind, 20], **{"max_iter": 10} | params)
+    estimator = model(layers=[kind, 20], **{"max_iter": 10} | params, device="cpu")
     start = planned(estimator, X, 10)[0].layers
     fitted = estimator.fit(X, Y)
     assert same(start[0].affine.state_dict(), weights(fitted))
@@ -432,8 +432,9 @@ def test_a_random_layer_keeps_its_first_weights_and_does_not_count(kind, how):
 
 @pytest.mark.parametrize("kind", RANDOM)
 def test_random_features_with_a_head_are_a_classifier(kind):
-    params = IMAGE if kind.reads_images else {}
-    estimator = model(layers=[kind, kind], **params, **GOODNESS, prediction="head", max_iter=30)
+    params = dict(IMAGE) if kind.reads_images else {}
+    params |= {"prediction": "head", "max_iter": 30, "device": "cpu"}
+    estimator = model(layers=[kind, kind], **params, **GOODNESS)
     start = planned(estimator, X, 10)[0].layers
     fitted = estimator.fit(X, Y)
     assert fitted.score(X, Y) > 0.8

@@ -94,8 +94,8 @@ def leave(megabytes):
 
 rng = np.random.default_rng(0)
 X, y = rng.normal(size=(200, 20)), np.arange(200) % 100
-clf = FFClassifier(8, max_iter=1, random_state=0).fit(X, y)
-expected = clf.predict(X)
+clf = FFClassifier(8, max_iter=1, random_state=0, device="cpu").fit(X, y)
+expected, large = clf.predict(X), FFClassifier(300_000, max_iter=1, device="cpu")
 many = np.zeros((400_000, 20), np.float32)
 leave(60)
 for call in ({calls}):
@@ -115,7 +115,7 @@ clf.fit(X, y)
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits of Linux")
 @pytest.mark.filterwarnings("ignore")
 def test_a_limit_of_the_address_space_is_reported_in_fit_and_predictions():
-    calls = "lambda: clf.predict_proba(many), lambda: FFClassifier(300_000, max_iter=1).fit(X, y)"
+    calls = "lambda: clf.predict_proba(many), lambda: large.fit(X, y)"
     script = textwrap.dedent(SCRIPT).replace("{calls}", calls)
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", script], capture_output=True, text=True, timeout=300

@@ -5,6 +5,7 @@ import pickle
 import numpy as np
 import pytest
 import torch
+from devices import put
 from sklearn.base import clone
 from sklearn.datasets import load_iris
 from sklearn.model_selection import GridSearchCV
@@ -63,7 +64,7 @@ def test_every_layer_has_its_own_part(name):
     if name == "objective":
         assert [repr(layer.objective.objective) for layer in layers] == [*map(repr, told)]
     else:
-        h = torch.rand(3, 6)
+        h = put(torch.rand(3, 6))
         torch.testing.assert_close(layers[1].goodness(h, None), TopK(3).score(h))
         torch.testing.assert_close(layers[0].goodness(h, None), MeanSquare().score(h))
 

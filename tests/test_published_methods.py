@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from devices import put
 from sklearn.base import clone
 from sklearn.datasets import load_digits
 from test_examples import fenced
@@ -73,7 +74,7 @@ def test_deeper_forward_predicts_by_means_of_groups_in_the_range_that_it_has_cho
     clf, chosen, g, held = names["clf"], names["chosen"], names["g"], y[600:800]
     mean = layers_of(clf)[1].goodness.score.mean  # of 20 channels in 4 x 4 pixels
     assert ((mean > 0).sum(0) == 1).all() and ((mean > 0).sum(1) == 2 * 16).all()
-    h = torch.rand(3, 320)
+    h = put(torch.rand(3, 320))
     groups = h.view(3, 16, 10, 2).mean((1, 3))
     torch.testing.assert_close(layers_of(clf)[1].goodness.score(h), groups)
     whole = (g.sum(1).argmax(1) == held).mean()
@@ -85,7 +86,7 @@ def test_deeper_forward_predicts_by_means_of_groups_in_the_range_that_it_has_cho
 
 def test_mono_forward_learns_a_readout_in_every_layer(ran):
     clf = ran("Mono-Forward")["clf"]
-    z = torch.rand(2, 1, 200)
+    z = put(torch.rand(2, 1, 200))
     for layer in layers_of(clf):
         assert layer.goodness.score.weight.abs().max() > 0.01
         assert torch.equal(layer.normalize(z), z)
@@ -107,9 +108,9 @@ def test_asge_keeps_its_random_readouts(ran):
         assert layer.goodness.score.readout.weight.std() > 0.01
         assert not torch.equal(layer.affine.weight, begun.affine.weight)
     assert [layer.goodness.score.readout.weight.shape[1] for layer in layers_of(clf)] == [64, 128]
-    z = layers_of(clf)[0].normalize(torch.rand(3, 1, 1024)).view(3, 64, 16)
-    torch.testing.assert_close(z.mean(2), torch.zeros(3, 64), rtol=0, atol=1e-5)
-    torch.testing.assert_close(z.square().mean(2), torch.ones(3, 64), rtol=0, atol=1e-3)
+    z = layers_of(clf)[0].normalize(put(torch.rand(3, 1, 1024))).view(3, 64, 16)
+    torch.testing.assert_close(z.mean(2), put(torch.zeros(3, 64)), rtol=0, atol=1e-5)
+    torch.testing.assert_close(z.square().mean(2), put(torch.ones(3, 64)), rtol=0, atol=1e-3)
 
 
 def test_layer_collaboration_lets_each_layer_learn_beside_the_other(ran):

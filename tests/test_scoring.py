@@ -66,7 +66,8 @@ def of_stamps(**params):
 def test_rows_are_scored_alike_in_parts_and_in_other_types(monkeypatch):
     fitted = of_stamps().fit(STAMPS, LATER)
     whole = fitted.predict_proba(STAMPS)
-    monkeypatch.setattr(_scoring, "PREDICTION_BYTES", 2**12)
+    for name in ("PREDICTION_BYTES", "DEVICE_BYTES"):
+        monkeypatch.setattr(_scoring, name, 2**12)
     monkeypatch.setattr(rows_module, "BLOCK_BYTES", 2**7)
     for X in (STAMPS, STAMPS.astype(float), STAMPS.astype(np.int32)):
         np.testing.assert_allclose(fitted.predict_proba(X), whole, atol=1e-5)
