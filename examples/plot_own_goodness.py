@@ -31,6 +31,6 @@ for name, goodness in {"mean square": "mean_square", "mean absolute": mean_absol
     clf = FFClassifier(goodness=goodness, max_iter=20, random_state=0).fit(X_train, y_train)
     print(f"{name:14} accuracy {clf.score(X_test, y_test):.3f}")
 
-clf = FFClassifier(goodness=Power(), max_iter=10, random_state=0)
-search = GridSearchCV(clf, {"goodness__p": [1.5, 2.0, 3.0]}, cv=3).fit(X_train, y_train)
+clf = FFClassifier(goodness=Power(), max_iter=5, random_state=0)
+search = GridSearchCV(clf, {"goodness__p": [1.5, 2.0, 3.0]}, cv=2).fit(X_train, y_train)
 print(f"The search selects {search.best_params_}; accuracy {search.score(X_test, y_test):.3f}.")

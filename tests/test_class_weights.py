@@ -17,8 +17,8 @@ EXACT = {
     "batch_size": "all",
     "negatives": "all",
     "precision": "float64",
-    "learning_rate_init": 0.02,
-    "max_iter": 60,
+    "learning_rate_init": 0.03,
+    "max_iter": 20,
 }
 
 

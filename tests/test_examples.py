@@ -131,18 +131,11 @@ def test_plot_digits(tmp_path):
         assert word in done.stdout
 
 
-@pytest.mark.slow
-def test_wrong_folder(tmp_path):
-    done = run(tmp_path, "--data", "mnist", "--folder", "nowhere")
-    assert done.returncode == 2
-    assert done.stdout == ""
-    assert done.stderr.count("\n") == 1 and "no folder 'nowhere'" in done.stderr
-
-
 @pytest.mark.parametrize(
     ("flags", "sentence"),
     [
         (["--data", "mnist", "--folder", "."], "no file 'mnist.npz'"),
+        (["--data", "mnist", "--folder", "nowhere"], "no folder 'nowhere'"),
         (["--fast"], "unrecognized arguments: --fast"),
         (["--data", "letters"], "invalid choice: 'letters'"),
         (["--figure", "nowhere/figure.png"], "no folder for --figure nowhere/figure.png"),

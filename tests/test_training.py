@@ -95,7 +95,7 @@ def test_a_warm_start_goes_on_from_the_weights_it_has():
 
 @pytest.mark.slow
 @pytest.mark.fault("D9")
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", range(3))
 def test_it_learns_blobs_and_xor(seed):
     A, labels = make_blobs(300, random_state=seed)
     assert FFClassifier(random_state=seed).fit(A, labels).score(A, labels) > 0.83
@@ -108,7 +108,7 @@ def test_it_learns_blobs_and_xor(seed):
 
 @pytest.mark.slow
 @pytest.mark.fault("D9")
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", range(3))
 def test_it_learns_digits(seed):
     order = np.random.default_rng(seed).permutation(len(DIGIT))
     learn, hold = order[:1300], order[1300:]
@@ -117,12 +117,12 @@ def test_it_learns_digits(seed):
 
 
 PROCESS = """
-import hashlib, numpy as np
+import hashlib
 from sklearn.datasets import load_digits
 from sklearn_ff import FFClassifier
 X, y = load_digits(return_X_y=True)
-m = FFClassifier(max_iter=2, random_state=0, n_threads=1, dropout=0.1).fit(X, y)
-print(hashlib.sha256(m.predict_proba(X).tobytes()).hexdigest())
+m = FFClassifier(max_iter=2, random_state=0, n_threads=1, dropout=0.1).fit(X[:500], y[:500])
+print(hashlib.sha256(m.predict_proba(X[:500]).tobytes()).hexdigest())
 """
 
 
@@ -132,18 +132,20 @@ def run(code):
 
 @pytest.mark.slow
 @pytest.mark.fault("E1")
-def test_two_processes_agree_to_the_bit():
-    first, second = run(PROCESS), run(PROCESS)
-    assert first.stdout == second.stdout != "", first.stderr
+def test_two_processes_agree_to_the_bit(capsys):
+    other = run(PROCESS)
+    exec(PROCESS, {})
+    assert other.stdout == capsys.readouterr().out != "", other.stderr
 
 
 @pytest.mark.fault("E2")
 def test_threads_change_little_and_nothing_if_they_are_fixed():
-    one = classifier(max_iter=2, n_threads=1).fit(DIGITS, DIGIT)
-    two = classifier(max_iter=2, n_threads=2).fit(DIGITS, DIGIT)
+    rows, labels = DIGITS[:600], DIGIT[:600]
+    one = classifier(max_iter=2, n_threads=1).fit(rows, labels)
+    two = classifier(max_iter=2, n_threads=2).fit(rows, labels)
     for name, value in weights(one).items():
         np.testing.assert_allclose(weights(two)[name], value, rtol=1e-3, atol=1e-4)
-    assert same_weights(one, classifier(max_iter=2, n_threads=1).fit(DIGITS, DIGIT))
+    assert same_weights(one, classifier(max_iter=2, n_threads=1).fit(rows, labels))
 
 
 @pytest.mark.slow

@@ -220,7 +220,7 @@ KINDS = [
 @pytest.mark.parametrize("params", KINDS, ids=lambda params: "-".join(params) or "default")
 @pytest.mark.parametrize("part", [1, 40, 148])
 def test_learning_in_parts_equals_learning_at_once(monkeypatch, params, part):
-    params = {"max_iter": 2 if part == 1 else 5, **params}
+    params = {"max_iter": 1 if part == 1 else 3, **params}
     whole, sizes = fitted(**params), []
     candidates = 1 + getattr(params.get("negatives"), "n_negatives", 2)
     candidates = 1 if "goodness" in params else candidates  # no label is shown, and once is enough
