@@ -288,6 +288,7 @@ def attributes(fitted: Fitted) -> dict[str, Any]:
         "loss_curve_": losses,
         "loss_": losses[-1] if losses else float("nan"),
         "validation_scores_": own_copy(fitted.validation_scores),
+        "validation_loss_curve_": own_copy(fitted.validation_losses),
         "best_validation_score_": fitted.best_validation_score,
         "_fitted": fitted,
     }

@@ -134,9 +134,14 @@ class FFClassifier(AccuracyScore, BaseFF):
     n_iter_no_change : int, default=10
         Epochs without gain after which training stops.
     early_stopping : bool, default=False
-        Whether to stop by the accuracy on held-out rows, and keep the weights of the best epoch.
+        Whether to stop by the score of held-out rows, and keep the weights of the best epoch.
         Without `X_val`, a share of the training rows is held out, by class where there are as many
         as classes, and never the last row of a class, so each class needs two rows.
+    scoring : str, callable or None, default=None
+        The score of held-out rows after every epoch: a name that scikit-learn knows, such as
+        "neg_log_loss" or "balanced_accuracy", or a callable (estimator, X, y) -> number, the higher
+        the better. None is accuracy. It is weighted by class and sample where it can be. Scores of
+        probabilities take longer, as these are calibrated after every epoch.
     validation_fraction : float, default=0.1
         Share of the rows held out by `early_stopping`, unless `fit` is given `X_val`.
     warm_start : bool, default=False
@@ -185,9 +190,12 @@ class FFClassifier(AccuracyScore, BaseFF):
     loss_curve_ : list of float
         That loss for every epoch.
     validation_scores_ : list of float or None
-        Accuracy on held-out rows after every epoch, weighted by class and, for training rows, by
-        sample; over all layers if `schedule="greedy"`. A layer outside `prediction_layers` that a
-        later layer needs is scored by its own goodness.
+        Accuracy, or the score of `scoring`, of held-out rows after every epoch, weighted by class
+        and sample; over all layers if `schedule="greedy"`. A layer outside `prediction_layers` that
+        a later layer needs is scored by its own goodness.
+    validation_loss_curve_ : list of float or None
+        Loss of held-out rows after every epoch, averaged as `loss_curve_`, without dropout and
+        augmentation.
     best_validation_score_ : float or None
         The best of them; of the last layer's epochs, if `schedule="greedy"`. With `early_stopping`
         it is that of the final weights.
@@ -244,6 +252,7 @@ class FFClassifier(AccuracyScore, BaseFF):
         "prediction_layers": [StrOptions({"all", "skip_first"}), "array-like"],
         "head": [SoftmaxHead, None],
         "early_stopping": ["boolean"],
+        "scoring": [str, callable, None],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "class_weight": [dict, StrOptions({"balanced"}), None],
     }
@@ -280,6 +289,7 @@ class FFClassifier(AccuracyScore, BaseFF):
         tol: float | None = 1e-4,
         n_iter_no_change: int = 10,
         early_stopping: bool = False,
+        scoring: str | Callable[..., float] | None = None,
         validation_fraction: float = 0.1,
         warm_start: bool = False,
         class_weight: dict[Any, Any] | str | None = None,
@@ -320,6 +330,7 @@ class FFClassifier(AccuracyScore, BaseFF):
         self.tol = tol
         self.n_iter_no_change = n_iter_no_change
         self.early_stopping = early_stopping
+        self.scoring = scoring
         self.validation_fraction = validation_fraction
         self.warm_start = warm_start
         self.class_weight = class_weight
@@ -342,6 +353,7 @@ class FFClassifier(AccuracyScore, BaseFF):
         *,
         X_val: MatrixLike | None = None,
         y_val: ArrayLike | None = None,
+        sample_weight_val: ArrayLike | None = None,
     ) -> Self:
         """Learn from labelled rows.
 
@@ -358,13 +370,16 @@ class FFClassifier(AccuracyScore, BaseFF):
         X_val, y_val : array-like or None, default=None
             Held-out rows and labels, scored after every epoch. A Pipeline passes `X_val` through
             its steps only with ``transform_input=["X_val"]``; see docs/schedule.md.
+        sample_weight_val : array-like of shape (n_samples_val,) or None, default=None
+            Weights of the held-out rows, which class weights multiply.
 
         Returns
         -------
         self : FFClassifier
             The fitted estimator.
         """
-        return learn(self, X, Request(y, sample_weight, X_val, y_val), calibrated)
+        held_out = X_val, y_val, sample_weight_val
+        return learn(self, X, Request(y, sample_weight, *held_out), calibrated)
 
     @checks_parameters
     def partial_fit(

@@ -37,7 +37,9 @@ class Fitted:
     loss_curve : list of float
         The training loss of every epoch.
     validation_scores : list of float or None
-        Accuracy on held-out rows after every epoch.
+        The score of held-out rows after every epoch.
+    validation_losses : list of float or None
+        Their loss.
     best_validation_score : float or None
         The best of them, in the last stage.
     scale, slips : float or None
@@ -56,6 +58,7 @@ class Fitted:
     history: dict
     loss_curve: list = field(default_factory=list)
     validation_scores: list | None = None
+    validation_losses: list | None = None
     best_validation_score: float | None = None
     class_count: np.ndarray | None = None
     scale: float | None = None

@@ -78,6 +78,7 @@ class Request(NamedTuple):
     sample_weight: Any = None
     X_val: Any = None
     y_val: Any = None
+    sample_weight_val: Any = None
     classes: Any = None
     resume: bool = False
 
@@ -282,12 +283,14 @@ def check_classes(settings: Settings, classes: np.ndarray, codes: np.ndarray) ->
 def given_rows(
     estimator: Any, settings: Settings, request: Request, classes: np.ndarray, by_class: np.ndarray
 ) -> LabelledRows | None:
-    """The rows of X_val, their labels, and weights by class, as training rows have them."""
+    """The rows of X_val, their labels, and their weights times those of classes, as in training."""
     X_val, y_val = request.X_val, request.y_val
-    if X_val is None and y_val is None:
+    if X_val is None and y_val is None and request.sample_weight_val is None:
         return None
     if X_val is None or y_val is None:
-        raise ValueError("X_val and y_val go together; one of them is missing.")
+        raise ValueError(
+            "X_val and y_val go together, and sample_weight_val with both; one of them is missing."
+        )
     y_val = checked_labels(y_val, "y_val")
     with about("X_val"), pointed("X_val"):
         X_val = validate_rows(estimator, X_val, reset=False)
@@ -298,12 +301,13 @@ def given_rows(
         )
     refuse_unseen(y_val, classes, "y_val")
     codes = LabelEncoder().fit(classes).transform(y_val)
-    if not by_class[codes].any():
+    weight = by_class[codes] * checked_weight(X_val, request.sample_weight_val, "sample_weight_val")
+    if not weight.any():
         raise ValueError(
             f"class_weight={settings.class_weight!r} leaves no row of X_val with a weight above "
             f"zero, so that there is no score; add rows of other classes."
         )
-    return LabelledRows(X_val, codes, by_class[codes])
+    return LabelledRows(X_val, codes, weight)
 
 
 def split(

@@ -10,6 +10,7 @@ from sklearn.base import _fit_context
 from ._base import BaseFF, fitting, publish
 from ._compatibility import check, check_partial_fit
 from ._input import Request, read
+from ._judging import judge_of
 from ._plan import make_plan
 from ._settings import settings_of
 from ._tasks import Finish, Tasks
@@ -33,8 +34,8 @@ def learn(estimator: E, X: Any, request: Request, finish: Finish) -> E:
         plan = make_plan(settings, data, previous, request.resume)
         check(plan, previous)
         network, draws = build(plan, previous)
-        listener = tasks.begin(plan, data, finish)
-        fitted = train(plan, network, draws, data, estimator.callbacks, previous, listener)
+        ways = tasks.begin(plan, data, finish), judge_of(estimator, plan, data, finish)
+        fitted = train(plan, network, draws, data, estimator.callbacks, previous, *ways)
         publish(estimator, finish(fitted, data, previous))
         tasks.end()
     return estimator

@@ -53,23 +53,35 @@ class AccuracyScore(ClassifierMixin):
             return super().score(X, as_numpy(y, "y"), weight)
 
 
+def serving(network, plan):
+    """The layer that serves one above which counts, and has not learned yet; None if there is none.
+
+    So it is in a greedy fit: prediction cannot tell how well that layer does.
+    """
+    top = network.depth - 1
+    return top if top < max(plan.counted) and top not in plan.counted else None
+
+
+def scores_labels(plan):
+    """Whether layers have a score for every label."""
+    return plan.shows_labels or plan.goodness.scores_classes
+
+
 class Accuracy:
     """Weighted share of held-out rows whose true label scores highest.
 
-    A greedy layer that does not count itself serves one above that has not learned yet: prediction
-    cannot tell how well it does, so it is judged by its own goodness; one that scores no labels is
-    not judged at all, and its score is not a number.
+    A layer that serves is judged by its own goodness; one that scores no labels is not judged at
+    all, and its score is not a number.
     """
 
     def __init__(self, plan, X, codes, weight=None):
         self.plan, self.X, self.codes, self.weight = plan, X, codes, weight
 
-    def __call__(self, network):
-        top = network.depth - 1
-        serves = top < max(self.plan.counted) and top not in self.plan.counted
-        if serves and not (self.plan.shows_labels or self.plan.goodness.scores_classes):
+    def __call__(self, net):
+        network, top = net.module_, serving(net.module_, self.plan)
+        if top is not None and not scores_labels(self.plan):
             return np.nan
-        scores = network_scores(network, self.plan, self.X, [top] if serves else None)
+        scores = network_scores(network, self.plan, self.X, None if top is None else [top])
         return (
             float(np.average(scores.argmax(1) == self.codes, weights=self.weight))
             if np.isfinite(scores).all()

@@ -68,6 +68,7 @@ class Settings:
     prediction: str = "goodness"
     head: Any = None
     early_stopping: bool = False
+    scoring: Any = None
     validation_fraction: float = 0.1
     class_weight: Any = None
 

@@ -105,14 +105,15 @@ def train(
     callbacks: Sequence[Any] | None = None,
     previous: Fitted | None = None,
     listener: Any = None,
+    judge: Any = None,
 ) -> Fitted:
     """Train the network; what diverges is kept at its last finite weights.
 
     With `plan.resume`, optimizer and history of the `previous` fit go on. A `listener` is told of
-    stages and epochs.
+    stages and epochs. A `judge` scores held-out rows instead of their accuracy.
     """
     previous = previous if plan.resume else None
-    own = own_callbacks(plan, data)
+    own = own_callbacks(plan, data, judge)
     users = [checked_callback(entry) for entry in callbacks or ()]
     last = [] if listener is None else [Report(listener)]
     net = ready_net(plan, network, draws, list(own.items()), [*users, *last])
@@ -181,7 +182,7 @@ def pool_on_device(
     return rows, cumulative.to(rows.device)
 
 
-def own_callbacks(plan: Plan, data: Data) -> dict[str, Any]:
+def own_callbacks(plan: Plan, data: Data, judge: Any = None) -> dict[str, Any]:
     """The package's own callbacks, which come before the user's."""
     settings, n_batches = plan.settings, n_parts(len(data.codes), plan.batch_size)
     probe = partial(network_scores, plan=plan, X=data.X[:PROBED_ROWS])
@@ -191,8 +192,8 @@ def own_callbacks(plan: Plan, data: Data) -> dict[str, Any]:
         own["decay"] = Decay(settings.learning_rate, n_batches)
     if data.held_out is not None:
         patience = settings.n_iter_no_change if settings.early_stopping else None
-        judges = Accuracy(plan, *data.held_out), HeldOutLoss(plan, *data.held_out)
-        own["validation"] = Validation(*judges, patience, settings.tol or 0.0)
+        score, loss = judge or Accuracy(plan, *data.held_out), HeldOutLoss(plan, *data.held_out)
+        own["validation"] = Validation(score, loss, patience, settings.tol or 0.0)
     elif may_be_flat(plan):
         own["flat"] = FlatLoss(settings.tol, settings.n_iter_no_change)
     if settings.verbose:
@@ -237,6 +238,7 @@ def records(net: FFNet, n_layers: int, previous: Fitted | None) -> dict[str, Any
         "history": history,
         "loss_curve": losses,
         "validation_scores": scores or None,
+        "validation_losses": [row["valid_loss"] for row in epochs if "valid_loss" in row] or None,
         "best_validation_score": max(finite) if finite else None,
     }
 

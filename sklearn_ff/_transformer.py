@@ -106,7 +106,7 @@ class FFTransformer(BaseFF):
         "loss", "goodness_positive", "goodness_negative", "ranking_accuracy" (share of rows that
         score above their negative candidates). NaN where a layer did
         not learn.
-    validation_scores_, best_validation_score_ : None
+    validation_scores_, validation_loss_curve_, best_validation_score_ : None
         No rows are held out.
     negatives_, overlay_, goodness_, objective_, input_normalization_, batch_size_, max_iter_, \
             learning_rate_init_, scaling_, precision_, label_strength_ : objects

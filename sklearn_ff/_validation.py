@@ -96,21 +96,21 @@ def checked_own_rows(part, X):
     return rows
 
 
-def checked_weight(X, sample_weight):
+def checked_weight(X, sample_weight, name="sample_weight"):
     number = isinstance(sample_weight, Number)
     if sample_weight is not None and not number:
-        check_sequence(sample_weight, "sample_weight", "weights")
-    with about("sample_weight", lines=1):
+        check_sequence(sample_weight, name, "weights")
+    with about(name, lines=1):
         if number:
             assert_all_finite(np.atleast_1d(sample_weight))
         weight = _check_sample_weight(
-            as_numpy(sample_weight, "sample_weight"),
+            as_numpy(sample_weight, name),
             X,
             dtype=np.float64,
             ensure_non_negative=True,
             allow_all_zero_weights=False,
         )
-    refuse_extreme_weights(weight, "sample_weight")
+    refuse_extreme_weights(weight, name)
     return weight
 
 

@@ -44,7 +44,7 @@ TABLE = [
     ["_compatibility"],
     ["_calibration", "_fitted"],
     ["_training", "_base"],
-    ["_tasks"],
+    ["_judging", "_tasks"],
     ["_learning"],
     ["_classifier", "_transformer"],
     ["_outliers"],

@@ -175,7 +175,7 @@ class Validation(Callback):
         net.history.record("valid_loss", loss)
         net.history.record("valid_loss_best", bool(loss < self.lowest_loss_))
         self.lowest_loss_ = loss if loss < self.lowest_loss_ else self.lowest_loss_
-        score = self.score(net.module_)
+        score = self.score(net)
         net.history.record("valid_score", score)
         net.history.record("valid_score_best", bool(score > self.best_score_))
         if self.patience is None:

@@ -19,7 +19,6 @@ UNITS = {
     "loss": "loss",
     "goodness": "goodness",
     "ranking_accuracy": "share of rows",
-    "validation": "accuracy",
 }
 
 
@@ -33,7 +32,9 @@ class HistoryDisplay:
     history : dict of str to ndarray of shape (n_epochs, n_layers)
         As `history_` of an estimator.
     validation_scores : sequence of float or None, default=None
-        Accuracy on held-out rows after every epoch, as `validation_scores_`.
+        The score of held-out rows after every epoch, as `validation_scores_`.
+    score_name : str, default="accuracy"
+        What that score is called.
 
     Attributes
     ----------
@@ -63,10 +64,15 @@ class HistoryDisplay:
     """
 
     def __init__(
-        self, *, history: Mapping[str, Any], validation_scores: Sequence[float] | None = None
+        self,
+        *,
+        history: Mapping[str, Any],
+        validation_scores: Sequence[float] | None = None,
+        score_name: str = "accuracy",
     ) -> None:
         self.history = history
         self.validation_scores = validation_scores
+        self.score_name = score_name
 
     @classmethod
     def from_estimator(
@@ -90,7 +96,11 @@ class HistoryDisplay:
         """
         pyplot(f"{cls.__name__}.from_estimator")
         _, found = unwrapped(estimator)
-        display = cls(history=found.history_, validation_scores=found.validation_scores_)
+        display = cls(
+            history=found.history_,
+            validation_scores=found.validation_scores_,
+            score_name=name_of_score(found),
+        )
         return display.plot(statistics=statistics, ax=ax)
 
     def plot(self, *, statistics: Sequence[str] | None = None, ax: Any = None) -> Self:
@@ -141,7 +151,7 @@ class HistoryDisplay:
             marker = "o" if has_lone_points(values) else None
             epochs = np.arange(1, len(values) + 1)
             lines += axis.plot(epochs, values, label=label, marker=marker, ms=4, lw=2, **style)
-        axis.set(title=TITLES[name], xlabel="epoch", ylabel=UNITS[name])
+        axis.set(title=TITLES[name], xlabel="epoch", ylabel=UNITS.get(name, self.score_name))
         whole_numbers(axis.xaxis)
         axis.grid(axis="y", alpha=0.3)
         drop_frame(axis)
@@ -163,6 +173,14 @@ class HistoryDisplay:
             (f"layer {layer + 1}{ending}", {"color": f"C{layer}", "linestyle": line}, values)
             for layer, values in enumerate(np.asarray(self.history[key], float).T)
         ]
+
+
+def name_of_score(estimator: Any) -> str:
+    """What an estimator scores held-out rows by."""
+    scoring = getattr(estimator, "scoring", None)
+    if scoring is None:
+        return "accuracy"
+    return scoring.replace("_", " ") if isinstance(scoring, str) else "score"
 
 
 def has_lone_points(values: np.ndarray) -> bool:
