@@ -75,8 +75,9 @@ class Draws:
         vars(self).update(state)
         known = torch.from_numpy(state["generator"].copy())
         try:
+            torch.empty(0, device=self.device)
             self.generator = generator_of(known, self.device)
-        except RuntimeError:  # this machine lacks the device
+        except (RuntimeError, AssertionError):  # this machine lacks the device
             self.device, self.generator = "cpu", generator_of(known, "cpu")
 
     def seed(self) -> int:

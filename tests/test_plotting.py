@@ -4,6 +4,7 @@ import sys
 
 import numpy as np
 import pytest
+from devices import array
 from scipy.sparse import csr_array
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
@@ -194,7 +195,7 @@ def test_bars_are_for_a_few_rows(clf):
 
 
 def test_fields_of_a_dense_layer_are_its_weights(clf):
-    weight = clf.net_.module_.layers[0].affine.weight.detach().numpy()
+    weight = array(clf.net_.module_.layers[0].affine.weight)
     display = ReceptiveFieldDisplay.from_estimator(clf)
     np.testing.assert_allclose(display.fields, weight.reshape(12, 8, 8))
     some = ReceptiveFieldDisplay.from_estimator(clf, units=[3, 1], image_shape=(4, 16))
@@ -209,7 +210,7 @@ def test_fields_of_a_convolution_are_its_kernels(channels, pool):
     layers = [Conv2d(5, kernel_size=3, pool=pool)]
     clf = FFClassifier(layers=layers, image_shape=shape, goodness="readout", **BRIEF)
     clf.fit(np.tile(X, channels), y)
-    kernels = clf.net_.module_.layers[0].affine.weight.detach().numpy()
+    kernels = array(clf.net_.module_.layers[0].affine.weight)
     fields = ReceptiveFieldDisplay.from_estimator(clf).fields
     if channels == 3:
         np.testing.assert_allclose(fields, kernels.transpose(0, 2, 3, 1))
