@@ -35,6 +35,16 @@ myst_heading_anchors = 3
 
 # API. One page per name, which lists the examples that use it.
 autosummary_generate = True
+autosummary_ignore_module_all = False
+autosummary_context = {  # what modules of the package import from each other
+    "hidden": {
+        *("Affine", "BaseMap", "ImageLayer", "PositiveBatchNorm", "built", "checked_layers"),
+        *("drawn_normal", "drawn_uniform", "ending", "images", "layer_kinds", "live"),
+        *("ChannelNorm", "Pool", "Views", "overwriting"),
+    }
+}
+toc_object_entries_show_parents = "hide"
+smartquotes = False  # quotes in docstrings are those of code
 autodoc_typehints = "none"  # docstrings state types
 numpydoc_show_class_members = False  # the template lists them
 numpydoc_class_members_toctree = False
@@ -65,6 +75,7 @@ html_theme_options = {
     "navbar_align": "left",
     "navbar_end": ["theme-switcher"],
     "show_prev_next": False,
+    "secondary_sidebar_items": {"**": ["page-toc"], "index": []},
     "show_toc_level": 2,
     "footer_start": ["copyright"],
     "footer_end": [],
@@ -81,12 +92,24 @@ def without_foreign_labels(app, what, name, obj, options, lines):
     lines[:] = text.split("\n")
 
 
-def within_the_site(app, docname, source):
-    """Links that lead out of docs on GitHub lead to the pages that show the same here."""
-    text = re.sub(r"\]\(\.\./examples/(plot_\w+)\.py\)", r"](auto_examples/\1.rst)", source[0])
-    source[0] = text.replace("](../CONTRIBUTING.md)", "](contributing.md)")
+FENCED = re.compile(r"(^```.*?^```$)", re.M | re.S)
+
+
+def as_on_the_site(app, docname, source):
+    """Change pages, which are written to be read on GitHub, outside of their code."""
+    parts = FENCED.split(source[0])
+    parts[::2] = map(linked, parts[::2])
+    source[0] = "".join(parts)
+
+
+def linked(text):
+    """Links to the pages that show the same on the site, with titles in place of file names."""
+    text = re.sub(r"\]\(\.\./examples/(plot_\w+)\.py\)", r"](auto_examples/\1.rst)", text)
+    text = text.replace("](../CONTRIBUTING.md)", "](contributing.md)")
+    text = re.sub(r"\[[\w/]+\.(?:md|py)\]\((?!\.\.)", "[](", text)
+    return re.sub(r"(?<=\d) %", "\N{NO-BREAK SPACE}%", text)
 
 
 def setup(app):
-    app.connect("source-read", within_the_site)
+    app.connect("source-read", as_on_the_site)
     app.connect("autodoc-process-docstring", without_foreign_labels)

@@ -58,7 +58,7 @@ class FFOutlierDetector(OutlierMixin, BaseEstimator):
         `contamination` of the rows held out score below it.
     n_features_in_ : int
         Number of features.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the features, if X had any.
 
     See Also

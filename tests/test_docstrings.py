@@ -3,6 +3,8 @@
 import inspect
 import re
 from functools import partial
+from pathlib import Path
+from pkgutil import iter_modules
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from numpydoc.validate import validate
 from sklearn.base import clone
 from sklearn.datasets import load_iris
 
+import sklearn_ff
 from sklearn_ff import FFClassifier, FFOutlierDetector, FFTransformer
 from sklearn_ff.layers import Conv2d
 
@@ -81,3 +84,11 @@ def test_every_fitted_attribute_is_documented(name, how):
     fitted = {name for name in vars(estimator) if name.endswith("_") and not name.startswith("_")}
     assert "n_features_in_" in fitted
     assert fitted - documented(type(estimator), "Attributes") == set()
+
+
+def test_every_estimator_and_every_public_module_is_in_the_api_reference():
+    root = Path(sklearn_ff.__file__).parent
+    page = (root.parent / "docs" / "api.md").read_text(encoding="utf-8")
+    modules = {info.name for info in iter_modules([root]) if not info.name.startswith("_")}
+    names = modules - {"core"} | {cls.__name__ for cls in ESTIMATORS}
+    assert [name for name in sorted(names) if f"   {name}\n" not in page] == []
