@@ -1,6 +1,6 @@
 """scikit-learn compatible estimators that learn without backpropagation: Forward-Forward."""
 
-from . import recipes
+from . import persistence, recipes
 from ._base import BaseFF
 from ._classifier import FFClassifier
 from ._outliers import FFOutlierDetector
@@ -12,8 +12,11 @@ from .exceptions import (
     FFMemoryError,
     FFWarning,
     InterruptedFitWarning,
+    ModelFileError,
     NoEffectWarning,
+    VersionWarning,
 )
+from .persistence import load, register, save
 
 __all__ = [
     "BaseFF",
@@ -25,7 +28,13 @@ __all__ = [
     "FFTransformer",
     "FFWarning",
     "InterruptedFitWarning",
+    "ModelFileError",
     "NoEffectWarning",
+    "VersionWarning",
     "__version__",
+    "load",
+    "persistence",
     "recipes",
+    "register",
+    "save",
 ]

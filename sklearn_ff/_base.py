@@ -21,12 +21,13 @@ from ._per_layer import LISTED, entries, is_inside, is_list, set_entry, shown
 from ._scoring import features, scores_by_layer
 from ._typing import MatrixLike
 from ._validation import validate_rows
+from ._version import __version__
 from ._warn import warn
 from .core.engine import FFNet
 from .core.interrupts import deferred_interrupt
 from .core.prediction import activation, reached
 from .core.user_callbacks import check_picklable, cloned
-from .exceptions import DivergenceError, InterruptedFitWarning
+from .exceptions import DivergenceError, InterruptedFitWarning, VersionWarning
 
 # What "auto" or a name came to, by fields of the plan that attributes show.
 SHOWN = (
@@ -40,6 +41,7 @@ OPTIONAL = ("classes", "class_count", "scale", "slips")  # where labels are lear
 WHILE_FITTING = ("_callback_fit_ctx", "_skl_callbacks_to_teardown", "_parent_callback_ctx")
 # Examples of objects to pass, for parameters whose parts have no registered names.
 EXAMPLES = {"head": "SoftmaxHead({}=...)", "schedule": "Greedy({}=...)", "layers": "[Dense(100)]"}
+VERSION = "_sklearn_ff_version"  # key of a snapshot's state
 
 
 class BaseFF(
@@ -206,11 +208,12 @@ class BaseFF(
         state = lasting(super().__getstate__())
         if "_fitted" in state:
             state["_fitted"] = to_state(state["_fitted"])
-        return state
+        return {**state, VERSION: __version__}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         with own_settings():
             state = dict(state)
+            warn_of_version(type(self).__name__, state.pop(VERSION, "unknown"))
             if "_fitted" in state:
                 state["_fitted"] = from_state(state["_fitted"])
             super().__setstate__(state)
@@ -219,6 +222,17 @@ class BaseFF(
 def lasting(attributes: dict[str, Any]) -> dict[str, Any]:
     """Attributes of an estimator without those of a fit that goes on."""
     return {name: value for name, value in attributes.items() if name not in WHILE_FITTING}
+
+
+def warn_of_version(name: str, version: str) -> None:
+    """Warn where a snapshot was made by another version of the package."""
+    if version != __version__:
+        warn(
+            f"This snapshot of {name} was made by sklearn_ff {version} and is opened by "
+            f"{__version__}, which may fail or change its results. Fit again, or open it in "
+            f"{version} and write it with sklearn_ff.save, whose files every later version reads.",
+            VersionWarning,
+        )
 
 
 def is_without_parameters(name: str, value: Any) -> bool:

@@ -9,7 +9,9 @@ import numpy as np
 import torch
 
 from ._draws import Draws, generator_of
+from ._families import FAMILIES
 from ._machine import device_or_cpu
+from ._per_layer import shown
 from ._plan import Plan
 from ._scaling import Columns, OpenColumns
 from ._settings import Settings
@@ -80,10 +82,12 @@ class Fitted:
 def to_state(fitted: Fitted) -> dict[str, Any]:
     """Owned numpy arrays, parts and plain values, so that pickles cross devices."""
     net = fitted.net
-    state = {name: getattr(fitted, name) for name in _names(Fitted) - {"net", "error"}}
+    state = {name: getattr(fitted, name) for name in _names(Fitted, "net", "error")}
     state["plan"] = {name: getattr(fitted.plan, name) for name in _names(Plan)}
     settings = fitted.plan.settings
     state["plan"]["settings"] = {name: getattr(settings, name) for name in _names(Settings)}
+    for name in FAMILIES:  # a list of parts needs no class of its own
+        state["plan"][name] = shown(state["plan"][name])
     scale = fitted.plan.open_columns
     if scale is not None:
         columns = scale.columns._asdict()
@@ -93,7 +97,7 @@ def to_state(fitted: Fitted) -> dict[str, Any]:
     state["weights"] = to_numpy(net.module_.state_dict())
     state["depth"] = net.module_.depth
     if fitted.resumable:
-        state["optimizer"] = to_numpy(net.optimizer_.state_dict())
+        state["optimizer"] = to_numpy(net.optimizer_.state_dict()["state"])
         state["generator"] = net.draws.generator.get_state().numpy().copy()
     return state
 
@@ -103,24 +107,31 @@ def from_state(state: dict[str, Any]) -> Fitted:
     state = dict(state)
     weights, depth = state.pop("weights"), state.pop("depth")
     optimizer, generator = state.pop("optimizer", None), state.pop("generator", None)
-    known = dict(state.pop("plan"))
-    known["settings"] = Settings(**known["settings"])
-    known["groups"] = tuple(Group(*group) for group in known["groups"])
-    scale = known["open_columns"]
-    if scale is not None:
-        known["open_columns"] = OpenColumns(**{**scale, "columns": Columns(**scale["columns"])})
-    known["stages"] = tuple(Stage(*stage) for stage in known["stages"])
-    known["device"] = device_or_cpu(known["device"])
-    plan = Plan(**known)
+    known = state.pop("plan")
+    plan = plan_of(known, device_or_cpu(known["device"]))
     draws = Draws(torch.Generator(plan.device), plan.device, getattr(torch, plan.dtype))
     net = ready_net(plan, build_network(plan), draws)
     net.module_.load_state_dict(to_torch(weights))
     net.module_.depth = depth
     if optimizer is not None:
-        net.optimizer_.load_state_dict(to_torch(optimizer))
+        new = net.optimizer_.state_dict()  # its groups follow from the plan
+        net.optimizer_.load_state_dict({**new, "state": to_torch(optimizer)})
         draws.generator = generator_of(torch.from_numpy(generator.copy()), plan.device)
     return Fitted(plan=plan, net=net, **state)
 
 
-def _names(cls: type[Any]) -> set[str]:
-    return {one.name for one in fields(cls)}
+def plan_of(known: dict[str, Any], device: str) -> Plan:
+    """The plan whose state this is, for a device."""
+    known = {**known, "device": device, "settings": Settings(**known["settings"])}
+    known["groups"] = tuple(Group(*group) for group in known["groups"])
+    scale = known["open_columns"]
+    if scale is not None:
+        known["open_columns"] = OpenColumns(**{**scale, "columns": Columns(**scale["columns"])})
+    known["stages"] = tuple(Stage(*stage) for stage in known["stages"])
+    for name, family in FAMILIES.items():
+        known[name] = family.get(known[name])
+    return Plan(**known)
+
+
+def _names(cls: type[Any], *without: str) -> list[str]:
+    return [one.name for one in fields(cls) if one.name not in without]

@@ -5,7 +5,7 @@ import os
 import re
 import sys
 import threading
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -61,8 +61,8 @@ def pick_device(device):
 
 def device_or_cpu(device):
     """A device of another process, or the CPU, with a warning, where this one lacks it."""
-    if torch_has(device):
-        return device
+    with suppress(ValueError):
+        return pick_device(device)
     warn(
         f"The estimator was fitted on the device {device!r}, which this process cannot use; it is "
         f"loaded on the CPU.",

@@ -14,10 +14,10 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from ._parts import Family, Part, PerLayer, call_intact, checked_like
+from ._parts import Family, Part, PerLayer, call_intact, check_choice, checked_like
 from ._typing import Function
 
-__all__ = ["Activation", "activations", "overwriting"]
+__all__ = ["Activation", "TorchActivation", "activations", "overwriting"]
 
 
 class Activation(Part):
@@ -41,14 +41,18 @@ class Activation(Part):
 
 
 class TorchActivation(Activation):
-    """A function of torch."""
+    """A function of torch, or the identity, by its `name`."""
 
-    def __init__(
-        self, function: Function, in_place: Function | None = None, faded: Function | None = None
-    ) -> None:
-        self.function = function
-        self.in_place = in_place
-        self.faded = faded
+    def __init__(self, name: str = "relu") -> None:
+        self.name = name
+
+    def check(self) -> None:
+        check_choice(self, "name", list(FUNCTIONS))
+
+    # Looked up, not stored: a stored part holds a name, and no function.
+    function = property(lambda self: FUNCTIONS[self.name][0])
+    in_place = property(lambda self: FUNCTIONS[self.name][1])
+    faded = property(lambda self: FUNCTIONS[self.name][2])
 
 
 class OwnFunction(nn.Module):
@@ -102,16 +106,20 @@ def faded_relu(a: Tensor) -> Tensor:
     return F.relu(a) if a._is_view() else FadedRelu.apply(a)
 
 
-activations.register("relu")(partial(TorchActivation, F.relu, overwriting_relu, faded_relu))
-for _name in ("leaky_relu", "gelu", "tanh"):
-    activations.register(_name)(partial(TorchActivation, getattr(F, _name)))
-
-
 def unchanged(a: Tensor) -> Tensor:
     return a
 
 
-activations.register("identity")(partial(TorchActivation, unchanged))
+# The function, in place, and in place with its gradient unchanged; see `Activation`.
+FUNCTIONS: dict[str, tuple[Function, Function | None, Function | None]] = {
+    "relu": (F.relu, overwriting_relu, faded_relu),
+    "leaky_relu": (F.leaky_relu, None, None),
+    "gelu": (F.gelu, None, None),
+    "tanh": (F.tanh, None, None),
+    "identity": (unchanged, None, None),
+}
+for _name in FUNCTIONS:
+    activations.register(_name)(partial(TorchActivation, _name))
 
 
 def overwriting(activation: Activation, goodness: Any, affine: Any) -> Function | None:

@@ -6,7 +6,9 @@ __all__ = [
     "FFMemoryError",
     "FFWarning",
     "InterruptedFitWarning",
+    "ModelFileError",
     "NoEffectWarning",
+    "VersionWarning",
 ]
 
 
@@ -22,6 +24,10 @@ class FFMemoryError(FFError, MemoryError):
     """The network or the rows do not fit in the memory that the process may use."""
 
 
+class ModelFileError(FFError, ValueError):
+    """A file holds no estimator, is damaged, or cannot hold what it is given."""
+
+
 class FFWarning(UserWarning):
     """Base of every warning that this package defines."""
 
@@ -32,3 +38,7 @@ class InterruptedFitWarning(FFWarning):
 
 class NoEffectWarning(FFWarning):
     """A parameter has no effect beside the others; a search over combinations may silence it."""
+
+
+class VersionWarning(FFWarning):
+    """A pickle, or another snapshot, was made by another version of the package."""

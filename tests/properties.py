@@ -3,11 +3,13 @@
 import copy
 import pickle
 import re
+import tempfile
 import warnings
 from collections import Counter
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import joblib
 import numpy as np
@@ -19,7 +21,7 @@ from sklearn.exceptions import ConvergenceWarning, DataConversionWarning, NotFit
 from sklearn.utils._param_validation import InvalidParameterError
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
-from sklearn_ff import FFClassifier
+from sklearn_ff import FFClassifier, load, save
 from sklearn_ff._families import NAMED
 from sklearn_ff.exceptions import DivergenceError, FFMemoryError, FFWarning
 
@@ -245,7 +247,7 @@ def check_alone(model, X, found):
 
 def check_copies(model, case):
     found = predictions(model, case.X)
-    for again in (pickle.loads(pickle.dumps(model)), copy.deepcopy(model)):
+    for again in (pickle.loads(pickle.dumps(model)), copy.deepcopy(model), from_file(model)):
         check_equal(predictions(again, case.X), found)
     again = clone(model)
     assert hashes(again.get_params()) == hashes(model.get_params())
@@ -253,6 +255,13 @@ def check_copies(model, case):
         warnings.simplefilter("ignore")
         fit(again, case)
     check_equal(predictions(again, case.X), found)
+
+
+def from_file(model):
+    """The estimator as `load` reads it, without its callbacks, which have no names."""
+    with tempfile.TemporaryDirectory() as folder:
+        save(copy.copy(model).set_params(callbacks=None), Path(folder, "model"))
+        return load(Path(folder, "model"))
 
 
 def check_equal(found, expected):

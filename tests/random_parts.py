@@ -15,6 +15,7 @@ import torch
 from hypothesis import strategies as st
 from torch import nn
 
+from sklearn_ff import register
 from sklearn_ff.layers import Conv2d
 
 
@@ -67,6 +68,8 @@ CALLABLES = {
     "augmentation": mirrored,
     "prediction": strongest,
 }
+for _function in (*CALLABLES.values(), louder, dense_module, normal_module):
+    register(_function.__name__)(_function)
 
 
 def implementations(family):

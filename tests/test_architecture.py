@@ -11,7 +11,8 @@ ROOT = Path(sklearn_ff.__file__).parent
 TESTS = Path(__file__).parent
 PACKAGE = ROOT.name
 TABLE = [
-    ["exceptions", "_params", "_typing", "_version", "_draws", "_warn", "core"],
+    ["exceptions", "_params", "_typing", "_version", "_draws", "_warn", "_registry", "core"],
+    ["_files"],
     ["_parts"],
     ["_images"],
     ["negatives._base", "layers._base"],
@@ -36,21 +37,21 @@ TABLE = [
     ["core.freezing", "core.serving", "core.capture", "core.passes"],
     ["core.engine"],
     ["_families", "_labels", "_machine", "_per_layer", "_weights"],
-    ["_automatic", "_settings", "_validation", "_lifeless"],
+    ["_automatic", "_encoding", "_settings", "_validation", "_lifeless"],
     ["_class_weights", "_scoring"],
     ["_familiarity", "_input"],
     ["_plan"],
     ["_effects", "_html"],
     ["_compatibility"],
     ["_calibration", "_fitted"],
-    ["_training", "_base"],
+    ["_training", "_base", "_restored"],
     ["_judging", "_tasks"],
     ["_learning"],
     ["_classifier", "_transformer"],
     ["_outliers"],
     ["plotting._base"],
     ["plotting._familiarity", "plotting._fields", "plotting._goodness", "plotting._history"],
-    ["recipes", "datasets", "plotting"],
+    ["recipes", "datasets", "plotting", "persistence"],
     [""],
 ]
 ROW = {name: row for row, names in enumerate(TABLE) for name in names}

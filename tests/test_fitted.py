@@ -1,17 +1,19 @@
 """Copies and pickles of what was fitted, and what they do not hold."""
 
 import copy
+import importlib
 import pickle
 
 import cloudpickle
 import joblib
 import numpy as np
 import pytest
+import skops.io
 import torch
 from devices import arrays as weights
 from sklearn.datasets import load_digits, load_iris
 
-from sklearn_ff import FFClassifier
+from sklearn_ff import FFClassifier, VersionWarning, __version__
 
 X, y = load_iris(return_X_y=True)
 DIGITS, DIGIT = load_digits(return_X_y=True)
@@ -50,6 +52,31 @@ def test_copies_predict_to_the_bit(way, tmp_path):
     fitted = classifier(max_iter=2, prediction="hybrid").fit(DIGITS, DIGIT)
     again = WAYS[way](fitted, tmp_path)
     np.testing.assert_array_equal(again.predict_proba(DIGITS), fitted.predict_proba(DIGITS))
+
+
+@pytest.mark.fault("G2")
+@pytest.mark.parametrize("params", [{}, {"goodness": ["mean_square", "top_k"], "dropout": 0.1}])
+def test_skops_needs_no_type_beyond_public_classes(params):
+    fitted = classifier(max_iter=2, hidden_layer_sizes=[4, 4], **params)
+    fitted.partial_fit(X, y.astype(str).astype(object), classes=["0", "1", "2"])
+    data = skops.io.dumps(fitted)
+    types = skops.io.get_untrusted_types(data=data)
+    for name in types:
+        module, _, name = name.rpartition(".")
+        assert module == "sklearn_ff._classifier" or name in importlib.import_module(module).__all__
+    again = skops.io.loads(data, trusted=types)
+    np.testing.assert_array_equal(again.predict_proba(X), fitted.predict_proba(X))
+
+
+@pytest.mark.fault("G7")
+@pytest.mark.parametrize("fitted", [False, True])
+def test_a_snapshot_of_another_version_warns_and_names_both(fitted, monkeypatch):
+    model = classifier(max_iter=2).fit(X, y) if fitted else classifier()
+    monkeypatch.setattr("sklearn_ff._base.__version__", "0.0.9")
+    old = pickle.dumps(model)
+    monkeypatch.undo()
+    with pytest.warns(VersionWarning, match=rf"sklearn_ff 0\.0\.9.*{__version__}"):
+        pickle.loads(old)
 
 
 @pytest.mark.fault("G1")
