@@ -18,6 +18,12 @@ from sklearn_ff.schedules import schedules
 ROOT = Path(__file__).parents[1]
 SCRIPT = ROOT / "examples" / "plot_digits.py"
 GALLERY = {
+    "plot_backpropagation": (["--quick"], ["backpropagation  ", "readouts  ", " ± "]),
+    "plot_convolutions": (["--quick"], ["convolutions, shifts", "in place"]),
+    "plot_few_labels": (["--quick"], ["self-training  ", "LabelSpreading  ", " ± "]),
+    "plot_learning_curves": (["--quick"], ["all at once  ", "'auto' chose is 0.0"]),
+    "plot_receptive_fields": (["--quick"], ["alpha = 10 accuracy"]),
+    "plot_search": (["--quick"], ["sharpness = ", "Log-loss on test rows"]),
     "plot_features": (
         ["--quick", "--max-iter", "1"],
         ["raw pixels ", "PCA ", "FFTransformer ", "'output': '", "is not ranked"],
@@ -177,7 +183,7 @@ def test_every_example_is_run():
 
 
 @pytest.mark.parametrize(
-    "name", [name for name in GALLERY if re.search("own|layer|residual", name)]
+    "name", [name for name in GALLERY if re.search("own|per_layer|residual", name)]
 )
 def test_own_parts_take_less_than_forty_lines(name):
     lines = (ROOT / "examples" / f"{name}.py").read_text(encoding="utf-8").splitlines()

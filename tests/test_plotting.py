@@ -119,7 +119,8 @@ def test_curves_are_those_of_the_history(clf):
     ranked = clf.history_["ranking_accuracy"]
     np.testing.assert_array_equal(np.transpose(drawn["ranking_accuracy"]), ranked)
     np.testing.assert_array_equal(drawn["validation"], [clf.validation_scores_])
-    assert display.ax_[0].get_legend_handles_labels()[1] == ["layer 1", "layer 2"]
+    for ax in display.ax_[:3]:
+        assert ax.get_legend_handles_labels()[1] == ["layer 1", "layer 2"]
 
 
 def test_layers_that_rest_have_no_curve_there():

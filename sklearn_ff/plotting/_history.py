@@ -11,7 +11,7 @@ from ._base import drop_frame, many_axes, pyplot, unwrapped, whole_numbers
 
 TITLES = {
     "loss": "Loss",
-    "goodness": "Goodness",
+    "goodness": "Goodness (dotted: negative)",
     "ranking_accuracy": "Positive candidate scores higher",
     "validation": "Accuracy on held-out rows",
 }
@@ -155,7 +155,7 @@ class HistoryDisplay:
         whole_numbers(axis.xaxis)
         axis.grid(axis="y", alpha=0.3)
         drop_frame(axis)
-        if len(lines) > 1:
+        if len(axis.get_legend_handles_labels()[0]) > 1:
             axis.legend(frameon=False, fontsize="small")
         return lines
 
@@ -165,12 +165,12 @@ class HistoryDisplay:
             return [("held-out rows", {"color": "0.25"}, np.asarray(self.validation_scores, float))]
         if name != "goodness":
             return self._by_layer(name, "", "-")
-        positive = self._by_layer("goodness_positive", ", positive", "-")
-        return positive + self._by_layer("goodness_negative", ", negative", ":")
+        positive = self._by_layer("goodness_positive", "", "-")
+        return positive + self._by_layer("goodness_negative", "_", ":")  # without a legend
 
-    def _by_layer(self, key: str, ending: str, line: str) -> list[Any]:
+    def _by_layer(self, key: str, beginning: str, line: str) -> list[Any]:
         return [
-            (f"layer {layer + 1}{ending}", {"color": f"C{layer}", "linestyle": line}, values)
+            (f"{beginning}layer {layer + 1}", {"color": f"C{layer}", "linestyle": line}, values)
             for layer, values in enumerate(np.asarray(self.history[key], float).T)
         ]
 
