@@ -90,7 +90,8 @@ def _by_name(name):
 
 def _fault(cls, options, device):
     """What fails in one step on a matrix, a vector and an image kernel, without a closure."""
-    weights = [torch.nn.Parameter(torch.zeros(shape, device=device)) for shape in SHAPES]
+    new = partial(torch.zeros, dtype=torch.float32, device=device)  # whatever the default is
+    weights = [torch.nn.Parameter(new(shape)) for shape in SHAPES]
     for weight in weights:
         weight.grad = torch.ones_like(weight)
         weight.grad.view(-1)[0] = 0.0

@@ -103,6 +103,14 @@ def test_options_that_break_an_optimizer_are_refused(options):
         FFClassifier(optimizer_params=options, **BRIEF).fit(X, y)
 
 
+def test_a_default_of_half_precision_refuses_no_optimizer():
+    torch.set_default_dtype(torch.float16)
+    try:
+        assert optimizer_class("rmsprop")[0] is torch.optim.RMSprop
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
 KNOWN = {  # whose state is zeros before the first step
     "adam": {},
     "adamw": {"amsgrad": True},
