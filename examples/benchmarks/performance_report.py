@@ -9,6 +9,7 @@ ends with the text of `performance_notes.md`.
 import argparse
 import json
 from pathlib import Path
+from statistics import fmean, median, pstdev
 
 import growth
 import memory_depth
@@ -36,7 +37,8 @@ INTRODUCTION = """\
 
 `examples/benchmarks/performance_report.py` renders this page from the committed lines in
 `examples/benchmarks/results/`. Ratios are medians of ratios of times that were measured alternately
-within one run; above 1, ours takes longer.
+within one run; above 1, ours takes longer. Where several machines have been measured, each has a
+table of its own.
 """
 
 
@@ -125,7 +127,69 @@ def by_precision(lines):
     ]
 
 
+def median_of(lines, keys, numbers):
+    """A row per case of the keys, with the medians of some numbers over its lines."""
+    cases = {}
+    for line in lines:
+        cases.setdefault(tuple(line[key] for key in keys), []).append(line)
+    return [
+        dict(zip(keys, case, strict=True))
+        | {name: median(line[name] for line in own) for name in numbers}
+        | {"errors": [line["error"] for line in own if "error" in line]}
+        for case, own in cases.items()
+    ]
+
+
+def by_model(lines):
+    """A row per data set and model, with its share of the seconds of "mlp"."""
+    rows = median_of(lines, ("data", "model"), ("seconds",))
+    theirs = {row["data"]: row["seconds"] for row in rows if row["model"] == "mlp"}
+    for row in rows:
+        row["share"] = row["seconds"] / theirs[row["data"]] if row["data"] in theirs else None
+    return rows
+
+
+def by_process(lines):
+    """A row per depth: medians of what a process takes beyond four times its weights."""
+    beyond = [
+        line | {"beyond": line["peak_training"] - 4 * line["weights_bytes"]} for line in lines
+    ]
+    rows = {}
+    for row in median_of(beyond, ("depth", "method"), ("beyond",)):
+        rows.setdefault(row["depth"], {"depth": row["depth"]})[row["method"]] = row["beyond"]
+    return [rows[depth] for depth in sorted(rows)]
+
+
+def by_network(lines):
+    rows = [line | {"error": line["test_error"]} for line in lines]
+    return median_of(rows, ("network", "epochs"), ("seconds_per_epoch",))
+
+
+def mean_error(row):
+    errors = row["errors"]
+    return f"{100 * fmean(errors):.2f} % ± {100 * pstdev(errors):.2f}"
+
+
 SECTIONS = [
+    Section(
+        "Defaults against defaults",
+        "FFClassifier((500, 500)) and MLPClassifier((500, 500)) with their defaults otherwise, on "
+        "MNIST and Fashion-MNIST, and both with all defaults on eight standardised tables, where "
+        "seconds are of four folds of all tables and the error is the mean (`defaults.py`). "
+        "`ff_short` is `ff` with the number of epochs that reaches the error of `mlp` on held-out "
+        "training rows. Seconds are medians over the seeds, errors means and deviations.",
+        "defaults",
+        ["data", "rows", "model", "seed", "threads"],
+        {
+            "data": words("data"),
+            "model": get("model"),
+            "seeds": lambda row: len(row["errors"]),
+            "error": mean_error,
+            "seconds": get("seconds", number),
+            "share of mlp's": lambda row: "–" if row["share"] is None else f"{row['share']:.3f}",
+        },
+        rows=lambda lines: by_model([line for line in lines if line["rows"] == "test"]),
+    ),
     Section(
         "A training step over its products",
         "Time of a step inside `fit`, divided by the time of its matrix products alone, the fewest "
@@ -155,6 +219,39 @@ SECTIONS = [
             "theirs": get("seconds_theirs", number),
             "ratio": get("ratio", number),
         },
+    ),
+    Section(
+        "On a GPU",
+        "Seconds per epoch of MNIST, beside plain backprop of the same layers on the same card "
+        "(`gpu_time.py`). `dense` is 784-2000-2000-2000-2000, `conv` three convolutions of 32, 64 "
+        "and 128 channels with batch normalisation and pooling. Steps are recorded as CUDA graphs, "
+        "or run as they are with `compile=False`; backprop is not recorded.",
+        "gpu_time",
+        ["network", "batch_size", "precision", "ours", "card"],
+        {
+            "network": get("network"),
+            "batch": get("batch_size"),
+            "precision": get("precision"),
+            "steps": get("ours"),
+            "seconds": get("seconds_per_epoch", number),
+            "theirs": get("seconds_theirs", number),
+            "ratio": get("ratio", number),
+        },
+    ),
+    Section(
+        "A network of one block",
+        "The same network as one block and as a plain loop in torch, on MNIST "
+        "(`backprop_block.py`).",
+        "backprop_block",
+        ["network", "seed", "epochs", "rows", "threads"],
+        {
+            "network": get("network"),
+            "epochs": get("epochs"),
+            "seeds": lambda row: len(row["errors"]),
+            "test error": mean_error,
+            "seconds per epoch": get("seconds_per_epoch", number),
+        },
+        rows=by_network,
     ),
     Section(
         "Prediction",
@@ -202,6 +299,17 @@ SECTIONS = [
         {"depth": get("depth")} | {m.replace("_", " "): peak(m) for m in memory_depth.METHODS},
         rows=by_depth,
         more=memory_growth,
+    ),
+    Section(
+        "Resident memory of a process",
+        "Resident memory of a whole process at its peak in training, in MiB beyond four times its "
+        "weights, median over the turns; 1,000 units, batches of 4,096 rows "
+        "(`memory_process.py`). It contains the libraries and the rows.",
+        "memory_process",
+        ["method", "depth", "turn"],
+        {"depth": get("depth")}
+        | {m.replace("_", " "): peak(m) for m in ("forward_forward", "backprop")},
+        rows=by_process,
     ),
     Section(
         "Cost against size",

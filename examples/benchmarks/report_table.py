@@ -10,7 +10,9 @@ NOT_MEASURED = "This has not been measured yet."
 
 @dataclass
 class Section:
-    """The results of one benchmark: a table with a row per case, which the keys identify."""
+    """The results of one benchmark: a table for every machine that they come from, with a row per
+    case, which the keys identify.
+    """
 
     title: str
     prose: str
@@ -21,10 +23,16 @@ class Section:
     more: Callable = lambda lines: []  # function of the lines: texts below the table
 
     def render(self, lines):
+        lines = [line for line in lines if line["benchmark"] == self.benchmark]
+        found = [text for own in by_machine(lines) for text in self.of_machine(own)]
+        text = [f"## {self.title}", wrapped(self.prose), *(found or [NOT_MEASURED])]
+        return "\n\n".join(text) + "\n"
+
+    def of_machine(self, lines):
+        """The table of the lines of one machine, the machine, and what is said below."""
         lines = lines_of(lines, self.benchmark, self.keys)
         rows = self.rows(lines)
-        found = [self.table(rows), *machines(lines), *self.more(lines)] if rows else [NOT_MEASURED]
-        return "\n\n".join([f"## {self.title}", wrapped(self.prose), *found]) + "\n"
+        return [self.table(rows), *machines(lines), *self.more(lines)] if rows else []
 
     def table(self, rows):
         cells = [[column(row) for column in self.columns.values()] for row in rows]
@@ -83,15 +91,25 @@ def wrapped(text):
     return textwrap.fill(text, 100, break_long_words=False, break_on_hyphens=False)
 
 
+def by_machine(lines):
+    """Lists of the lines of each machine, in the order of their last lines, newest first."""
+    found = {}
+    for line in lines:
+        name = machine(line) if "processor" in line else ""
+        found[name] = [*found.pop(name, []), line]
+    return [*found.values()][::-1]
+
+
 def machines(lines):
     """A sentence for every machine that the lines come from."""
     return dict.fromkeys(machine(line) for line in lines if "processor" in line)
 
 
 def machine(line):
+    card = f"{line['card']} with " if "card" in line else ""
     able = ", ".join(line["instructions"]) or "plain instructions"
     threads = f"; threads: {line['threads']}" if "threads" in line else ""
     return (
-        f"Measured on {line['processor']} ({able}), torch {line['torch']}, "
+        f"Measured on {card}{line['processor']} ({able}), torch {line['torch']}, "
         f"scikit-learn {line['scikit_learn']}{threads}."
     )
