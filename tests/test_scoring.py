@@ -23,9 +23,10 @@ rng = np.random.default_rng(0)
 X, y = rng.normal(size=(160, 100)).astype(np.float32), np.arange(160) % 80
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-FFClassifier((8,), max_iter=1).fit(X, y % 3).predict(X)
+FFClassifier((8,), max_iter=1, device="cpu").fit(X, y % 3).predict(X)
 before = peak()
-m = FFClassifier((500, 500), negatives="all", precision="float32", batch_size=160, random_state=0)
+given = {"negatives": "all", "precision": "float32", "batch_size": 160, "random_state": 0}
+m = FFClassifier((500, 500), device="cpu", **given)
 m.partial_fit(X, y, classes=np.arange(1000)).predict_proba(np.tile(X, (3, 1)))
 print(peak() - before)
 """
