@@ -65,7 +65,8 @@ def read(folder):
 
 def render(lines):
     notes = (HERE / "performance_notes.md").read_text(encoding="utf-8")
-    return "\n".join([INTRODUCTION, *(section.render(lines) for section in SECTIONS), notes])
+    sections = [section.render(lines, apart=True) for section in SECTIONS]
+    return "\n".join([INTRODUCTION, *sections, notes])
 
 
 def learned_from(line):

@@ -10,9 +10,7 @@ NOT_MEASURED = "This has not been measured yet."
 
 @dataclass
 class Section:
-    """The results of one benchmark: a table for every machine that they come from, with a row per
-    case, which the keys identify.
-    """
+    """The results of one benchmark: a table with a row per case, which the keys identify."""
 
     title: str
     prose: str
@@ -22,14 +20,16 @@ class Section:
     rows: Callable = list  # function of the lines: the rows of the table
     more: Callable = lambda lines: []  # function of the lines: texts below the table
 
-    def render(self, lines):
+    def render(self, lines, apart=False):
+        """One table, or one for every machine that the lines come from, `apart`."""
         lines = [line for line in lines if line["benchmark"] == self.benchmark]
-        found = [text for own in by_machine(lines) for text in self.of_machine(own)]
+        groups = by_machine(lines) if apart else [lines]
+        found = [text for own in groups for text in self.of_lines(own)]
         text = [f"## {self.title}", wrapped(self.prose), *(found or [NOT_MEASURED])]
         return "\n\n".join(text) + "\n"
 
-    def of_machine(self, lines):
-        """The table of the lines of one machine, the machine, and what is said below."""
+    def of_lines(self, lines):
+        """The table of some lines, their machines, and what is said below."""
         lines = lines_of(lines, self.benchmark, self.keys)
         rows = self.rows(lines)
         return [self.table(rows), *machines(lines), *self.more(lines)] if rows else []
