@@ -105,7 +105,7 @@ class Shifts(Augmentation):
 
     An axis with fewer pixels moves by at most one less than it has, so part of the image stays in
     sight. Pixels from outside have the value `fill`. A batch is moved at once; torchvision's
-    RandomCrop, image by image, takes about a hundred times as long.
+    RandomCrop, image by image, takes 15 times as long for images of 28 x 28 pixels.
     """
 
     keeps_finite = True

@@ -78,6 +78,41 @@ def test_a_transform_of_torchvision_sees_one_image_at_a_time():
     assert fitted.score(X, Y) > 0.3
 
 
+@pytest.mark.parametrize(
+    "transform",
+    [
+        v2.RandomCrop(16, padding=2),
+        v2.RandomHorizontalFlip(),
+        v2.RandomRotation(30),
+        v2.RandomAffine(10, translate=(0.2, 0.2)),
+        v2.RandomPerspective(p=1.0),
+        v2.RandomResizedCrop(16, antialias=True),
+        v2.ElasticTransform(20.0, sigma=1.0),
+        v2.RandomErasing(p=0.8),
+        v2.ColorJitter(0.5, 0.5, 0.5, 0.1),
+        v2.GaussianBlur(3),
+        v2.Compose([v2.RandomCrop(16, padding=2), v2.RandomGrayscale(0.5)]),
+        v2.RandomApply([v2.RandomInvert(p=1.0)]),
+        v2.RandomChoice([v2.RandomVerticalFlip(p=1.0), v2.RandomSolarize(0.5, p=1.0)]),
+        v2.Compose(
+            [
+                v2.ToDtype(torch.uint8, scale=True),
+                v2.RandAugment(),
+                v2.ToDtype(torch.float32, scale=True),
+            ]
+        ),
+    ],
+    ids=lambda transform: type(transform).__name__,
+)
+def test_any_transform_of_one_image_by_torchvision_serves(transform):
+    images, part = draws().uniform(20, 3, 16, 16), augmentations.get(transform)
+    before, state = images.clone(), torch.get_rng_state()
+    first, again, other = (part(images, draws(seed)) for seed in (1, 1, 2))
+    assert first.shape == images.shape and torch.equal(first, again)
+    assert not torch.equal(first, other) and not torch.equal(first, images)
+    assert torch.equal(images, before) and torch.equal(state, torch.get_rng_state())
+
+
 def test_what_is_augmented_is_as_X_is_and_only_in_training():
     seen = []
 
