@@ -160,6 +160,7 @@ def test_wrong_flags_get_one_sentence(monkeypatch, capsys, tmp_path, flags, sent
 
 def test_goes_on_without_matplotlib(monkeypatch, capsys, tmp_path):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
+    monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
     draw = runpy.run_path(str(SCRIPT))["draw"]
     assert draw(tmp_path / "figure.png", None, None, None) is False
     assert capsys.readouterr().out.startswith("matplotlib is not installed")

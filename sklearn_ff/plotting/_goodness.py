@@ -201,7 +201,7 @@ class GoodnessDisplay:
         axis.invert_yaxis()
         axis.tick_params(axis="y", length=0, labelsize="small")
         axis.tick_params(axis="x", labelsize="small")
-        axis.set_xlabel("goodness above the lowest", fontsize="small")
+        axis.set_xlabel("goodness above the lowest", fontsize="small", loc="right")
         drop_frame(axis)
         self._title(axis, row, guess == truth)
         if self.images is not None:
