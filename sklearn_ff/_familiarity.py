@@ -4,8 +4,7 @@ For every layer it is the squared Mahalanobis distance of pre-activations and ac
 from their mean over the training rows (Lee et al., 2018). Where rows are normalised, both have the
 length that they would have without normalisation, so the length of a row counts as well as its
 direction. The covariance is regularised by `PRIOR_ROWS` more rows of average variance in every
-direction, so fewer rows than units are enough. With hardly any such rows, the distance is from the
-nearest training rows rather than from their mean.
+direction, so fewer rows than units are enough.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from ._scoring import parts_of
 MOST_UNITS = 512  # of one layer; of a wider layer, 512 units at equal steps
 # A smaller number is better on most tables, and worse on those with outliers in training rows.
 PRIOR_ROWS = 200
-FEW_PRIOR_ROWS = 0.3  # where new rows are to be told from rows that were learned from
+FEW_PRIOR_ROWS = 3  # where rows are compared with each other rather than with the mean
 LEAST_RIDGE = (
     1e-4  # of the average variance: above the rounding error of a covariance in single precision
 )
@@ -49,16 +48,29 @@ def fitted_moments(network, plan, X, weight, old=None):
     return {index: _packed(moments) for index, moments in found.items()}
 
 
-def familiarity(network, plan, X, moments, prior_rows=PRIOR_ROWS):
+def familiarity(network, plan, X, moments):
     """Minus the squared distances, summed over the output layers that are trained."""
+    found = np.zeros(X.shape[0])
+    for part, values in _whitened(network, plan, X, moments, PRIOR_ROWS):
+        found[part] = -np.square(values).sum(1)
+    return found
+
+
+def whitened(network, plan, X, moments):
+    """(a, h) of these layers side by side, so that the distance of two rows is Mahalanobis'."""
+    return np.concatenate([v for _, v in _whitened(network, plan, X, moments, FEW_PRIOR_ROWS)])
+
+
+def _whitened(network, plan, X, moments, prior_rows):
+    """Parts of the rows X, each with their whitened values."""
     counted = [i for i in plan.counted if i < network.depth] or [network.depth - 1]
     roots = {index: _root(prior_rows, *_unpacked(moments[index])) for index in counted}
-    found = np.zeros(X.shape[0])
     for part, layers in _layers(network, plan, X):
-        for index, (mean, root) in roots.items():
-            whitened = solve_triangular(root, (layers[index] - mean).T, lower=True)
-            found[part] -= np.square(whitened).sum(0)
-    return found
+        values = [
+            solve_triangular(root, (layers[index] - mean).T, lower=True)
+            for index, (mean, root) in roots.items()
+        ]
+        yield part, np.concatenate(values).T
 
 
 def _layers(network, plan, X):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from numbers import Real
 from typing import Any, Self
 
@@ -14,8 +15,8 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from ._familiarity import FEW_PRIOR_ROWS
 from ._learning import checks_parameters
+from ._neighbours import Neighbours, neighbours_among
 from ._transformer import FFTransformer
 from ._typing import MatrixLike
 from ._validation import validate_rows
@@ -29,14 +30,14 @@ class FFOutlierDetector(OutlierMixin, BaseEstimator):
     """Outliers by their distance in layers that learn without backpropagation.
 
     The layers of a network learn, each alone, to separate rows from corrupted ones. A row is an
-    outlier if its activations are further from those of the training rows than those of rows that
-    the network has not learned from.
+    outlier if its activations are further from those of the nearest training rows than is usual for
+    rows that the network has not learned from.
 
     Parameters
     ----------
     transformer : FFTransformer or None, default=None
-        The network, which learns without labels; None is ``FFTransformer()``. What learns from
-        labels is refused.
+        The network, which learns without labels; None is ``FFTransformer(negatives="shuffle")``.
+        What learns from labels is refused.
     contamination : "auto" or float, default="auto"
         Share of outliers in the training rows, above 0 and up to 0.5. It sets the threshold of
         `predict`, and how many rows `fit_predict` finds. With "auto" training rows are free of
@@ -131,8 +132,8 @@ class FFOutlierDetector(OutlierMixin, BaseEstimator):
             X = checked_training_rows(self, X)
             random = check_random_state(self.random_state)
             learn, hold = split(X.shape[0], self.validation_fraction, random)
-            self.transformer_ = new_transformer(self.transformer, random).fit(X[learn])
-            self.offset_ = lowest(self._familiarity(X[hold]), self._share)
+            self.transformer_, self._score = fitted_score(self.transformer, X[learn], random)
+            self.offset_ = lowest(self._score(X[hold]), self._share)
         except BaseException:
             self.__dict__ = before  # an error leaves the estimator as it was
             raise
@@ -174,11 +175,14 @@ class FFOutlierDetector(OutlierMixin, BaseEstimator):
         Returns
         -------
         familiarity : ndarray of shape (n_samples,)
-            Lower for stranger rows; rows that were learned from score higher than new ones like
-            them.
+            Minus the strangeness of the row, which is d · (d / s) for its distance d from a
+            training row and the spacing s of training rows there, the mean distance from five of
+            them; the least over up to 5,000 training rows. Distances are those of pre-activations
+            and activations, whitened. Rows that were learned from score 0. Where `negatives` are
+            given strange rows, `OwnRows`, it is the goodness, as of :class:`FFTransformer`.
         """
         check_is_fitted(self)
-        return self._familiarity(validate_rows(self, X, reset=False))
+        return self._score(validate_rows(self, X, reset=False))
 
     def decision_function(self, X: MatrixLike) -> np.ndarray:
         """Compute the familiarity of each row above the threshold.
@@ -211,9 +215,6 @@ class FFOutlierDetector(OutlierMixin, BaseEstimator):
         """
         return signs(self.decision_function(X))
 
-    def _familiarity(self, X: Any) -> np.ndarray:
-        return strict_familiarity(self.transformer_, X)
-
     @property
     def _share(self) -> float:
         return AUTO if isinstance(self.contamination, str) else self.contamination
@@ -245,7 +246,7 @@ def split(n_rows: int, share: float, random: RandomState) -> tuple[np.ndarray, n
 
 def new_transformer(given: FFTransformer | None, random: RandomState) -> FFTransformer:
     """A transformer as the given one, with a seed."""
-    transformer = FFTransformer() if given is None else clone(given)
+    transformer = FFTransformer(negatives="shuffle") if given is None else clone(given)
     seed = random.randint(LARGEST_SEED)
     return (
         transformer
@@ -254,8 +255,25 @@ def new_transformer(given: FFTransformer | None, random: RandomState) -> FFTrans
     )
 
 
-def strict_familiarity(transformer: FFTransformer, X: Any) -> np.ndarray:
-    return transformer._familiarity(X, FEW_PRIOR_ROWS)
+class Score:
+    """Familiarity by the distance from neighbours in a transformer's activations."""
+
+    def __init__(self, transformer: FFTransformer, neighbours: Neighbours) -> None:
+        self.transformer, self.neighbours = transformer, neighbours
+
+    def __call__(self, X: Any) -> np.ndarray:
+        return -self.neighbours.strangeness(self.transformer._whitened(X))
+
+
+def fitted_score(
+    given: FFTransformer | None, X: Any, random: RandomState
+) -> tuple[FFTransformer, Callable[[Any], np.ndarray]]:
+    """A transformer that has learned from the rows X, and the familiarity of rows to it."""
+    transformer = new_transformer(given, random).fit(X)
+    if transformer.negatives_.shows_strange:
+        return transformer, transformer.score_samples
+    neighbours = neighbours_among(transformer._whitened(X), random)
+    return transformer, Score(transformer, neighbours)
 
 
 def out_of_fold(given: FFTransformer | None, X: Any, random: RandomState) -> np.ndarray:
@@ -263,7 +281,8 @@ def out_of_fold(given: FFTransformer | None, X: Any, random: RandomState) -> np.
     scores = np.empty(X.shape[0])
     folds = KFold(min(FOLDS, X.shape[0]), shuffle=True, random_state=random)
     for learn, hold in folds.split(scores):
-        scores[hold] = strict_familiarity(new_transformer(given, random).fit(X[learn]), X[hold])
+        _, score = fitted_score(given, X[learn], random)
+        scores[hold] = score(X[hold])
     return scores
 
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from ._base import BaseFF, checked_rows
-from ._familiarity import PRIOR_ROWS, familiarity, with_familiarity
+from ._familiarity import familiarity, whitened, with_familiarity
 from ._fitted import Fitted
 from ._input import Request
 from ._learning import checks_parameters, learn, learn_more
@@ -319,15 +319,17 @@ class FFTransformer(BaseFF):
         training rows, for at most 512 units of a layer, and `partial_fit` updates them. The
         covariance is regularised by 200 more rows of average variance in every direction.
         """
-        return self._familiarity(X, PRIOR_ROWS)
-
-    def _familiarity(self, X: MatrixLike, prior_rows: float) -> np.ndarray:
-        """`score_samples`, with this number of more rows of average variance."""
         with torch_threads(self.n_threads):
             fitted, X = checked_rows(self, X)
             if fitted.plan.negatives.shows_strange:
                 return network_scores(fitted.network, fitted.plan, X).max(1)
-            return familiarity(fitted.network, fitted.plan, X, fitted.moments, prior_rows)
+            return familiarity(fitted.network, fitted.plan, X, fitted.moments)
+
+    def _whitened(self, X: MatrixLike) -> np.ndarray:
+        """Activations in which the distance of two rows is Mahalanobis'."""
+        with torch_threads(self.n_threads):
+            fitted, X = checked_rows(self, X)
+            return whitened(fitted.network, fitted.plan, X, fitted.moments)
 
 
 def checked_output(output: str) -> str:

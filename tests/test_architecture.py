@@ -39,7 +39,7 @@ TABLE = [
     ["_families", "_labels", "_machine", "_per_layer", "_weights"],
     ["_automatic", "_encoding", "_settings", "_validation", "_lifeless"],
     ["_class_weights", "_scoring"],
-    ["_familiarity", "_input"],
+    ["_familiarity", "_input", "_neighbours"],
     ["_plan"],
     ["_effects", "_html"],
     ["_compatibility"],
