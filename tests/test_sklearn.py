@@ -10,7 +10,7 @@ from sklearn.utils.estimator_checks import check_estimator
 
 from sklearn_ff import FFClassifier, FFOutlierDetector, FFTransformer
 
-ESTIMATORS = [FFClassifier(max_iter=100), FFTransformer(max_iter=20)]
+ESTIMATORS = [FFClassifier(max_iter=25, learning_rate_init=1e-2), FFTransformer(16, max_iter=4)]
 EVERY = [*ESTIMATORS, FFOutlierDetector(FFTransformer(16, max_iter=5))]
 WEIGHTS = {f"check_sample_weight_equivalence_on_{kind}_data" for kind in ("dense", "sparse")}
 FEATURES = {"check_transformer_general", "check_transformer_preserve_dtypes"}
@@ -66,7 +66,8 @@ OF_TRANSFORMERS = [
 @pytest.mark.parametrize("name", [n for n in OF_TRANSFORMERS if hasattr(estimator_checks, n)])
 @pytest.mark.filterwarnings("ignore")
 def test_checks_of_scikit_learns_own_transformers_pass(name, estimator):
-    getattr(estimator_checks, name)(type(estimator).__name__, clone(estimator))
+    brief = clone(estimator).set_params(max_iter=3)
+    getattr(estimator_checks, name)(type(estimator).__name__, brief)
 
 
 @pytest.mark.fault("A7")

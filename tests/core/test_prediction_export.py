@@ -17,7 +17,14 @@ ROWS = torch.from_numpy(DIGITS).float()
 SIZES = [1, 7, 100]
 BATCH = ({0: torch.export.Dim("rows")},)
 CLOSE = {"rtol": 1e-5, "atol": 1e-5}
-USUAL = ["dense", "conv", "readout", "head", "hybrid"]
+# Of all operators: normalised, pooled and local maps, blocks, sorting, ranking, early exits.
+OPERATORS = {"conv", "local", "blocks", "hybrid of three", "replaced columns", "early_exit"}
+thorough = [pytest.mark.slow, pytest.mark.thorough]
+
+
+def marked(names, usual):
+    """Cases of which those that are not usual are thorough."""
+    return [name if name in usual else pytest.param(name, marks=thorough) for name in names]
 
 
 def transforming(name):
@@ -53,14 +60,17 @@ def check_graph(graph, module, rows=ROWS):
             torch.testing.assert_close(found.detach(), module(rows[:size]), **CLOSE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CLASSIFIERS)
 def test_export(name):
     module = fitted(name, "cpu").net_.module_
     check_graph(exported(module), module)
 
 
-@pytest.mark.parametrize("name", ["dense", "conv", "hybrid"])
-@pytest.mark.parametrize("dtype", [torch.float64, torch.uint8, torch.int64])
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "name, dtype", [("dense", torch.int64), ("conv", torch.float64), ("hybrid", torch.uint8)]
+)
 def test_export_for_rows_of_other_numbers(name, dtype):
     module, rows = fitted(name, "cpu").net_.module_, ROWS.to(dtype)
     check_graph(exported(module, rows[:3]), module, rows)
@@ -93,19 +103,22 @@ def test_an_exported_program_is_saved_and_loaded(tmp_path):
     check_graph(torch.export.load(tmp_path / "network.pt2").module(), module)
 
 
-@pytest.mark.parametrize("name", CLASSIFIERS)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", marked(CLASSIFIERS, OPERATORS))
 def test_onnx(name, onnx_session):
     module = fitted(name, "cpu").net_.module_
     session = onnx_session(module)
     check_graph(lambda rows: session.run(None, {"X": rows.numpy()})[0], module)
 
 
+@pytest.mark.slow
 def test_onnx_of_features(onnx_session):
     module = transforming("maps")
     session = onnx_session(module)
     check_graph(lambda rows: session.run(None, {"X": rows.numpy()})[0], module)
 
 
+@pytest.mark.slow
 def test_onnx_decides_between_equal_logits_as_torch_does(onnx_session):
     """A head that has learned nothing: the shortlist is then the first labels."""
     model = copy.deepcopy(fitted("hybrid", "cpu"))
@@ -118,7 +131,9 @@ def test_onnx_decides_between_equal_logits_as_torch_does(onnx_session):
 
 @pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [*USUAL, "module"])
+@pytest.mark.parametrize(
+    "name", marked(["dense", "conv", "readout", "head", "hybrid", "module"], {"hybrid"})
+)
 @pytest.mark.filterwarnings("ignore")
 def test_compile(name):
     torch.compiler.reset()
