@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,33 +14,24 @@ NEIGHBOURS = 5  # whose mean distance is the spacing of a row
 LEAST_SPACING = 1e-3  # of the mean spacing, for rows that are repeated
 
 
-@dataclass(frozen=True)
-class Neighbours:
-    """Rows, and the distance of each from its neighbours among them."""
-
-    rows: np.ndarray
-    spacing: np.ndarray
-
-    def strangeness(self, rows: np.ndarray) -> np.ndarray:
-        """The least of d · (d / s) over the neighbours, for distance d and spacing s.
-
-        It is the product of the distance and of the distance relative to others there.
-        """
-
-        def least(distances: np.ndarray, start: int) -> np.ndarray:
-            return (distances**2 / self.spacing).min(1)
-
-        chunks: Any = pairwise_distances_chunked(rows, self.rows, reduce_func=least)
-        return np.concatenate([*chunks])
-
-
-def neighbours_among(rows: np.ndarray, random: RandomState) -> Neighbours:
-    """The given rows as neighbours, or as many of them as may be, in single precision."""
+def neighbours_among(rows: np.ndarray, random: RandomState) -> tuple[np.ndarray, np.ndarray]:
+    """The rows, or as many of them as may be, and the distance of each from others around it."""
     rows = rows.astype(np.float32)
     if len(rows) > MOST_ROWS:
         rows = rows[np.sort(random.permutation(len(rows))[:MOST_ROWS])]
-    distances, _ = (
-        NearestNeighbors(n_neighbors=min(NEIGHBOURS, len(rows) - 1)).fit(rows).kneighbors()
-    )
-    spacing = distances.mean(1)
-    return Neighbours(rows, np.maximum(spacing, LEAST_SPACING * spacing.mean() or 1.0))
+    nearest = NearestNeighbors(n_neighbors=min(NEIGHBOURS, len(rows) - 1)).fit(rows)
+    spacing = nearest.kneighbors()[0].mean(1)
+    return rows, np.maximum(spacing, LEAST_SPACING * spacing.mean() or 1.0)
+
+
+def strangeness(neighbours: np.ndarray, spacing: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """The least of d · (d / s) over the neighbours, for distance d and spacing s.
+
+    It is the product of the distance and of the distance relative to others there.
+    """
+
+    def least(distances: np.ndarray, start: int) -> np.ndarray:
+        return (distances**2 / spacing).min(1)
+
+    chunks: Any = pairwise_distances_chunked(rows, neighbours, reduce_func=least)
+    return np.concatenate([*chunks])

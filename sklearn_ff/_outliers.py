@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from numbers import Real
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.random import RandomState
@@ -16,7 +15,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from ._learning import checks_parameters
-from ._neighbours import Neighbours, neighbours_among
+from ._neighbours import neighbours_among, strangeness
 from ._transformer import FFTransformer
 from ._typing import MatrixLike
 from ._validation import validate_rows
@@ -57,6 +56,11 @@ class FFOutlierDetector(OutlierMixin, BaseEstimator):
     offset_ : float
         The threshold: ``decision_function`` is ``score_samples`` minus it. The share
         `contamination` of the rows held out score below it.
+    neighbours_ : ndarray of shape (n_neighbours, n_activations) or None
+        Whitened activations of the training rows that distances are measured from, if it is not
+        goodness that is measured.
+    spacing_ : ndarray of shape (n_neighbours,) or None
+        The mean distance of each of them from the five nearest others.
     n_features_in_ : int
         Number of features.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -132,8 +136,9 @@ class FFOutlierDetector(OutlierMixin, BaseEstimator):
             X = checked_training_rows(self, X)
             random = check_random_state(self.random_state)
             learn, hold = split(X.shape[0], self.validation_fraction, random)
-            self.transformer_, self._score = fitted_score(self.transformer, X[learn], random)
-            self.offset_ = lowest(self._score(X[hold]), self._share)
+            found = learned(self.transformer, X[learn], random)
+            self.transformer_, self.neighbours_, self.spacing_ = found
+            self.offset_ = lowest(familiarity(*found, X[hold]), self._share)
         except BaseException:
             self.__dict__ = before  # an error leaves the estimator as it was
             raise
@@ -182,7 +187,8 @@ class FFOutlierDetector(OutlierMixin, BaseEstimator):
             given strange rows, `OwnRows`, it is the goodness, as of :class:`FFTransformer`.
         """
         check_is_fitted(self)
-        return self._score(validate_rows(self, X, reset=False))
+        X = validate_rows(self, X, reset=False)
+        return familiarity(self.transformer_, self.neighbours_, self.spacing_, X)
 
     def decision_function(self, X: MatrixLike) -> np.ndarray:
         """Compute the familiarity of each row above the threshold.
@@ -255,25 +261,29 @@ def new_transformer(given: FFTransformer | None, random: RandomState) -> FFTrans
     )
 
 
-class Score:
-    """Familiarity by the distance from neighbours in a transformer's activations."""
+class Learned(NamedTuple):
+    """A transformer, and the training rows that distances are measured from, if they are."""
 
-    def __init__(self, transformer: FFTransformer, neighbours: Neighbours) -> None:
-        self.transformer, self.neighbours = transformer, neighbours
-
-    def __call__(self, X: Any) -> np.ndarray:
-        return -self.neighbours.strangeness(self.transformer._whitened(X))
+    transformer: FFTransformer
+    neighbours: np.ndarray | None
+    spacing: np.ndarray | None
 
 
-def fitted_score(
-    given: FFTransformer | None, X: Any, random: RandomState
-) -> tuple[FFTransformer, Callable[[Any], np.ndarray]]:
-    """A transformer that has learned from the rows X, and the familiarity of rows to it."""
+def learned(given: FFTransformer | None, X: Any, random: RandomState) -> Learned:
+    """What is learned from the rows X."""
     transformer = new_transformer(given, random).fit(X)
     if transformer.negatives_.shows_strange:
-        return transformer, transformer.score_samples
-    neighbours = neighbours_among(transformer._whitened(X), random)
-    return transformer, Score(transformer, neighbours)
+        return Learned(transformer, None, None)
+    return Learned(transformer, *neighbours_among(transformer._whitened(X), random))
+
+
+def familiarity(
+    transformer: FFTransformer, neighbours: np.ndarray | None, spacing: np.ndarray | None, X: Any
+) -> np.ndarray:
+    """Minus the strangeness of the rows X, or their goodness."""
+    if neighbours is None or spacing is None:
+        return transformer.score_samples(X)
+    return -strangeness(neighbours, spacing, transformer._whitened(X))
 
 
 def out_of_fold(given: FFTransformer | None, X: Any, random: RandomState) -> np.ndarray:
@@ -281,8 +291,7 @@ def out_of_fold(given: FFTransformer | None, X: Any, random: RandomState) -> np.
     scores = np.empty(X.shape[0])
     folds = KFold(min(FOLDS, X.shape[0]), shuffle=True, random_state=random)
     for learn, hold in folds.split(scores):
-        _, score = fitted_score(given, X[learn], random)
-        scores[hold] = score(X[hold])
+        scores[hold] = familiarity(*learned(given, X[learn], random), X[hold])
     return scores
 
 

@@ -34,7 +34,7 @@ from sklearn.svm import OneClassSVM
 from tables import load
 
 from sklearn_ff import FFOutlierDetector, FFTransformer
-from sklearn_ff._neighbours import neighbours_among
+from sklearn_ff._neighbours import neighbours_among, strangeness
 from sklearn_ff.datasets import load_images
 
 DEVELOPMENT = ["Glass", "Vehicle", "Vowel", "spam", "wine", "digits", "fashion_mnist"]
@@ -127,8 +127,8 @@ def nearest(rows, seed):
 
 
 def spaced(rows, seed):
-    neighbours = neighbours_among(rows, np.random.RandomState(seed))
-    return lambda X: -neighbours.strangeness(X)
+    found = neighbours_among(rows, np.random.RandomState(seed))
+    return lambda X: -strangeness(*found, X)
 
 
 def untrained(rows, seed):
