@@ -20,6 +20,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import train_test_split
 
 from sklearn_ff import FFTransformer
+from sklearn_ff.plotting import FamiliarityDisplay
 
 
 def parser():
@@ -55,6 +56,7 @@ def main():
     print()
     for kind, (ff, *others) in zip(strange, np.transpose(list(table.values())), strict=True):
         print(verdict(kind, ff, dict(zip(list(table)[1:], others, strict=True))))
+    draw(ours, train, seen, strange)
 
 
 def images():
@@ -84,6 +86,21 @@ def verdict(kind, ours, others):
     if abs(ours - others[best]) < 0.01:
         return f"{kind}: FFTransformer and {best} are alike."
     return f"{kind}: FFTransformer {'beats' if ours > others[best] else 'loses to'} {best}."
+
+
+def draw(ours, train, seen, strange):
+    """Distributions of familiarity, and a map of it on the main plane of the training images."""
+    import matplotlib.pyplot as plt
+
+    _, (left, right) = plt.subplots(1, 2, figsize=(12, 4.4), layout="constrained")
+    for kind, rows in {"new digits 0 to 4": seen, **strange}.items():
+        distance = np.sqrt(-ours.score_samples(rows))
+        left.hist(distance, bins=30, density=True, alpha=0.6, label=kind)
+    left.set(xlabel="distance from the training images", yticks=[])
+    left.legend(frameon=False)
+    left.spines[["top", "right", "left"]].set_visible(False)
+    FamiliarityDisplay.from_estimator(ours, train, ax=right, grid_resolution=60)
+    plt.show()
 
 
 if __name__ == "__main__":

@@ -36,3 +36,13 @@ for name, attends in {"without": False, "with": True}.items():
     clf = FFClassifier(layers=layers, goodness="readout", max_iter=30, random_state=0)
     clf.fit(X_train, y_train)
     print(f"{name:7} attention: accuracy {clf.score(X_test, y_test):.3f}")
+
+# %%
+# What every second output of the module with attention responds to: a row of tiles for each line.
+
+import matplotlib.pyplot as plt
+
+from sklearn_ff.plotting import ReceptiveFieldDisplay
+
+ReceptiveFieldDisplay.from_estimator(clf, X_train, units=range(0, 192, 2), n_columns=12)
+plt.show()

@@ -34,3 +34,13 @@ for name, goodness in {"mean square": "mean_square", "mean absolute": mean_absol
 clf = FFClassifier(goodness=Power(), max_iter=5, random_state=0)
 search = GridSearchCV(clf, {"goodness__p": [1.5, 2.0, 3.0]}, cv=2).fit(X_train, y_train)
 print(f"The search selects {search.best_params_}; accuracy {search.score(X_test, y_test):.3f}.")
+
+# %%
+# Test images and the goodness of all labels, by the selected power. Circles are true labels.
+
+import matplotlib.pyplot as plt
+
+from sklearn_ff.plotting import GoodnessDisplay
+
+GoodnessDisplay.from_estimator(search, X_test[:12], y_test[:12], kind="heatmap")
+plt.show()

@@ -37,3 +37,15 @@ for name, negatives in {"pair_sum": "pair_sum", "shifted": Corruption(shifted)}.
     features = FFTransformer(negatives=negatives, max_iter=20, random_state=0)
     model = make_pipeline(features, LogisticRegression(max_iter=2000)).fit(X_train, y_train)
     print(f"negative rows   {name:10} accuracy {model.score(X_test, y_test):.3f}")
+
+# %%
+# Look-alike digits are harder to tell apart than random ones, and so are the curves of the last
+# classifier; the rows below are images that are moved.
+
+import matplotlib.pyplot as plt
+
+from sklearn_ff.plotting import HistoryDisplay, ReceptiveFieldDisplay
+
+HistoryDisplay.from_estimator(clf)
+ReceptiveFieldDisplay.from_estimator(model[0], X_train, units=range(32), n_columns=8)
+plt.show()
