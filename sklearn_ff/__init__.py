@@ -14,6 +14,7 @@ from .exceptions import (
     InterruptedFitWarning,
     ModelFileError,
     NoEffectWarning,
+    OverfittingWarning,
     VersionWarning,
 )
 from .persistence import load, register, save
@@ -30,6 +31,7 @@ __all__ = [
     "InterruptedFitWarning",
     "ModelFileError",
     "NoEffectWarning",
+    "OverfittingWarning",
     "VersionWarning",
     "__version__",
     "load",

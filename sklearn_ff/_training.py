@@ -20,6 +20,7 @@ from ._input import Data
 from ._lifeless import head_remedy, lifeless, remedies
 from ._machine import flushed_denormals
 from ._optimizers import allocate_state, resume_optimizer
+from ._overfitting import overfitted
 from ._params import brief
 from ._plan import Plan
 from ._scoring import Accuracy, HeldOutLoss, network_scores
@@ -34,7 +35,7 @@ from .core.engine import FFNet, ready_net
 from .core.forward_forward import Network
 from .core.rows import Rows, as_tensor, dense, n_parts
 from .core.user_callbacks import checked_callback
-from .exceptions import DivergenceError
+from .exceptions import DivergenceError, OverfittingWarning
 
 GUARDED_UPDATES = 10  # updates between checks of weights and scores
 PROBED_ROWS = 8  # rows that are scored after every epoch, to check the weights
@@ -146,7 +147,8 @@ def train(
         refuse_unless_sound(fitted, data.X)
         return fitted
     warn_of_budget(plan, net, own.get("flat"))
-    warn_of_lifeless(fitted, data)
+    if not warn_of_lifeless(fitted, data):
+        warn_of_overfitting(plan, net, data)
     return fitted
 
 
@@ -275,8 +277,10 @@ def warn_of_budget(plan: Plan, net: FFNet, flat: Any) -> None:
     )
 
 
-def warn_of_lifeless(fitted: Fitted, data: Data) -> None:
-    """Warn of layers, or of the head (0), that respond to all rows alike, with remedies."""
+def warn_of_lifeless(fitted: Fitted, data: Data) -> bool:
+    """Warn of layers, or of the head (0), that respond to all rows alike, with remedies; whether
+    there are some.
+    """
     plan = fitted.plan
     dead = lifeless(fitted.network, plan, data.X, data.codes)
     if dead == [0]:
@@ -289,4 +293,25 @@ def warn_of_lifeless(fitted: Fitted, data: Data) -> None:
             f"Layers {dead} respond alike to every row or candidate, so that nothing can be told "
             f"from their scores; {remedies(plan, data.X)}.",
             ConvergenceWarning,
+        )
+    return bool(dead)
+
+
+def warn_of_overfitting(plan: Plan, net: FFNet, data: Data) -> None:
+    """Warn where held-out rows show it, unless something else has stopped by them."""
+    restored = any(getattr(callback, "load_best", False) for _, callback in net.callbacks_)
+    if data.held_out is None or plan.settings.early_stopping or net.stopped_ or restored:
+        return
+    names = "stage", "train_loss", "valid_loss", "valid_score"
+    epochs = [row for row in net.history if "valid_score" in row]
+    found = overfitted(*([row[name] for row in epochs] for name in names))
+    if found is not None:
+        stage, lowest, n_epochs = found
+        where = f" of stage {stage}" if len(plan.stages) > 1 else ""
+        warn(
+            f"The network overfits: the loss of held-out rows rose after epoch {lowest} of "
+            f"{n_epochs}{where}, while the training loss fell, and their score became no better; "
+            f"set early_stopping=True, or give more rows, dropout, a larger alpha or a smaller "
+            f"max_iter.",
+            OverfittingWarning,
         )

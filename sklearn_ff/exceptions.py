@@ -8,6 +8,7 @@ __all__ = [
     "InterruptedFitWarning",
     "ModelFileError",
     "NoEffectWarning",
+    "OverfittingWarning",
     "VersionWarning",
 ]
 
@@ -38,6 +39,10 @@ class InterruptedFitWarning(FFWarning):
 
 class NoEffectWarning(FFWarning):
     """A parameter has no effect beside the others; a search over combinations may silence it."""
+
+
+class OverfittingWarning(FFWarning):
+    """The loss of held-out rows has risen for long while that of training rows fell."""
 
 
 class VersionWarning(FFWarning):

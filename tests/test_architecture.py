@@ -37,7 +37,7 @@ TABLE = [
     ["core.freezing", "core.serving", "core.capture", "core.passes"],
     ["core.engine"],
     ["_families", "_labels", "_machine", "_per_layer", "_weights"],
-    ["_automatic", "_encoding", "_settings", "_validation", "_lifeless"],
+    ["_automatic", "_encoding", "_settings", "_validation", "_lifeless", "_overfitting"],
     ["_class_weights", "_scoring"],
     ["_familiarity", "_input", "_neighbours"],
     ["_plan"],
