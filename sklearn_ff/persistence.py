@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import fields, replace
 from typing import Any
 
-from ._base import BaseFF, publish
+from ._base import WHILE_FITTING, BaseFF, publish
 from ._classifier import FFClassifier
 from ._encoding import REGISTERED, Decoder, Encoder
 from ._files import file_errors, read, write
@@ -37,6 +37,9 @@ ESTIMATORS: dict[str, type[Any]] = {
     cls.__name__: cls for cls in (FFClassifier, FFTransformer, FFOutlierDetector)
 }
 REQUESTS = "_metadata_request"  # what scikit-learn's routing of metadata keeps on an estimator
+# Callbacks of scikit-learn belong to the process, and how a fit was watched is of no use later.
+LEFT_OUT = {"_skl_callbacks", *WHILE_FITTING}
+WATCHED_BY = {"defaults", "scoring"}
 
 
 def save(estimator: Any, path: str | os.PathLike[str]) -> None:
@@ -127,7 +130,7 @@ class EstimatorEncoder(Encoder):
         within = f" of {where}" if where else ""
         params = estimator.get_params(deep=False)
         fitted = vars(estimator).get("_fitted")
-        known = {"_fitted", REQUESTS, *params, *published(estimator, fitted)}
+        known = {"_fitted", REQUESTS, *LEFT_OUT, *params, *published(estimator, fitted)}
         others = {name: value for name, value in vars(estimator).items() if name not in known}
         state = None if fitted is None else state_of(estimator, fitted)
         return {
@@ -193,7 +196,7 @@ def changed(fitted: dict[str, Any], now: Settings) -> dict[str, Any]:
     return {
         name: value
         for name, value in fitted.items()
-        if name != "defaults" and not same(value, getattr(now, name))
+        if name not in WATCHED_BY and not same(value, getattr(now, name))
     }
 
 

@@ -9,7 +9,7 @@ from sklearn.datasets import load_iris
 from sklearn.metrics import accuracy_score, fbeta_score, get_scorer, make_scorer
 from sklearn.model_selection import GridSearchCV
 
-from sklearn_ff import FFClassifier
+from sklearn_ff import FFClassifier, load, save
 from sklearn_ff.exceptions import NoEffectWarning
 
 X, y = load_iris(return_X_y=True)
@@ -141,9 +141,11 @@ def test_bad_weights_of_held_out_rows_are_refused_by_name(bad):
         classifier().fit(X, y, X_val=X, y_val=y, sample_weight_val=bad)
 
 
-def test_copies_keep_the_scorer_and_a_search_sets_it():
+def test_copies_keep_the_scorer_and_a_search_sets_it(tmp_path):
     model = classifier(scoring=make_scorer(accuracy_score), early_stopping=True)
     again = pickle.loads(pickle.dumps(clone(model).fit(X, y)))
     assert again.best_validation_score_ == model.fit(X, y).best_validation_score_
+    save(model.set_params(scoring=None), tmp_path / "model")  # the scorer has no name
+    assert load(tmp_path / "model").validation_scores_ == model.validation_scores_
     search = GridSearchCV(classifier(early_stopping=True), {"scoring": SCORERS[:2]}, cv=2)
     assert search.fit(X, y).best_params_["scoring"] in SCORERS

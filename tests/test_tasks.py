@@ -16,7 +16,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from skorch.callbacks import Callback
 
-from sklearn_ff import DivergenceError, FFTransformer
+from sklearn_ff import DivergenceError, FFTransformer, load, save
 from sklearn_ff.layers import Module
 
 X, y = load_iris(return_X_y=True)
@@ -278,6 +278,14 @@ def test_a_pickle_of_the_fitted_estimator_holds_no_task():
     np.testing.assert_array_equal(again.predict_proba(X), model.predict_proba(X))
     assert "_callback_fit_ctx" not in vars(found)
     assert [name for name, _ in model.net_.callbacks_] == ["epoch_timer"]
+
+
+def test_a_file_holds_no_callback(tmp_path):
+    model = classifier().set_callbacks(Seen()).fit(X, y)
+    save(model, tmp_path / "model")
+    again = load(tmp_path / "model")
+    np.testing.assert_array_equal(again.predict_proba(X), model.predict_proba(X))
+    assert not hasattr(again, "_skl_callbacks")
 
 
 def test_clones_share_callbacks_as_those_of_scikit_learn():
