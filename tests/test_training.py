@@ -58,7 +58,7 @@ def test_divergence_is_named_and_the_last_finite_weights_are_kept(rate):
 @pytest.mark.fault("D6")
 def test_a_score_that_is_no_number_is_no_gain(monkeypatch):
     scores = iter([0.5, np.nan, 0.4, np.nan, 0.3, 0.2])
-    monkeypatch.setattr(Accuracy, "__call__", lambda self, network: next(scores))
+    monkeypatch.setattr(Accuracy, "__call__", lambda self, net: next(scores))
     fitted = classifier(early_stopping=True, n_iter_no_change=3).fit(X, y)
     np.testing.assert_array_equal(fitted.validation_scores_, [0.5, np.nan, 0.4, np.nan])
     assert fitted.best_validation_score_ == 0.5
@@ -68,8 +68,8 @@ def test_a_score_that_is_no_number_is_no_gain(monkeypatch):
 def test_the_weights_of_the_best_epoch_are_put_back(monkeypatch):
     seen = []
 
-    def score(self, network):
-        seen.append(array(network.layers[0].affine.bias).copy())
+    def score(self, net):
+        seen.append(array(net.module_.layers[0].affine.bias).copy())
         return float(-len(seen))
 
     monkeypatch.setattr(Accuracy, "__call__", score)
@@ -230,7 +230,7 @@ def test_a_greedy_layer_that_does_not_count_is_judged_by_its_own_goodness(predic
 @pytest.mark.fault("D6")
 def test_the_best_score_is_that_of_the_weights_kept(monkeypatch):
     scores = iter([0.9, 0.8, 0.7, 0.3, 0.5, 0.4, 0.2])
-    monkeypatch.setattr(Accuracy, "__call__", lambda self, network: next(scores))
+    monkeypatch.setattr(Accuracy, "__call__", lambda self, net: next(scores))
     params = {"schedule": "greedy", "early_stopping": True, "n_iter_no_change": 2}
     fitted = classifier(hidden_layer_sizes=(8, 8), **params).fit(X, y)
     assert fitted.validation_scores_ == [0.9, 0.8, 0.7, 0.3, 0.5, 0.4, 0.2]
@@ -247,8 +247,8 @@ class StopThird(Callback):
 def test_the_best_weights_are_put_back_when_a_callback_stops_training(monkeypatch):
     seen = []
 
-    def score(self, network):
-        seen.append(array(network.layers[0].affine.bias).copy())
+    def score(self, net):
+        seen.append(array(net.module_.layers[0].affine.bias).copy())
         return float(-len(seen))
 
     monkeypatch.setattr(Accuracy, "__call__", score)
