@@ -78,7 +78,7 @@ def state():
     return {
         "grad": torch.is_grad_enabled(),
         "inference": torch.is_inference_mode_enabled(),
-        "device": torch.get_default_device(),
+        "device": torch.empty(0).device,
         "dtype": torch.get_default_dtype(),
         "autocast": torch.is_autocast_enabled("cpu"),
         "threads": torch.get_num_threads(),

@@ -286,7 +286,7 @@ def made(kind: Module, shape: Shape) -> tuple[nn.Module, Shape, int]:
     except ValueError:
         raise
     except Exception as error:
-        if torch.get_default_device().type == "meta":  # which not every module supports
+        if torch.empty(0).device.type == "meta":  # which not every module supports
             with torch.device("cpu"):
                 return made(kind, shape)
         raise ValueError(
