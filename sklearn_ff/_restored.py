@@ -7,6 +7,7 @@ the file has, by name, shape and type, so that no size exceeds what the file its
 from __future__ import annotations
 
 import math
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,17 @@ from .exceptions import ModelFileError
 from .layers import built, live
 
 DTYPES = ("float32", "float64")
+# What the annotations of a plan ask of its fields.
+TYPES: dict[Any, Any] = {
+    "int": int,
+    "bool": bool,
+    "float": (int, float),
+    "str": str,
+    "tuple": tuple,
+    "dict": dict,
+    "str | None": (str, type(None)),
+    "tuple | None": (tuple, list, type(None)),
+}
 
 
 def require(fact: Any, what: str) -> None:
@@ -37,7 +49,8 @@ def check_network(state: dict[str, Any]) -> None:
     plan = plan_of(state["plan"], device="meta")
     check_plan(plan)
     try:
-        network = build_network(plan)
+        with torch.device("meta"):
+            network = build_network(plan)
     except (RuntimeError, ValueError) as error:
         if own_parts(plan):  # the user's modules and functions may need values
             return
@@ -52,6 +65,10 @@ def check_network(state: dict[str, Any]) -> None:
 
 def check_plan(plan: Plan) -> None:
     """Sizes, and parts one by one."""
+    for field in fields(Plan):
+        kind = TYPES.get(field.type, object)
+        right = isinstance(getattr(plan, field.name), kind)
+        require(right, f"a plan and the type of its {field.name}")
     require(plan.dtype in DTYPES, "weights and a precision")
     shift, divisor, anchor = (plan.scaler[name] for name in ("shift", "divisor", "anchor"))
     shapes = [(plan.n_features,)] * 2 + [(2, plan.n_features)]

@@ -6,6 +6,7 @@ import pickle
 import re
 import sys
 
+import golden_files
 import numpy as np
 import pytest
 import torch
@@ -34,6 +35,7 @@ from sklearn_ff.goodness import Goodness, goodness
 from sklearn_ff.layers import Block, Conv2d, Module
 from sklearn_ff.negatives import HeldOutClasses, OwnRows
 from sklearn_ff.overlays import Add
+from sklearn_ff.persistence import SCHEMA
 
 X, y = load_iris(return_X_y=True)
 X, y = X[::3], y[::3]
@@ -45,6 +47,10 @@ def classifier(**params):
 
 def transformer(**params):
     return FFTransformer(**{"hidden_layer_sizes": 6, "max_iter": 2, "random_state": 0, **params})
+
+
+def stem(path):
+    return path.stem
 
 
 def again(model, folder):
@@ -269,6 +275,21 @@ def test_neither_pickle_nor_imports_are_on_the_way(tmp_path, monkeypatch):
     before = set(sys.modules)
     check_same(again(model, tmp_path), model)
     assert set(sys.modules) == before
+
+
+@pytest.mark.fault("G3")
+@pytest.mark.parametrize("path", sorted(golden_files.FOLDER.glob("*.safetensors")), ids=stem)
+def test_files_of_every_schema_load(path):
+    told = json.loads(path.with_suffix(".json").read_text("utf-8"))
+    model = load(path)
+    assert type(model).__name__ in told["repr"]
+    if told["answers"] is not None:
+        np.testing.assert_allclose(golden_files.answers(model), told["answers"], rtol=1e-6)
+
+
+def test_the_present_schema_has_golden_files():
+    there = {path.stem for path in golden_files.FOLDER.glob(f"schema{SCHEMA}-*.safetensors")}
+    assert len(there) > 4
 
 
 def test_a_later_schema_is_named(tmp_path):
