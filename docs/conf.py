@@ -41,6 +41,7 @@ autosummary_context = {  # what modules of the package import from each other
         *("Affine", "BaseMap", "ImageLayer", "PositiveBatchNorm", "built", "checked_layers"),
         *("drawn_normal", "drawn_uniform", "ending", "images", "layer_kinds", "live"),
         *("ChannelNorm", "Pool", "Views", "overwriting"),
+        *("load", "register", "save"),  # names of the package itself
     }
 }
 toc_object_entries_show_parents = "hide"
@@ -60,6 +61,7 @@ sphinx_gallery_conf = {
     "remove_config_comments": True,
     "download_all_examples": False,
     "show_signature": False,
+    "write_computation_times": False,
     "abort_on_example_error": True,
     "plot_gallery": "True",  # a string, as -D plot_gallery=0 gives one
 }
