@@ -62,6 +62,8 @@ sphinx_gallery_conf = {
     "download_all_examples": False,
     "show_signature": False,
     "write_computation_times": False,
+    "within_subsection_order": "gallery_order.position",
+    "default_thumb_file": str(Path(__file__).parent / "images" / "program.svg"),
     "abort_on_example_error": True,
     "plot_gallery": "True",  # a string, as -D plot_gallery=0 gives one
 }
