@@ -12,7 +12,7 @@ X, y = load_iris(return_X_y=True)
 
 
 def classifier(**params):
-    return FFClassifier(**{"max_iter": 30, "random_state": 0, **params})
+    return FFClassifier(**{"max_iter": 10, "learning_rate_init": 1e-2, "random_state": 0, **params})
 
 
 LABELS = {

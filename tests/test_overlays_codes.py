@@ -126,6 +126,6 @@ NORMAL = np.random.default_rng(0).normal(size=(3, 4))
 def test_a_sparse_code_is_as_a_dense_one(convert, called):
     code = convert(NORMAL)
     given = Add((lambda n_features, n_classes: code) if called else code)
-    p = FFClassifier(8, overlay=given, random_state=0).fit(X, y).predict_proba(X)
-    expected = FFClassifier(8, overlay=Add(NORMAL), random_state=0).fit(X, y).predict_proba(X)
+    p = FFClassifier(overlay=given, **BRIEF).fit(X, y).predict_proba(X)
+    expected = FFClassifier(overlay=Add(NORMAL), **BRIEF).fit(X, y).predict_proba(X)
     np.testing.assert_array_equal(p, expected)

@@ -62,7 +62,6 @@ PARTS = {
 
 def representations(thing):
     yield from (repr(thing), str(thing), f"{thing}", f"{[thing]}", f"{ {'a': thing} }")
-    yield estimator_html_repr(thing)
     for changed_only in (True, False):
         with sklearn.config_context(print_changed_only=changed_only):
             yield repr(thing)

@@ -24,15 +24,15 @@ class Numbers:
         self.shift, self.divisor = array(scaler.shift).copy(), array(scaler.divisor).copy()
 
 
-def streamed(X, first, size=50, epochs=20, **params):
+def streamed(X, first, y=Y, size=50, epochs=6, **params):
     """A classifier that has seen `first` rows, then all in batches of `size`, many times."""
     order = np.random.default_rng(0).permutation(X.shape[0])
-    classifier = FFClassifier(32, random_state=0, **params)
-    classifier.partial_fit(X[first], Y[first], CLASSES)
+    classifier = FFClassifier(32, learning_rate_init=0.05, random_state=0, **params)
+    classifier.partial_fit(X[first], y[first], CLASSES)
     for _ in range(epochs):
         for start in range(0, X.shape[0], size):
             rows = order[start : start + size]
-            classifier.partial_fit(X[rows], Y[rows])
+            classifier.partial_fit(X[rows], y[rows])
     return classifier
 
 
@@ -47,11 +47,11 @@ def test_a_first_call_that_shows_no_spread_does_not_fix_the_scale(first, offset,
 @pytest.mark.slow
 @pytest.mark.parametrize("convert", [np.asarray, csr_array, np.float32])
 def test_rows_come_one_by_one(convert):
-    rows = convert(X + 100)
-    classifier = streamed(rows, [0], size=1, epochs=1)
+    rows = convert(X[::3] + 100)
+    classifier = streamed(rows, [0], Y[::3], size=1, epochs=1)
     divisor = Numbers(classifier).divisor
     assert np.all(divisor < 3)
-    assert classifier.score(rows, Y) > 0.6
+    assert classifier.score(rows, Y[::3]) > 0.6
 
 
 def test_one_column_is_constant_at_first():
@@ -125,11 +125,11 @@ def test_merged_statistics_match_those_of_all_rows(dtype):
 @pytest.mark.slow
 def test_sparse_text_comes_one_by_one():
     rng = np.random.default_rng(0)
-    y = np.tile([0, 1], 100)
-    counts = (rng.random((200, 60)) < np.where(y[:, None] == np.arange(60) % 2, 0.12, 0.02)) * 1.0
+    y = np.tile([0, 1], 50)
+    counts = (rng.random((100, 60)) < np.where(y[:, None] == np.arange(60) % 2, 0.12, 0.02)) * 1.0
     rows = csr_array(counts)
     classifier = FFClassifier(16, random_state=0)
-    for row in range(200):
+    for row in range(100):
         classifier.partial_fit(rows[[row]], y[[row]], classes=[0, 1])
     assert classifier.scaling_ == "sparse"
     assert classifier.score(rows, y) > 0.8

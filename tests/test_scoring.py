@@ -26,7 +26,7 @@ def peak():
 FFClassifier((8,), max_iter=1, device="cpu").fit(X, y % 3).predict(X)
 before = peak()
 given = {"negatives": "all", "precision": "float32", "batch_size": 160, "random_state": 0}
-m = FFClassifier((500, 500), device="cpu", **given)
+m = FFClassifier((500, 50), device="cpu", **given)
 m.partial_fit(X, y, classes=np.arange(1000)).predict_proba(np.tile(X, (3, 1)))
 print(peak() - before)
 """
