@@ -21,7 +21,8 @@ from ._typing import MatrixLike
 from ._validation import validate_rows
 
 AUTO = 0.05  # share of familiar rows below the threshold, where `contamination` is "auto"
-FOLDS = 5  # of `fit_predict`
+FOLDS = 5  # that are held out in turn
+ENOUGH = 20  # rows held out for a threshold; if there are fewer, all are held out in turn
 LARGEST_SEED = np.iinfo(np.int32).max
 
 
@@ -43,8 +44,9 @@ class FFOutlierDetector(OutlierMixin, BaseEstimator):
         outliers, and the threshold is that of 0.05.
     validation_fraction : float, default=0.1
         Share of the training rows that the network does not learn from. They determine the
-        threshold, since a row that was learned from is more familiar than a new one. At least one
-        row is held out.
+        threshold, since a row that was learned from is more familiar than a new one. Where they
+        would be fewer than 20, the network learns from all rows, and the threshold is that of rows
+        each fifth of which is scored by a network that learns from the others.
     random_state : int, RandomState instance or None, default=None
         Determines which rows are held out, and is passed on to a transformer that has no
         `random_state` of its own.
@@ -135,10 +137,9 @@ class FFOutlierDetector(OutlierMixin, BaseEstimator):
         try:
             X = checked_training_rows(self, X)
             random = check_random_state(self.random_state)
-            learn, hold = split(X.shape[0], self.validation_fraction, random)
-            found = learned(self.transformer, X[learn], random)
+            found, scores = self._learned_and_scores(X, random)
             self.transformer_, self.neighbours_, self.spacing_ = found
-            self.offset_ = lowest(familiarity(*found, X[hold]), self._share)
+            self.offset_ = lowest(scores, self._share)
         except BaseException:
             self.__dict__ = before  # an error leaves the estimator as it was
             raise
@@ -221,6 +222,16 @@ class FFOutlierDetector(OutlierMixin, BaseEstimator):
         """
         return signs(self.decision_function(X))
 
+    def _learned_and_scores(self, X: Any, random: RandomState) -> tuple[Learned, np.ndarray]:
+        """What is learned from rows, and the familiarity of rows not learned from."""
+        n_held_out = int(np.ceil(self.validation_fraction * X.shape[0]))
+        if n_held_out < ENOUGH:
+            return learned(self.transformer, X, random), out_of_fold(self.transformer, X, random)
+        order = random.permutation(X.shape[0])
+        learn, hold = np.sort(order[n_held_out:]), np.sort(order[:n_held_out])
+        found = learned(self.transformer, X[learn], random)
+        return found, familiarity(*found, X[hold])
+
     @property
     def _share(self) -> float:
         return AUTO if isinstance(self.contamination, str) else self.contamination
@@ -241,13 +252,6 @@ def checked_training_rows(detector: FFOutlierDetector, X: MatrixLike) -> Any:
             f"n_samples={X.shape[0]}; give at least three."
         )
     return X
-
-
-def split(n_rows: int, share: float, random: RandomState) -> tuple[np.ndarray, np.ndarray]:
-    """Indices of rows to learn from, two at least, and of others, one at least."""
-    order = random.permutation(n_rows)
-    n_held_out = int(np.clip(np.ceil(share * n_rows), 1, n_rows - 2))
-    return np.sort(order[n_held_out:]), np.sort(order[:n_held_out])
 
 
 def new_transformer(given: FFTransformer | None, random: RandomState) -> FFTransformer:

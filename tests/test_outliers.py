@@ -19,7 +19,7 @@ SMALL = FFTransformer(100, max_iter=5, random_state=0, n_threads=1)
 
 
 def detector(**params):
-    return FFOutlierDetector(SMALL, random_state=0).set_params(**params)
+    return FFOutlierDetector(clone(SMALL), random_state=0).set_params(**params)
 
 
 @pytest.fixture(scope="module")
@@ -105,6 +105,13 @@ def test_what_cannot_be_fitted_leaves_the_estimator_as_it_was(fitted, params, ro
     with pytest.raises(ValueError, match=message):
         model.fit(rows)
     np.testing.assert_array_equal(model.decision_function(NEW), expected)
+
+
+def test_of_few_rows_all_are_learned_from_and_all_set_the_threshold():
+    model = detector(contamination=0.2).fit(LEARN[:100])
+    assert model.neighbours_.shape == (100, 200)
+    assert np.mean(model.predict(LEARN[:100]) == -1) < 0.05
+    assert np.mean(model.predict(NEW) == -1) == pytest.approx(0.15, abs=0.1)
 
 
 def test_three_rows_are_enough():

@@ -11,7 +11,7 @@ from sklearn.utils.estimator_checks import check_estimator
 from sklearn_ff import FFClassifier, FFOutlierDetector, FFTransformer
 
 ESTIMATORS = [FFClassifier(max_iter=25, learning_rate_init=1e-2), FFTransformer(16, max_iter=4)]
-EVERY = [*ESTIMATORS, FFOutlierDetector(FFTransformer(16, max_iter=5))]
+EVERY = [*ESTIMATORS, FFOutlierDetector(FFTransformer(8, max_iter=1))]
 WEIGHTS = {f"check_sample_weight_equivalence_on_{kind}_data" for kind in ("dense", "sparse")}
 FEATURES = {"check_transformer_general", "check_transformer_preserve_dtypes"}
 EXPECTED = {  # among others
