@@ -6,8 +6,9 @@
 Rows are MNIST's. "dense" is 784-2000-2000-2000-2000 with the default method, "conv" three
 convolutions of 32, 64 and 128 channels with batch normalisation, pooling and a readout in each.
 "backprop" is a loop of ten lines on the same layers and a last linear one, with fused Adam and
-cross entropy, its rows on the card, its convolutions without TF32, as ours. "eager" is ours with compile=False. The first epoch warms up
-and is not counted; every epoch ends with a synchronisation.
+cross entropy, its rows on the card, its convolutions without TF32, as ours. "recorded" is ours,
+"eager" ours with compile=False. The first epoch warms up and is not counted; every epoch ends with
+a synchronisation. With --beside a line says that other jobs use the card.
 """
 
 import argparse
@@ -46,6 +47,7 @@ def arguments():
     parser.add_argument("--batches", type=int, nargs="+", default=[128, 1024])
     parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--beside", action="store_true", help="other jobs use the card")
     parser.add_argument("--output", help="file to append the results to")
     return parser.parse_args()
 
@@ -66,6 +68,7 @@ def compare(args, case, data, test):
             "ratio": float(seconds / seconds_theirs),
             "test_error": ours["error"],
             "test_error_theirs": theirs["error"],
+            "alone": not args.beside,
             "card": torch.cuda.get_device_name(),
         }
         emit(result | machine(), args.output)

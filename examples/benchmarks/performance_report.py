@@ -226,7 +226,8 @@ SECTIONS = [
         "Seconds per epoch of MNIST, beside plain backprop of the same layers on the same card "
         "(`gpu_time.py`). `dense` is 784-2000-2000-2000-2000, `conv` three convolutions of 32, 64 "
         "and 128 channels with batch normalisation and pooling. Steps are recorded as CUDA graphs, "
-        "or run as they are with `compile=False`; backprop is not recorded.",
+        "or run as they are with `compile=False`; backprop is not recorded. Where the card is "
+        "shared, other jobs of ours ran on it, for both programs.",
         "gpu_time",
         ["network", "batch_size", "precision", "ours", "card"],
         {
@@ -234,6 +235,7 @@ SECTIONS = [
             "batch": get("batch_size"),
             "precision": get("precision"),
             "steps": get("ours"),
+            "card": lambda row: "alone" if row["alone"] else "shared",
             "seconds": get("seconds_per_epoch", number),
             "theirs": get("seconds_theirs", number),
             "ratio": get("ratio", number),

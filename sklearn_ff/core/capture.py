@@ -95,12 +95,13 @@ def read_from(net, progress, rates):
 
 
 def may_capture(net):
-    """Whether the steps of a net can be recorded: no callback looks inside a step, and the
-    optimizer can read its rates from the device.
+    """Whether the steps of a net can be recorded: no callback looks inside a step, the optimizer
+    can read its rates from the device, and positive candidates have no pass of their own.
     """
     on_device = all(group.get("fused") for group in net.optimizer_.param_groups)
     single = not hasattr(net.optimizer_, "optimizers")  # not one for every group
-    return on_device and single and not net.watched_ and not net.listeners_
+    unseen = not net.watched_ and not net.listeners_
+    return on_device and single and unseen and len(net.passes) == 1
 
 
 def kind_of(net, batch):
@@ -117,6 +118,6 @@ def kind_of(net, batch):
     states = [v.data_ptr() for w in weights for v in optimizer.state[w].values()]
     learning = [layer.index for layer in net.learning_]
     shapes = [None if part is None else part.shape for part in batch]
-    return repr((net.stage_number_, net.side_, net.module_.depth, learning, shapes, options)) + str(
+    return repr((net.stage_number_, net.module_.depth, learning, shapes, options)) + str(
         (places, states)
     )

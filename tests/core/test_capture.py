@@ -13,7 +13,6 @@ from sklearn_ff.goodness import goodness
 from sklearn_ff.layers import Block, Conv2d, Module
 from sklearn_ff.negatives import Hard
 from sklearn_ff.objectives import Collaboration
-from sklearn_ff.schedules import Simultaneous
 
 rng = np.random.default_rng(0)
 X = rng.random((600, 64), dtype=np.float32)
@@ -23,7 +22,6 @@ CASES = {
     "default": {},
     "readout": {"goodness": "readout"},
     "greedy": {"schedule": "greedy"},
-    "positive before negative": {"schedule": Simultaneous(phases="by_epoch")},
     "all labels": {"negatives": "all"},
     "drawn once": {"negatives": "permuted"},
     "by goodness": {"negatives": "by_goodness"},
@@ -107,7 +105,7 @@ def test_on_a_cpu_it_has_no_effect():
         (Module(lambda n: torch.nn.Linear(n, 3)), False),
         (Block([8, Module(lambda n: torch.nn.Linear(n, 3))]), False),
     ],
-    ids=repr,
+    ids=["negatives", "objective", "block", "function", "in a part", "module", "in a block"],
 )
 def test_parts_of_a_user_are_recorded_only_where_it_is_asked_for(part, expected):
     for compile, captures in [("auto", expected), (True, "asked"), (False, False)]:
@@ -139,7 +137,7 @@ def net(monkeypatch):
     They need the generator of a GPU, which stands in the place of the CPU's here.
     """
     found = fitted("auto", device="cpu").net_
-    vars(found).update(stage_number_=0, side_=None, learning_=list(found.module_.layers))
+    vars(found).update(stage_number_=0, learning_=list(found.module_.layers))
     vars(found).update(learn=lambda batch: "learned", watched_=False, listeners_=[])
     found.draws = SimpleNamespace(
         generator=SimpleNamespace(clone_state=lambda: None, graphsafe_set_state=lambda state: None)
@@ -162,7 +160,7 @@ def test_a_step_is_recorded_after_the_first_ones_and_full_batches_alone(net):
     assert FakeRecording.made == 1
 
 
-@pytest.mark.parametrize("change", ["options", "layers", "stage", "side", "place", "rate", "epoch"])
+@pytest.mark.parametrize("change", ["options", "layers", "stage", "place", "rate", "epoch"])
 def test_it_is_recorded_again_when_what_it_depends_on_has_changed(net, change):
     step = capture.Captured(net, True)
     for _ in range(5):
@@ -174,8 +172,6 @@ def test_it_is_recorded_again_when_what_it_depends_on_has_changed(net, change):
         net.learning_ = net.learning_[1:]
     elif change == "stage":
         net.stage_number_ = 1
-    elif change == "side":
-        net.side_ = "negative"
     elif change == "place":
         layer.affine.weight.data = layer.affine.weight.data.clone()
     elif change == "rate":
@@ -205,6 +201,8 @@ def test_only_steps_that_no_callback_looks_into_can_be_recorded(net):
     assert not capture.may_capture(net)
     net.watched_, net.listeners_ = False, [print]
     assert not capture.may_capture(net)
-    net.listeners_ = []
+    net.listeners_, net.passes = [], ("positive", "negative")
+    assert not capture.may_capture(net)
+    net.passes = (None,)
     net.optimizer_.param_groups[0]["fused"] = None
     assert not capture.may_capture(net)
