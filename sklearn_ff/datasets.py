@@ -242,7 +242,7 @@ def _from_openml(name: str, download: bool) -> Images:
             **dict.fromkeys(TORCHVISION, "for it, in which download=True saves it"),
             **dict.fromkeys(OPENML, "that holds it, or set download=True"),
         }
-        raise ValueError(f"{name} is not a part of scikit-learn; name a folder {remedy[name]}.")
+        raise ValueError(f"{name} does not come with scikit-learn; name a folder {remedy[name]}.")
     # The parser "pandas" is much faster, but pandas is not required.
     parser = "pandas" if find_spec("pandas") else "liac-arff"
     options = dict(version=1, return_X_y=True, as_frame=False, parser=parser, n_retries=1)

@@ -102,7 +102,7 @@ def test_no_connection(monkeypatch, tmp_path):
 @pytest.mark.parametrize("name", [name for name in datasets.NAMES if name != "digits"])
 def test_nothing_is_downloaded_without_being_asked_for(monkeypatch, name):
     monkeypatch.setattr(datasets, "fetch_openml", None)
-    with pytest.raises(ValueError, match=f"{name} is not a part of scikit-learn; name a folder "):
+    with pytest.raises(ValueError, match=f"{name} does not come with scikit-learn; name a folder "):
         load_images(name)
 
 
