@@ -36,7 +36,8 @@ myst_heading_anchors = 3
 # API. One page per name, which lists the examples that use it.
 autosummary_generate = True
 autosummary_ignore_module_all = False
-autosummary_context = {  # what modules of the package import from each other
+autosummary_context = {  # what modules of the package, and parts, ask of each other
+    "hidden_methods": {"__init__", "changed", "check", "for_layer"},
     "hidden": {
         *("Affine", "BaseMap", "ImageLayer", "PositiveBatchNorm", "built", "checked_layers"),
         *("drawn_normal", "drawn_uniform", "ending", "images", "layer_kinds", "live"),
