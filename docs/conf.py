@@ -43,7 +43,7 @@ autosummary_context = {  # what modules of the package, and parts, ask of each o
         *("drawn_normal", "drawn_uniform", "ending", "images", "layer_kinds", "live"),
         *("ChannelNorm", "Pool", "Views", "overwriting"),
         *("load", "register", "save"),  # names of the package itself
-    }
+    },
 }
 toc_object_entries_show_parents = "hide"
 smartquotes = False  # quotes in docstrings are those of code
