@@ -23,6 +23,7 @@ GALLERY = {
     "plot_convolutions": (["--quick"], ["convolutions, shifts", "in place"]),
     "plot_few_labels": (["--quick"], ["self-training  ", "LabelSpreading  ", " ± "]),
     "plot_learning_curves": (["--quick"], ["all at once  ", "'auto' chose is 0.0"]),
+    "plot_outliers": (["--quick"], ["outliers among digits 5 to 9:", "IsolationForest "]),
     "plot_receptive_fields": (["--quick"], ["alpha = 10 accuracy"]),
     "plot_search": (["--quick"], ["sharpness = ", "Log-loss on test rows"]),
     "plot_features": (
