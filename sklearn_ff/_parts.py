@@ -27,7 +27,18 @@ __all__ = [
     "checked_finite",
     "checked_like",
     "checked_shape",
+    "name_publicly",
 ]
+
+
+def name_publicly(package: dict[str, Any]) -> None:
+    """Make the namespace of a package the home of the classes in its `__all__`.
+
+    Pickles and messages then name the path that users import from, not the file.
+    """
+    for name in package["__all__"]:
+        if isinstance(package[name], type):
+            package[name].__module__ = package["__name__"]
 
 
 P = TypeVar("P", bound="Part")  # the contract of a family

@@ -15,9 +15,9 @@ TABLE = [
     ["_files"],
     ["_parts"],
     ["_images"],
-    ["negatives._base", "layers._base"],
+    ["negatives._base", "layers._base", "objectives._base"],
     ["negatives._labels", "negatives._rows", "layers._dense", "layers._images"],
-    ["layers._blocks"],
+    ["layers._blocks", "layers._modules", "objectives._scores", "objectives._context"],
     [
         *("overlays", "negatives", "goodness", "objectives", "layers", "activations"),
         *(

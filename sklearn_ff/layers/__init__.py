@@ -18,6 +18,7 @@ Flat images are stored channel by channel in `raw` rows, as in X, and pixel by p
 all channels of a pixel together: processors pool and normalise these several times faster.
 """
 
+from .._parts import name_publicly
 from ._base import (
     DRAWN,
     BaseMap,
@@ -28,9 +29,10 @@ from ._base import (
     drawn_uniform,
     layer_kinds,
 )
-from ._blocks import Block, Module, ending, live
+from ._blocks import Block, ending, live
 from ._dense import Affine, Dense
 from ._images import Conv2d, ImageLayer, LocallyConnected2d, PositiveBatchNorm, images
+from ._modules import Module
 
 __all__ = [
     "DRAWN",
@@ -54,6 +56,4 @@ __all__ = [
     "live",
 ]
 
-for _name in __all__:
-    if isinstance(globals()[_name], type):
-        globals()[_name].__module__ = __name__  # pickles and messages name the public path
+name_publicly(globals())

@@ -121,3 +121,8 @@ def built(
         found.append(kind.build(shape, n_own, low_precision, raw=raw and not found))
         shape = found[-1].shape
     return found
+
+
+def times(shape: Shape) -> str:
+    """A shape as errors show it, such as 3 x 8 x 8."""
+    return " x ".join(map(str, shape))

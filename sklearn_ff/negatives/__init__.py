@@ -17,6 +17,7 @@ of x, and other rows are drawn in proportion to them. `Corruption(function)` mak
 callable (x, draws) -> negative rows, and `OwnRows(rows)` of given rows.
 """
 
+from .._parts import name_publicly
 from ._base import Negatives, negatives
 from ._labels import All, ByGoodness, Hard, Permuted, Uniform
 from ._rows import (
@@ -50,6 +51,4 @@ __all__ = [
     "negatives",
 ]
 
-for _name in __all__:
-    if isinstance(globals()[_name], type):
-        globals()[_name].__module__ = __name__  # pickles and messages name the public path
+name_publicly(globals())

@@ -6,6 +6,7 @@ An estimator may stand at the end of a pipeline, or be the best one of a search.
 needed to draw, and not installed with the package: ``pip install matplotlib``.
 """
 
+from .._parts import name_publicly
 from ._familiarity import FamiliarityDisplay
 from ._fields import ReceptiveFieldDisplay
 from ._goodness import GoodnessDisplay
@@ -18,5 +19,4 @@ __all__ = [
     "ReceptiveFieldDisplay",
 ]
 
-for _name in __all__:
-    globals()[_name].__module__ = __name__  # messages and pages name the public path
+name_publicly(globals())
