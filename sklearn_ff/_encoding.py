@@ -13,6 +13,7 @@ import copy
 import functools
 import math
 import re
+from collections import OrderedDict
 from collections.abc import Iterator
 from pathlib import Path, PurePath
 from typing import Any
@@ -21,13 +22,13 @@ import numpy as np
 import torch
 from scipy.sparse import csr_array, csr_matrix, issparse, sparray
 
+from . import heads  # noqa: F401  # whose classes are to be known
 from ._families import NAMED
 from ._params import brief, has_params
 from ._parts import Family, Part
 from ._registry import NAMES, name_of
-from .callbacks import LayerMetric
+from .callbacks import Checkpoint, LayerMetric
 from .exceptions import ModelFileError
-from .heads import SoftmaxHead
 from .layers import layer_kinds
 from .schedules import schedules
 
@@ -49,7 +50,7 @@ def public_name(cls: type) -> str:
     return ".".join([*rooms, cls.__name__])
 
 
-CLASSES: list[Any] = [*classes_below(Part), LayerMetric, SoftmaxHead]
+CLASSES: list[Any] = [*classes_below(Part), Checkpoint, LayerMetric]
 OURS: dict[str, Any] = {public_name(cls): cls for cls in CLASSES}
 FAMILIES: dict[str, Family[Any]] = {**NAMED, "layers": layer_kinds, "schedule": schedules}
 FAMILY_OF_ALL = "sklearn_ff"  # in the place of a family: the package's own classes
@@ -107,7 +108,7 @@ class Encoder:
             return self._entries(value, where)
         if kind in (tuple, set, frozenset):
             return {"is": kind.__name__, "of": self._entries(value, where)}
-        if kind is dict:
+        if kind in (dict, OrderedDict):
             pairs = [
                 [self.encode(key, f"a key of {where}"), self.encode(one, f"{where}[{key!r}]")]
                 for key, one in value.items()

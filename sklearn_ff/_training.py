@@ -13,6 +13,7 @@ from scipy.sparse import issparse
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
+from ._checkpoints import keeper_of
 from ._draws import Draws, global_draws
 from ._effects import may_be_flat
 from ._fitted import Fitted
@@ -117,10 +118,12 @@ def train(
     own = own_callbacks(plan, data, judge)
     users = [checked_callback(entry) for entry in callbacks or ()]
     last = [] if listener is None else [Report(listener)]
+    keeper = keeper_of(callbacks, plan, data, network)
     net = ready_net(plan, network, draws, list(own.items()), [*users, *last])
     if previous is not None and previous.resumable and previous.plan.optimizers == plan.optimizers:
         resume_optimizer(net.optimizer_, previous.net.optimizer_)
     allocate_state(net.optimizer_)
+    net.keeper_ = keeper
     network.train()
     error = None
     try:

@@ -8,6 +8,7 @@ candidates), the positive one first, the codes of the rows' labels, (rows,), and
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -15,7 +16,65 @@ import torch
 from skorch.callbacks import Callback
 from torch import Tensor
 
-__all__ = ["LayerMetric"]
+from ._parts import is_number
+
+__all__ = ["Checkpoint", "LayerMetric"]
+
+
+class Checkpoint(Callback):
+    """Files from which a fit goes on in another process, to the same bits.
+
+    A fit with the same parameters and rows finds its file in the folder and goes on after the last
+    epoch that it holds; without a file it begins. A file stays when its fit has ended, and the same
+    fit then returns at once; delete the folder to begin again. Several fits may share a folder.
+    See docs/saving.md.
+
+    Parameters
+    ----------
+    folder : str or path-like
+        Folder of the files; it is made if it is not there.
+    every_epochs : int or None, default=1
+        Number of epochs of a stage after which a file is written. It is written at the end of a
+        stage in any case.
+    every_minutes : float or None, default=None
+        Minutes after which a file is written, at the end of the epoch.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn_ff import FFClassifier
+    >>> from sklearn_ff.callbacks import Checkpoint
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     clf = FFClassifier(16, callbacks=[Checkpoint(folder)], max_iter=3, random_state=0)
+    ...     again = clf.fit(*load_iris(return_X_y=True)).fit(*load_iris(return_X_y=True))
+    >>> again.n_iter_
+    3
+    """
+
+    def __init__(
+        self,
+        folder: str | os.PathLike[str],
+        every_epochs: int | None = 1,
+        every_minutes: float | None = None,
+    ) -> None:
+        self.folder = folder
+        self.every_epochs = every_epochs
+        self.every_minutes = every_minutes
+
+    def check(self) -> None:
+        """Raise ValueError where a parameter is not valid."""
+        if not isinstance(self.folder, (str, os.PathLike)):
+            raise ValueError(f"Checkpoint(folder={self.folder!r}) must be given a path.")
+        epochs, minutes = self.every_epochs, self.every_minutes
+        if not (epochs is None or (is_number(epochs, whole=True) and epochs >= 1)):
+            raise ValueError(
+                f"Checkpoint(every_epochs={epochs!r}) must be a positive whole number, or None."
+            )
+        if not (minutes is None or (is_number(minutes) and minutes >= 0)):
+            raise ValueError(
+                f"Checkpoint(every_minutes={minutes!r}) must be a number from 0, or None."
+            )
 
 
 class LayerMetric(Callback):

@@ -40,7 +40,7 @@ LIVE_TENSORS = 5
 PASSING = (
     *("interrupts_", "end_", "n_loaded_", "stage_", "stage_number_", "stage_epochs_"),
     *("learning_", "passes_", "side_", "watched_", "weighted_", "listeners_", "first_update_"),
-    *("planned_", "fixed_", "captured_", "rates_"),
+    *("planned_", "fixed_", "keeper_", "rows_", "captured_", "rates_"),
 )
 
 
@@ -87,6 +87,7 @@ class FFNet(Serving, NeuralNet):
     """
 
     callbacks_: list[Any]
+    keeper_: Any = None  # writes checkpoints, and goes on from one
 
     def __init__(
         self,
@@ -170,8 +171,10 @@ class FFNet(Serving, NeuralNet):
             self.rates_, self.captured_ = None, None
             if self.captures and may_capture(self):
                 self.captured_ = Captured(self, self.captures == "asked")
+            self.rows_ = rows
             for number, stage in enumerate(self.stages):
-                self._train_stage(number, stage, rows)
+                if self.keeper_ is None or number >= self.keeper_.stage:
+                    self._train_stage(number, stage, rows)
         except Interrupted:
             self.interrupted_ = True
         except StopTraining:
@@ -198,7 +201,8 @@ class FFNet(Serving, NeuralNet):
         self.module_.depth = stage.depth  # layers above do not exist yet
         try:
             self.notify_stage("on_stage_begin", rows)
-            self.fit_loop(rows, epochs=stage.epochs)
+            done = self.keeper_.resume(self, rows) if self.keeper_ else 0
+            self.fit_loop(rows, epochs=stage.epochs - done)
         except (StopStage, StopTraining) as asked:
             end = asked
         if self.n_updates_ == n_updates:
@@ -226,9 +230,14 @@ class FFNet(Serving, NeuralNet):
             epochs = list(self.history)[getattr(self, "n_loaded_", len(self.history)) :]
             told = [callback for callback in told if not loads_nothing(callback, epochs)]
         hooks = [getattr(callback, method_name) for callback in told]
+        keeper = self.keeper_ if method_name == "on_epoch_end" else None
         try:
             self._tell_all(hooks, self, **kwargs)
+            if keeper:
+                keeper.epoch_ended(self, self.rows_, None)
         except (StopStage, StopTraining) as end:
+            if keeper:
+                keeper.epoch_ended(self, self.rows_, end)
             if method_name != "on_grad_computed":
                 raise
             self.end_ = self.end_ or end
