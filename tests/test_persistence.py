@@ -284,7 +284,9 @@ def test_files_of_every_schema_load(path):
     model = load(path)
     assert type(model).__name__ in told["repr"]
     if told["answers"] is not None:
-        np.testing.assert_allclose(golden_files.answers(model), told["answers"], rtol=1e-6)
+        np.testing.assert_allclose(
+            golden_files.answers(model), told["answers"], rtol=1e-6, atol=1e-12
+        )
 
 
 def test_the_present_schema_has_golden_files():
