@@ -16,7 +16,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler
 from torch.nn import Linear
 
-from sklearn_ff import FFClassifier, FFTransformer, plotting
+from sklearn_ff import FFClassifier, FFOutlierDetector, FFTransformer, plotting
 from sklearn_ff.layers import Block, Conv2d, LocallyConnected2d, Module
 from sklearn_ff.plotting import (
     FamiliarityDisplay,
@@ -113,14 +113,15 @@ def test_displays_say_where_they_are_imported_from():
 def test_curves_are_those_of_the_history(clf):
     display = HistoryDisplay.from_estimator(clf)
     drawn = {name: [line.get_ydata() for line in lines] for name, lines in display.lines_.items()}
-    np.testing.assert_array_equal(np.transpose(drawn["loss"]), clf.history_["loss"])
+    losses = np.c_[clf.history_["loss"], clf.validation_loss_curve_]
+    np.testing.assert_array_equal(np.transpose(drawn["loss"]), losses)
     both = [clf.history_["goodness_positive"], clf.history_["goodness_negative"]]
     np.testing.assert_array_equal(np.transpose(drawn["goodness"]), np.hstack(both))
     ranked = clf.history_["ranking_accuracy"]
     np.testing.assert_array_equal(np.transpose(drawn["ranking_accuracy"]), ranked)
     np.testing.assert_array_equal(drawn["validation"], [clf.validation_scores_])
     for ax in display.ax_[:3]:
-        assert ax.get_legend_handles_labels()[1] == ["layer 1", "layer 2"]
+        assert ax.get_legend_handles_labels()[1][:2] == ["layer 1", "layer 2"]
 
 
 def test_layers_that_rest_have_no_curve_there():
@@ -298,6 +299,14 @@ def test_a_map_of_more_columns_is_that_of_their_principal_plane(frame):
     ours = model.score_samples(library.DataFrame(there.inverse_transform(points), **names(rows)))
     np.testing.assert_allclose(display.familiarity.ravel(), ours)
     assert display.labels[0] == "first principal component"
+
+
+def test_the_network_of_a_detector_of_outliers_is_drawn():
+    detector = FFOutlierDetector(random_state=0).fit(X[:60])
+    history = detector.transformer_.history_["loss"]
+    drawn = HistoryDisplay.from_estimator(detector, statistics=["loss"]).lines_["loss"]
+    np.testing.assert_array_equal(drawn[0].get_ydata(), history[:, 0])
+    assert FamiliarityDisplay.from_estimator(detector, X[:60], grid_resolution=4).ax_.has_data()
 
 
 def test_a_detector_of_scikit_learn_has_a_map():

@@ -28,11 +28,14 @@ def pyplot(caller: str) -> Any:
 def unwrapped(estimator: Any) -> tuple[Any, BaseFF]:
     """The steps before a fitted Forward-Forward estimator, or None, and this estimator.
 
-    It may be the last step of a pipeline, or the best estimator of a search.
+    It may be the last step of a pipeline, the best estimator of a search, or the transformer of a
+    detector of outliers.
     """
     check_is_fitted(estimator)
     if hasattr(estimator, "best_estimator_"):
         return unwrapped(estimator.best_estimator_)
+    if isinstance(getattr(estimator, "transformer_", None), BaseFF):
+        return unwrapped(estimator.transformer_)
     if isinstance(estimator, Pipeline):
         before, last = estimator[:-1], estimator[-1]
         inner, found = unwrapped(last)

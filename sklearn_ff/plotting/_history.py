@@ -35,6 +35,8 @@ class HistoryDisplay:
         The score of held-out rows after every epoch, as `validation_scores_`.
     score_name : str, default="accuracy"
         What that score is called.
+    validation_losses : sequence of float or None, default=None
+        Loss of held-out rows after every epoch, as `validation_loss_curve_`.
 
     Attributes
     ----------
@@ -69,10 +71,12 @@ class HistoryDisplay:
         history: Mapping[str, Any],
         validation_scores: Sequence[float] | None = None,
         score_name: str = "accuracy",
+        validation_losses: Sequence[float] | None = None,
     ) -> None:
         self.history = history
         self.validation_scores = validation_scores
         self.score_name = score_name
+        self.validation_losses = validation_losses
 
     @classmethod
     def from_estimator(
@@ -100,6 +104,7 @@ class HistoryDisplay:
             history=found.history_,
             validation_scores=found.validation_scores_,
             score_name=name_of_score(found),
+            validation_losses=getattr(found, "validation_loss_curve_", None),
         )
         return display.plot(statistics=statistics, ax=ax)
 
@@ -109,7 +114,8 @@ class HistoryDisplay:
         Parameters
         ----------
         statistics : list of str or None, default=None
-            Some of "loss", "goodness" (of positive candidates, and dotted that of negative ones),
+            Some of "loss" (dashed that of held-out rows, averaged over the layers), "goodness" (of
+            positive candidates, and dotted that of negative ones),
             "ranking_accuracy" and "validation", in the order of the panels. None draws all that
             there are.
         ax : matplotlib Axes, array of them or None, default=None
@@ -163,6 +169,10 @@ class HistoryDisplay:
         """Label, style and values of the curves of a statistic."""
         if name == "validation":
             return [("held-out rows", {"color": "0.25"}, np.asarray(self.validation_scores, float))]
+        if name == "loss" and self.validation_losses is not None:
+            style = {"color": "0.25", "linestyle": "--"}
+            held_out = "held-out rows", style, np.asarray(self.validation_losses, float)
+            return [*self._by_layer(name, "", "-"), held_out]
         if name != "goodness":
             return self._by_layer(name, "", "-")
         positive = self._by_layer("goodness_positive", "", "-")
