@@ -103,3 +103,8 @@ def test_results_have_the_settings_of_today_and_are_the_last_of_a_seed(benchmark
     assert report["results"]([line | one for one in found]) == [line | found[1]]
     assert report["results"]([line | found[2]]) == []
     assert report["results"]([line | found[0] | {"rows": "held_out"}]) == []
+
+
+def test_the_table_of_the_readme_is_up_to_date(benchmark):
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert benchmark("readme_table")["with_table"](text) == text
