@@ -217,6 +217,8 @@ def refusal(value: Any, where: str) -> str:
     kind = type(value).__name__ if part or has_params(value) else ""
     name = kind or str(getattr(value, "__qualname__", type(value).__name__))
     how = f"sklearn_ff.register('name')({name.rpartition('.')[2]})"
+    if not kind and not hasattr(value, "__qualname__"):  # an object, such as a scorer
+        how = "sklearn_ff.register('name')(object), with the object itself"
     if part:
         how = f"@register('name') of its family, as in @goodness.register('name'), or {how}"
     return (

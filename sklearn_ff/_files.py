@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import secrets
+import shutil
 import stat
 from collections.abc import Iterator
 from typing import Any, NoReturn
@@ -18,6 +19,7 @@ from safetensors.numpy import save
 from .exceptions import ModelFileError
 
 HEADER_BYTES = 90_000_000  # safetensors reads headers of up to 100 million bytes
+MOST_NAME = 100  # characters of a file's name in that of its temporary file
 MOST_SAID = 300  # characters of the error of another library that are repeated
 # The one entry of a file's metadata, whose order would otherwise change from file to file: the
 # checksum, of 64 digits, and the JSON.
@@ -39,12 +41,20 @@ def replace_file(path: Any, data: bytes) -> None:
     """Write a temporary file beside `path`, flush it to the disk, and rename it."""
     target = os.path.realpath(path)  # a link stays a link
     folder, name = os.path.split(target)
-    temporary = os.path.join(folder, f".{name}.{secrets.token_hex(4)}.tmp")
+    if not os.path.isdir(folder):
+        raise FileNotFoundError(
+            f"{os.fspath(path)!r} is not written: there is no folder {folder!r}; create it first."
+        )
+    if os.path.isdir(target):
+        raise IsADirectoryError(f"{os.fspath(path)!r} is a folder; give the name of a file in it.")
+    temporary = os.path.join(folder, f".{name[:MOST_NAME]}.{secrets.token_hex(4)}.tmp")
     try:
         with open(temporary, "xb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
+        if os.path.exists(target):
+            shutil.copymode(target, temporary)
         os.replace(temporary, target)
     except BaseException:
         with contextlib.suppress(OSError):

@@ -227,6 +227,12 @@ class FFOutlierDetector(OutlierMixin, BaseEstimator):
         n_held_out = int(np.ceil(self.validation_fraction * X.shape[0]))
         if n_held_out < ENOUGH:
             return learned(self.transformer, X, random), out_of_fold(self.transformer, X, random)
+        if n_held_out > X.shape[0] - 2:
+            raise ValueError(
+                f"validation_fraction={self.validation_fraction} leaves "
+                f"{X.shape[0] - n_held_out} of {X.shape[0]} rows to learn from, and 2 are needed; "
+                f"lower it."
+            )
         order = random.permutation(X.shape[0])
         learn, hold = np.sort(order[n_held_out:]), np.sort(order[:n_held_out])
         found = learned(self.transformer, X[learn], random)

@@ -205,7 +205,11 @@ def make_plan(settings: Settings, data: Data, previous: Any = None, resume: bool
         device=device,
         dtype=dtype,
         low_precision=low_precision,
-        captures=captures_of(settings, device, [*(parts[n] for n in FAMILIES), *sizes.kinds]),
+        captures=captures_of(
+            settings,
+            device,
+            [*(parts[name] for name in FAMILIES), *sizes.kinds, *(cls for cls, _ in optimizers)],
+        ),
         scaling=scale.kind,
         scaler=scale.scaler.state(),
         open_columns=scale.open,

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any, TypeVar
+
+from torch import nn
 
 __all__ = ["NAMES", "name_of", "register"]
 
@@ -56,5 +59,17 @@ def register(name: str) -> Callable[[T], T]:
 
 
 def name_of(thing: Any) -> str | None:
-    """The name of a thing that is registered, or None."""
-    return next((name for name, one in NAMES.items() if one is thing), None)
+    """The name of a registered thing, also by a copy of it; None if there is none."""
+    return next((name for name, one in NAMES.items() if one is thing or is_copy(one, thing)), None)
+
+
+def is_copy(one: Any, thing: Any) -> bool:
+    """Whether an object, such as the scorer of a clone, is like another one."""
+    if isinstance(thing, type) or type(one) is not type(thing) or not hasattr(thing, "__dict__"):
+        return False
+    if inspect.isroutine(thing) or isinstance(thing, nn.Module):
+        return False
+    try:
+        return bool(vars(one) == vars(thing))
+    except ValueError:  # of arrays
+        return False

@@ -97,6 +97,7 @@ def test_given_strange_rows_are_outliers():
         ({}, LEARN[:2], "n_samples=2; give at least three"),
         ({"contamination": 0.7}, LEARN, "contamination"),
         ({"transformer": StandardScaler()}, LEARN, "transformer"),
+        ({"validation_fraction": 0.9999}, LEARN, "validation_fraction=0.9999 leaves"),
     ],
 )
 def test_what_cannot_be_fitted_leaves_the_estimator_as_it_was(fitted, params, rows, message):

@@ -12,8 +12,9 @@ import pytest
 import torch
 from scipy.sparse import csr_array
 from sklearn import config_context
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
 from sklearn.datasets import load_iris
+from sklearn.metrics import f1_score, make_scorer
 from sklearn.pipeline import make_pipeline
 from skorch.callbacks import EarlyStopping
 from torch import nn
@@ -30,6 +31,7 @@ from sklearn_ff import (
     save,
 )
 from sklearn_ff._files import read, write
+from sklearn_ff._registry import NAMES
 from sklearn_ff.callbacks import LayerMetric
 from sklearn_ff.goodness import Goodness, goodness
 from sklearn_ff.layers import Block, Conv2d, Module
@@ -121,17 +123,22 @@ CASES = {
     ),
     "images": FFClassifier(
         image_shape=(1, 2, 2),
-        layers=[Conv2d(2, kernel_size=1), Block([3, 3]), 4],
+        layers=[Conv2d(4, kernel_size=1), Block([8, 8]), 8],
         overlay="spatial",
         max_iter=2,
+        random_state=0,
     ),
     "modules": FFClassifier(
-        layers=[Module(module)], goodness="readout", callbacks=[LayerMetric(spread)], max_iter=2
+        layers=[Module(module)],
+        goodness="readout",
+        callbacks=[LayerMetric(spread)],
+        max_iter=2,
+        random_state=0,
     ),
-    "own parts": Strong(6, max_iter=2, activation=wavy, goodness=MeanAbsolute(2.0)),
+    "own parts": Strong(6, max_iter=2, activation=wavy, goodness=MeanAbsolute(2.0), random_state=0),
     "a tensor": classifier(overlay=Add(matrix=torch.eye(3, 4)), optimizer=torch.optim.SGD),
     "sparse numbers": classifier(overlay=Add(matrix=csr_array(np.eye(3, 4)))),
-    "stages": FFClassifier(6, schedule=[("all", 2), ("head", 1)], prediction="head"),
+    "stages": classifier(max_iter="auto", schedule=[("all", 2), ("head", 1)], prediction="head"),
     "transformer": transformer(output="triangle", device=torch.device("cpu")),
     "own rows": transformer(negatives=OwnRows(X[:7] + 1)),
     "held out": transformer(negatives=HeldOutClasses([2])),
@@ -314,3 +321,34 @@ def test_the_file_of_a_fit_is_the_same_every_time(tmp_path):
     save(classifier().fit(X, y), tmp_path / "two")
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
     assert json.loads(json.dumps(read(tmp_path / "one")[0]))["version"] == sklearn_ff.__version__
+
+
+def test_a_file_keeps_its_mode_and_may_have_a_long_name(tmp_path):
+    model, path = FFClassifier(8), tmp_path / ("n" * 250)
+    save(model, path)
+    path.chmod(0o600)
+    save(model, path)
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert load(path).get_params() == model.get_params()
+
+
+@pytest.mark.parametrize(
+    "name, error", [("", IsADirectoryError), ("nowhere/file", FileNotFoundError)]
+)
+def test_a_place_where_no_file_can_be_is_named(tmp_path, name, error):
+    with pytest.raises(error, match="folder"):
+        save(FFClassifier(8), tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_registered_scorer_is_known_in_clones(tmp_path, monkeypatch):
+    scorer = make_scorer(f1_score, average="macro")
+    model = FFClassifier(8, early_stopping=True, scoring=scorer)
+    with pytest.raises(ModelFileError, match="with the object itself"):
+        save(model, tmp_path / "model")
+    monkeypatch.setitem(NAMES, "macro f1", scorer)  # as register does
+    save(clone(model), tmp_path / "model")
+    assert load(tmp_path / "model").scoring is scorer
+    other = clone(model).set_params(scoring=make_scorer(f1_score, average="micro"))
+    with pytest.raises(ModelFileError, match="with the object itself"):
+        save(other, tmp_path / "model")

@@ -6,14 +6,18 @@ before. What Python decides from batch to batch is not repeated, so a step is re
 the learning layers, the optimizer's options, or the places of weights have changed.
 """
 
+import threading
 from contextlib import contextmanager
 
 import torch
 
 from .._warn import warn
 from ..exceptions import FFWarning
+from .user_callbacks import acts_on_batches
 
 WARM_UP = 3  # steps before the first recording, in which libraries choose their kernels
+MOST = 4  # recordings of a stage; where more are needed, what they depend on changes all the time
+_alone = threading.Lock()  # a process records one graph at a time
 
 
 class Captured:
@@ -31,23 +35,31 @@ class Captured:
         if not self.able or self.n_steps <= WARM_UP or len(batch[1]) != self.net.batch_size:
             return self.net.learn(batch)
         kind = kind_of(self.net, batch)
-        if kind not in self.recorded:
-            generator = self.net.draws.generator
-            state = generator.clone_state()
-            try:
-                self.recorded[kind] = Recording(self.net, batch)
-            except RuntimeError as error:
-                generator.graphsafe_set_state(state)  # the old one waits for its graph to end
-                self._give_up(error)
-                return self.net.learn(batch)
+        if kind not in self.recorded and not self._record(kind, batch):
+            return self.net.learn(batch)
         return self.recorded[kind].replay(self.net, batch)
+
+    def _record(self, kind, batch):
+        """Record a step, or give up: a fault shows again in a step that is not recorded."""
+        generator = self.net.draws.generator
+        state = generator.clone_state()
+        try:
+            if len(self.recorded) == MOST:
+                raise RuntimeError("what a recording depends on changes from batch to batch")
+            with _alone, same_stream(self.net.device):
+                self.recorded[kind] = Recording(self.net, batch)
+        except Exception as error:
+            generator.graphsafe_set_state(state)  # the old one waits for its graph to end
+            self._give_up(error)
+        return self.able
 
     def forget(self):
         """Drop all recordings, and the memory that they hold."""
         self.recorded = {}
 
     def _give_up(self, error):
-        self.able, first = False, str(error).splitlines()[0]
+        self.able, first = False, (str(error) or type(error).__name__).splitlines()[0]
+        self.forget()
         self.net.drop_gradients()
         if self.asked:
             warn(
@@ -84,6 +96,19 @@ class Recording:
 
 
 @contextmanager
+def same_stream(device):
+    """Put the stream of this thread back, which a failed recording may leave changed."""
+    if torch.device(device).type != "cuda":
+        yield
+        return
+    before = torch.cuda.current_stream(device)
+    try:
+        yield
+    finally:
+        torch.cuda.set_stream(before)
+
+
+@contextmanager
 def read_from(net, progress, rates):
     """Inside the block, a step reads progress and rates from these tensors."""
     before = net.module_.progress
@@ -95,13 +120,22 @@ def read_from(net, progress, rates):
 
 
 def may_capture(net):
-    """Whether the steps of a net can be recorded: no callback looks inside a step, the optimizer
-    can read its rates from the device, and positive candidates have no pass of their own.
+    """Whether the steps of a net can be recorded: nothing looks inside a step, the optimizer can
+    read its rates from the device, and positive candidates have no pass of their own.
     """
     on_device = all(group.get("fused") for group in net.optimizer_.param_groups)
     single = not hasattr(net.optimizer_, "optimizers")  # not one for every group
-    unseen = not net.watched_ and not net.listeners_
+    unseen = not (net.watched_ or net.listeners_ or has_hooks(net.module_))
+    if net.captures != "asked":  # a callback may change more than rates from batch to batch
+        unseen = unseen and not any(map(acts_on_batches, net.callbacks or ()))
     return on_device and single and unseen and len(net.passes) == 1
+
+
+def has_hooks(network):
+    """Whether hooks see the activations or gradients of a network, which a replay does not call."""
+    names = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+    weights = any(weight._backward_hooks for weight in network.parameters())
+    return weights or any(getattr(part, name) for part in network.modules() for name in names)
 
 
 def kind_of(net, batch):
@@ -115,7 +149,8 @@ def kind_of(net, batch):
     ]
     weights = [weight for group in optimizer.param_groups for weight in group["params"]]
     places = [(w.data_ptr(), w.requires_grad) for w in weights]
-    states = [v.data_ptr() for w in weights for v in optimizer.state[w].values()]
+    states = [v for w in weights for v in optimizer.state.get(w, {}).values()]
+    states = [v.data_ptr() if isinstance(v, torch.Tensor) else v for v in states]
     learning = [layer.index for layer in net.learning_]
     shapes = [None if part is None else part.shape for part in batch]
     return repr((net.stage_number_, net.module_.depth, learning, shapes, options)) + str(

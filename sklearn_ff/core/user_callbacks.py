@@ -176,3 +176,10 @@ LISTED = (
     "layers",
     "statistics",
 )  # keys of the history with a value per layer, which are not logged
+
+
+def acts_on_batches(callback):
+    """Whether a callback, or a pair of a name and a callback, does something in every batch."""
+    callback = callback[1] if isinstance(callback, tuple) else callback
+    hooks = ("on_batch_begin", "on_batch_end")
+    return any(getattr(type(callback), name, None) is not getattr(Callback, name) for name in hooks)

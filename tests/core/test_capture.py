@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from skorch.callbacks import Callback
 
 from sklearn_ff import FFClassifier, FFTransformer, FFWarning, NoEffectWarning
 from sklearn_ff._plan import captures_of, of_package
@@ -94,18 +95,36 @@ def test_on_a_cpu_it_has_no_effect():
     assert model.loss_ == fitted(False, device="cpu").loss_
 
 
+class OwnAdam(torch.optim.Adam):
+    pass
+
+
 @pytest.mark.parametrize(
     "part, expected",
     [
         (Hard(), True),
         (Collaboration(), True),
         (Block([8, 8]), True),
+        ("adam", True),
+        (torch.optim.SGD, True),
+        (OwnAdam, False),
         (goodness.get(lambda h: h.sum(-1)), False),
         (Collaboration(lambda scores, layer: scores[:, 0]), False),
         (Module(lambda n: torch.nn.Linear(n, 3)), False),
         (Block([8, Module(lambda n: torch.nn.Linear(n, 3))]), False),
     ],
-    ids=["negatives", "objective", "block", "function", "in a part", "module", "in a block"],
+    ids=[
+        "negatives",
+        "objective",
+        "block",
+        "name",
+        "of torch",
+        "optimizer",
+        "function",
+        "in a part",
+        "module",
+        "in a block",
+    ],
 )
 def test_parts_of_a_user_are_recorded_only_where_it_is_asked_for(part, expected):
     for compile, captures in [("auto", expected), (True, "asked"), (False, False)]:
@@ -195,6 +214,19 @@ def test_a_failed_recording_leaves_no_gradients_and_warns_once(net, monkeypatch)
     assert all(weight.grad is None for weight in net.module_.parameters())
 
 
+class OfBatches(Callback):
+    def on_batch_end(self, net, **kwargs):
+        pass
+
+
+def test_options_that_change_in_every_batch_end_the_recording(net):
+    step = capture.Captured(net, False)
+    for number in range(20):
+        net.optimizer_.param_groups[0]["betas"] = (0.9, 1 - 1 / (number + 2))
+        assert step(batch()) == "learned"
+    assert FakeRecording.made == capture.MOST and not step.able and not step.recorded
+
+
 def test_only_steps_that_no_callback_looks_into_can_be_recorded(net):
     assert capture.may_capture(net)
     net.watched_ = True
@@ -204,5 +236,12 @@ def test_only_steps_that_no_callback_looks_into_can_be_recorded(net):
     net.listeners_, net.passes = [], ("positive", "negative")
     assert not capture.may_capture(net)
     net.passes = (None,)
+    hook = net.module_.layers[0].register_forward_hook(lambda *given: None)
+    assert not capture.may_capture(net)
+    hook.remove()
+    net.callbacks = [("mine", OfBatches())]
+    assert not capture.may_capture(net)
+    net.captures = "asked"
+    assert capture.may_capture(net)
     net.optimizer_.param_groups[0]["fused"] = None
     assert not capture.may_capture(net)
