@@ -106,7 +106,7 @@ def child(name, folder, result):
         os._exit(status)
 
 
-def run(name, kills, randomly, longest=0.4):
+def run(name, kills, randomly, longest):
     """Kill a fit so many times and let it end; the number of kills that have met it."""
     expected, met = fitted(name), 0
     with tempfile.TemporaryDirectory() as place:
@@ -131,11 +131,12 @@ def main():
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--cases", nargs="*", default=[*cases()])
+    parser.add_argument("--longest", type=float, default=0.4, help="seconds until a kill, at most")
     options = parser.parse_args()
     torch.set_num_threads(1)
     randomly, total = random.Random(options.seed), 0
     for name in options.cases:
-        met = run(name, -(-options.kills // len(options.cases)), randomly)
+        met = run(name, -(-options.kills // len(options.cases)), randomly, options.longest)
         print(f"{name}: {met} kills met the fit, and it ended with the same bits", flush=True)
         total += met
     print(f"{total} kills")

@@ -220,7 +220,9 @@ def test_every_part_is_in_the_table_of_its_page(axis, name):
 def test_every_part_is_in_the_readme(axis):
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     row = re.search(rf"^\| `{axis}` .*", readme, re.M).group()
-    assert [name for name in FAMILIES[axis].names if f"`{name}`" not in row] == []
+    family = FAMILIES[axis]  # other tests register parts of their own
+    ours = [n for n in family.names if family.registry[n].__module__.startswith("sklearn_ff.")]
+    assert [name for name in ours if f"`{name}`" not in row] == []
 
 
 @pytest.mark.parametrize("page", AXES)
