@@ -32,7 +32,7 @@ X_train, X_test, y_train, y_test = train_test_split(
 # A linear classifier on the features
 # -----------------------------------
 #
-# A grid reaches inside the features, whatever they are. The choice is made on folds of the training
+# A grid reaches inside the features. The choice is made on folds of the training
 # images.
 
 

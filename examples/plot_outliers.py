@@ -51,7 +51,7 @@ ax.legend()
 # Outliers among the training rows
 # --------------------------------
 #
-# Ten of 200 rows are of another kind. `fit_predict` finds the share of outliers that it is told of,
+# Ten of 200 rows are of another kind. `fit_predict` finds the share of outliers that it is given,
 # and scores each row by a network that has not learned from it. With so few rows of each digit,
 # some are stranger than a 5 or a 6.
 

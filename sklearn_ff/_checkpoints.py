@@ -143,7 +143,7 @@ def fit_name(plan: Plan, data: Data, network: Network) -> str:
 
 
 class Describer(Encoder):
-    """Values as JSON that is never read: what has no name is told by its class and parameters."""
+    """Values as JSON that is never read: its class and parameters describe what has no name."""
 
     def _own(self, value: Any, where: str) -> Any:
         kind = value if callable(value) and hasattr(value, "__qualname__") else type(value)

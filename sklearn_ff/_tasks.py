@@ -18,7 +18,7 @@ Finish = Callable[[Fitted, Data, Fitted | None], Fitted]
 class Tasks:
     """The task of a fit, with stages as its subtasks and epochs as theirs.
 
-    Made before anything else of the fit, so that callbacks are torn down whatever happens. The
+    Made before anything else of the fit, so that callbacks are torn down after an error too. The
     context's tasks stay until the fit ends, and therefore batches are none.
     """
 
@@ -33,7 +33,7 @@ class Tasks:
         self.epoch: Any = None
 
     def begin(self, plan: Plan, data: Data, finish: Finish) -> Tasks | None:
-        """Tell of the fit; return what is to be told of stages, if anyone listens."""
+        """Begin the task of the fit; return what reports stages, if anyone listens."""
         self.snapshot = partial(so_far, plan, data, finish)
         if not self.partial:
             self.root.max_subtasks = len(plan.stages)

@@ -111,7 +111,7 @@ def train(
 ) -> Fitted:
     """Train the network; what diverges is kept at its last finite weights.
 
-    With `plan.resume`, optimizer and history of the `previous` fit go on. A `listener` is told of
+    With `plan.resume`, optimizer and history of the `previous` fit go on. A `listener` hears of
     stages and epochs. A `judge` scores held-out rows instead of their accuracy.
     """
     previous = previous if plan.resume else None

@@ -45,7 +45,7 @@ WATCHED_BY = {"defaults", "scoring"}
 def save(estimator: Any, path: str | os.PathLike[str]) -> None:
     """Write an estimator, fitted or not, to a file that every later version of the package reads.
 
-    The file takes its place at one stroke, when it is complete and on the disk: whatever happens, a
+    The file takes its place at one stroke, when it is complete and on the disk: after any fault, a
     file that was there before stays whole until then.
 
     Parameters

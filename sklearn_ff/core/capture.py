@@ -119,6 +119,23 @@ def read_from(net, progress, rates):
         net.module_.progress, net.rates_ = before, None
 
 
+def captured(net):
+    """What records the steps of a net; None where it is not asked for, or not possible."""
+    if not net.captures:
+        return None
+    asked = net.captures == "asked"
+    if may_capture(net):
+        return Captured(net, asked)
+    if asked:
+        warn(
+            "compile=True has no effect: steps are not recorded beside callbacks or hooks that "
+            "look into them, one optimizer per layer, an optimizer that is not fused, or passes of "
+            "positive before negative candidates.",
+            FFWarning,
+        )
+    return None
+
+
 def may_capture(net):
     """Whether the steps of a net can be recorded: nothing looks inside a step, the optimizer can
     read its rates from the device, and positive candidates have no pass of their own.

@@ -11,7 +11,7 @@ from skorch.callbacks import Callback, EpochTimer
 from .._optimizers import per_group
 from ..layers import live
 from .callbacks import Interrupted, StopStage, StopTraining
-from .capture import Captured, may_capture
+from .capture import captured
 from .forward_forward import step
 from .freezing import fixed_weights, not_frozen
 from .head import step_head
@@ -168,9 +168,7 @@ class FFNet(Serving, NeuralNet):
                 check_pattern(callback, self)
             self.watched_ = any(watches_gradients(c) for _, c in self.callbacks_)
             self.listeners_ = hooks_named("on_layer_scores", self.callbacks_)
-            self.rates_, self.captured_ = None, None
-            if self.captures and may_capture(self):
-                self.captured_ = Captured(self, self.captures == "asked")
+            self.rates_, self.captured_ = None, captured(self)
             self.rows_ = rows
             for number, stage in enumerate(self.stages):
                 if self.keeper_ is None or number >= self.keeper_.stage:

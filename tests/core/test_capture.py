@@ -1,5 +1,6 @@
 """Training steps that are recorded on a GPU equal those that are not."""
 
+import warnings
 from types import SimpleNamespace
 
 import numpy as np
@@ -245,3 +246,14 @@ def test_only_steps_that_no_callback_looks_into_can_be_recorded(net):
     assert capture.may_capture(net)
     net.optimizer_.param_groups[0]["fused"] = None
     assert not capture.may_capture(net)
+
+
+@pytest.mark.parametrize("captures", ["asked", True, False])
+def test_that_nothing_is_recorded_is_said_where_it_was_asked_for(net, captures):
+    net.captures = captures
+    assert (capture.captured(net) is None) == (not captures)
+    net.passes = ("positive", "negative")
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        assert capture.captured(net) is None
+    assert [w.category for w in found] == [FFWarning] * (captures == "asked")
