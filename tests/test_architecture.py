@@ -53,6 +53,8 @@ TABLE = [
     ["_outliers"],
     ["plotting._base"],
     ["plotting._familiarity", "plotting._fields", "plotting._goodness", "plotting._history"],
+    ["recipes._settings"],
+    ["recipes._backprop", "recipes._hinton", "recipes._mpezeshki", "recipes._rmwkwok"],
     ["recipes", "datasets", "plotting", "persistence"],
     [""],
 ]

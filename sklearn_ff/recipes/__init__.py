@@ -1,0 +1,21 @@
+"""Published set-ups by name: functions that return an estimator ready to be fitted.
+
+A recipe takes any parameter of its estimator, which overrides that of the recipe. Labels have the
+strength of a white pixel; the recipes after rmwkwok, which do not scale rows, need pixels between 0
+and 1. Faults of the programs that lie outside the method are not repeated; the docstrings name
+them.
+"""
+
+from ._backprop import backpropagation
+from ._hinton import hinton_supervised, loewe
+from ._mpezeshki import mpezeshki
+from ._rmwkwok import rmwkwok_conv, rmwkwok_dense
+
+__all__ = [
+    "backpropagation",
+    "hinton_supervised",
+    "loewe",
+    "mpezeshki",
+    "rmwkwok_conv",
+    "rmwkwok_dense",
+]

@@ -1,0 +1,63 @@
+"""What recipes share: settings, and those that an override leaves without effect."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .._classifier import FFClassifier
+from ..goodness import goodness
+from ..negatives import negatives
+from ..predictions import checked_rule
+from ..schedules import checked_schedule
+
+
+def ready(settings: dict[str, Any], overrides: dict[str, Any]) -> FFClassifier:
+    """The estimator, without settings that have no effect beside an override."""
+    unused = _replaced_by(overrides) | _without_place({**settings, **overrides})
+    kept = {name: value for name, value in settings.items() if name not in unused}
+    return FFClassifier(**{**kept, **overrides})
+
+
+def _replaced_by(overrides: dict[str, Any]) -> set[str]:
+    """Names of the settings that an override replaces."""
+    unused = set()
+    if _holds_epochs(overrides.get("schedule", "greedy")):
+        unused.add("max_iter")
+    if overrides.get("layers") is not None:
+        unused.add("hidden_layer_sizes")
+    if not _shows_labels(overrides):
+        unused.add("overlay")
+    return unused
+
+
+def _holds_epochs(schedule: Any) -> bool:
+    """Whether a schedule states its epochs, as a list does."""
+    try:
+        return checked_schedule(schedule).holds_epochs
+    except ValueError:  # fit raises the error
+        return False
+
+
+def _without_place(settings: dict[str, Any]) -> set[str]:
+    """Names of settings of a head, or of several layers, where these do not exist."""
+    unused, layers = set(), settings.get("layers") or settings["hidden_layer_sizes"]
+    if isinstance(layers, int) or len(layers) == 1:
+        unused.add("prediction_layers")
+    try:
+        needs_head = negatives.get(settings.get("negatives", "hard")).needs_head
+        needs_head |= checked_rule(settings.get("prediction", "goodness")).needs_head
+    except ValueError:  # fit says what is not known
+        return unused
+    if not needs_head:
+        unused.add("head")
+    return unused
+
+
+def _shows_labels(overrides: dict[str, Any]) -> bool:
+    """Whether layers are shown labels with these overrides."""
+    try:
+        scores = goodness.get(overrides.get("goodness", "mean_square")).scores_classes
+        rows = negatives.get(overrides.get("negatives", "hard"))
+    except ValueError:  # fit raises the error
+        return True
+    return not scores and (rows.labelled or not rows.of_rows)
