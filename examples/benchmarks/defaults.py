@@ -7,8 +7,9 @@
 Every model has its defaults but for the sizes of the layers. On images three are fitted to the same
 float32 rows: "mlp"; "ff"; and "ff_short", which is "ff" with as many epochs as reach, on held-out
 training rows (`--validate`), the error that "mlp" ends with. The summary compares seconds and test
-errors, seed by seed. On the digits of scikit-learn and on the eight tables, standardised, "mlp" and
-"ff" have all defaults; seconds, errors and log-losses are of the four outer folds of `tables.py`.
+errors, seed by seed. On the digits of scikit-learn and on the eight tables, standardised, "mlp",
+"ff", "trees" (HistGradientBoostingClassifier) and "neighbours" (KNeighborsClassifier) have all
+defaults; seconds, errors and log-losses are of the four outer folds of `tables.py`.
 Runs whose line is in the file are not repeated; models take turns.
 """
 
@@ -24,8 +25,10 @@ import tables
 import torch
 from results import emit, machine
 from sklearn.datasets import load_digits
+from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.impute import SimpleImputer
 from sklearn.metrics import log_loss
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -46,7 +49,10 @@ FOLDS = {"digits": ["digits"], "tables": list(tables.OPENML)}
 TABLES = {
     "mlp": lambda data, seed: MLPClassifier(random_state=seed),
     "ff": lambda data, seed: FFClassifier(random_state=seed),
+    "trees": lambda data, seed: HistGradientBoostingClassifier(random_state=seed),
+    "neighbours": lambda data, seed: KNeighborsClassifier(),
 }
+MODELS = list(dict.fromkeys([*IMAGES, *TABLES]))
 
 
 def main():
@@ -65,7 +71,7 @@ def arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     names = ["digits", "tables", "mnist", "fashion_mnist"]
     parser.add_argument("--data", nargs="+", choices=names, default=names)
-    parser.add_argument("--models", nargs="+", choices=list(IMAGES), default=list(IMAGES))
+    parser.add_argument("--models", nargs="+", choices=MODELS, default=MODELS)
     parser.add_argument("--folder", default=os.environ.get("SKLEARN_FF_DATA"))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--threads", type=int, default=2)
@@ -152,7 +158,7 @@ def on_fold(clf, X, y, learn, hold):
 
 def summarise(data, lines):
     """Print means over the seeds, and the median ratio of the seconds of one seed."""
-    found = {name: {} for name in IMAGES}
+    found = {name: {} for name in MODELS}
     for line in lines:
         found[line["model"]][line["seed"]] = line
     for name, runs in found.items():

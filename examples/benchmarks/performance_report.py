@@ -178,7 +178,8 @@ SECTIONS = [
         "FFClassifier((500, 500)) and MLPClassifier((500, 500)) with their defaults otherwise, on "
         "MNIST and Fashion-MNIST, and both with all defaults on scikit-learn's digits and eight "
         "tables, standardised, where seconds are of four folds of all tables, and errors and "
-        "log-losses are means (`defaults.py`). "
+        "log-losses are means (`defaults.py`). There `trees` is HistGradientBoostingClassifier and "
+        "`neighbours` KNeighborsClassifier, with their defaults; seconds are of the fit alone. "
         "`ff_short` is `ff` with the number of epochs that reaches the error of `mlp` on held-out "
         "training rows. Seconds are medians over the seeds, errors means and deviations.",
         "defaults",

@@ -24,13 +24,14 @@ from pathlib import Path
 import numpy as np
 import torch
 from memory_depth import forget_peak, status
+from named_run import is_classifier, network_of
+from planned import PLAN
 from results import emit, machine
 from runs import GROUP_OF, RUNS
 from sklearn.exceptions import ConvergenceWarning
 from watch import Watch, error
 
 import sklearn_ff
-from sklearn_ff import FFClassifier
 from sklearn_ff.datasets import load_images
 
 OUTPUT = Path(__file__).parent / "results" / "runs.jsonl"
@@ -42,18 +43,31 @@ def main():
     args = arguments()
     if args.threads:
         torch.set_num_threads(args.threads)
-    start, done = time.perf_counter(), lines_of(args.output)
-    for name in dict.fromkeys(args.names):
-        for seed in range(args.seeds):
-            if args.budget is not None and time.perf_counter() - start > args.budget:
-                tell(f"The budget of {args.budget:g} seconds is spent; {name} is not begun.")
-                return
-            one(args, name, seed, done)
+    start = time.perf_counter()
+    pairs = list(PLAN.in_order()) if args.plan else asked(args)
+    for planned, seed in pairs[::-1] if args.backwards else pairs:
+        spent = time.perf_counter() - start
+        if args.budget is not None and spent > args.budget:
+            tell(f"The budget of {args.budget:g} seconds is spent; {planned.run} is not begun.")
+            return
+        late = args.minutes is not None and spent / 60 + planned.processor_minutes > args.minutes
+        if late and not is_done(args, planned.run, seed):
+            tell(f"{planned.run}, seed {seed}: takes longer than is left; not begun")
+        else:
+            one(args, planned.run, seed)
+
+
+def asked(args):
+    """Pairs of a run that was named and a seed."""
+    return [(PLAN.of(name), s) for name in dict.fromkeys(args.names) for s in range(args.seeds)]
 
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("names", nargs="+", choices=RUNS, metavar="NAME", help=", ".join(RUNS))
+    parser.add_argument("names", nargs="*", type=known, metavar="NAME", help=", ".join(RUNS))
+    parser.add_argument("--plan", action="store_true", help="all of `planned.py`, in its order")
+    parser.add_argument("--backwards", action="store_true", help="the last first")
+    parser.add_argument("--minutes", type=float, help="begin no run that would end later")
     parser.add_argument(
         "--data-home",
         default=os.environ.get("SKLEARN_FF_DATA"),
@@ -68,9 +82,17 @@ def arguments():
         "--output", type=Path, default=OUTPUT, help="file of lines, also of what is done already"
     )
     args = parser.parse_args()
+    if bool(args.names) == args.plan:
+        parser.error("give names of runs, or --plan")
     if args.epochs and args.output.resolve() == OUTPUT.resolve():
         parser.error("--epochs is for a first look, which is no result; give another --output")
     return args
+
+
+def known(name):
+    if name not in RUNS:
+        raise argparse.ArgumentTypeError(f"{name!r} is none of {', '.join(RUNS)}")
+    return name
 
 
 def at_least_one(text):
@@ -94,22 +116,34 @@ def tell(text):
     print(text, file=sys.stderr, flush=True)
 
 
-def one(args, name, seed, done):
+def one(args, name, seed):
     """Train, unless the line exists."""
+    clf, case, given = case_of(args, name, seed)
     run = RUNS[name]
-    clf = run.make(seed)
-    if args.epochs:
-        clf.set_params(max_iter=args.epochs)
-    case = {"benchmark": GROUP_OF[name], "run": name, "data": run.data}
-    case |= {"rows": "held_out" if args.validate else "test", "seed": seed}
-    given, usual = settings(clf), settings(type(clf)())
-    if any(is_same(case, given, usual, line) for line in done):
+    if is_done(args, name, seed):
         tell(f"{name}, seed {seed}: done before")
         return
     emit(
         case | {"settings": given} | measured(run, clf, split(args, run), f"{name}, seed {seed}"),
         args.output,
     )
+
+
+def case_of(args, name, seed):
+    """The estimator of a run, and what its line begins with."""
+    run = RUNS[name]
+    clf = run.make(seed)
+    if args.epochs:
+        (clf if network_of(clf) is None else network_of(clf)).set_params(max_iter=args.epochs)
+    case = {"benchmark": GROUP_OF[name], "run": name, "data": run.data}
+    case |= {"rows": "held_out" if args.validate else "test", "seed": seed}
+    return clf, case, settings(clf)
+
+
+def is_done(args, name, seed):
+    """Whether a line of the run exists; the file is read again, as others may write to it."""
+    clf, case, given = case_of(args, name, seed)
+    return any(is_same(case, given, usual(clf), line) for line in lines_of(args.output))
 
 
 def is_same(case, given, usual, line):
@@ -121,6 +155,11 @@ def settings(clf):
     """Parameters as plain values: parts as their calls, functions as their names."""
     params = clf.get_params(deep=False).items()
     return {k: plain(v) for k, v in params if k not in NOT_SETTINGS}
+
+
+def usual(clf):
+    """The settings of an estimator of this class with its defaults; a pipeline has none."""
+    return {} if hasattr(clf, "steps") else settings(type(clf)())
 
 
 def plain(value):
@@ -155,18 +194,20 @@ def of_classes(classes, X, y):
 
 def measured(run, clf, rows, title):
     """The figures of a run."""
-    ours = isinstance(clf, FFClassifier)
-    if ours:
+    network = network_of(clf)
+    if network is not None:
         every = run.every if len(rows["watched"][1]) else 0
-        clf.set_params(callbacks=[Watch(title, *rows["watched"], run.rules, every)])
+        network.set_params(callbacks=[Watch(title, *rows["watched"], run.rules, every)])
     with suppress(OSError):
         forget_peak()
-    start = time.perf_counter()
+    start, started = time.perf_counter(), time.process_time()
     fit(clf, rows["train"], title)
     line = {"n_train": len(rows["train"][1]), "seconds": time.perf_counter() - start}
+    line |= {"processor_seconds": time.process_time() - started}
     line |= {"peak_bytes": peak(), "threads": torch.get_num_threads(), "curve": curve(clf)}
-    if ours:
-        line["seconds"] -= sum(row["seconds_watching"] for row in clf.net_.history)
+    for watched in network.net_.history if network is not None else ():
+        line["seconds"] -= watched["seconds_watching"]
+        line["processor_seconds"] -= watched["processor_seconds_watching"]
     line |= errors(run, clf, rows)
     return line | versions() | machine()
 
@@ -200,9 +241,9 @@ def errors(run, clf, rows):
 
 def curve(clf):
     """Loss of every epoch, and errors of the epochs after which rows were scored."""
-    found = {"loss": [round(float(loss), 6) for loss in clf.loss_curve_]}
-    history = clf.net_.history if isinstance(clf, FFClassifier) else []
-    for row in history:
+    learner = clf if network_of(clf) is None else network_of(clf)
+    found = {"loss": [round(float(loss), 6) for loss in learner.loss_curve_]}
+    for row in clf.net_.history if is_classifier(clf) else []:
         for name, value in row.get("watched", {}).items():
             found.setdefault(name, []).append(value)
     return found

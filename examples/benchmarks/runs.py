@@ -3,35 +3,18 @@
 A new run is an entry in one of the dictionaries at the end.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
-
+from named_run import BOTH, HEAD, Run
+from runs_ablation import ABLATION
+from runs_ours import FEATURES, IMAGES, TRIES
 from sklearn.neural_network import MLPClassifier
 
 from sklearn_ff import FFClassifier, recipes
-from sklearn_ff.augmentations import Shifts
-from sklearn_ff.layers import Conv2d
 from sklearn_ff.negatives import Uniform
-from sklearn_ff.objectives import Softmax
 
 SMALL_DIGITS = (0, 1, 2, 3, 4)
-HEAD, BOTH = ("head",), ("goodness", "head")
 
 
-@dataclass
-class Run:
-    """One named run; errors are shares, published figures as they were published."""
-
-    make: Callable  # random state -> estimator
-    rules: tuple = ("goodness",)  # prediction rules to score; empty: `predict`
-    data: str = "mnist"
-    classes: tuple = ()  # that are scored; empty: all
-    learned: tuple = ()  # classes of the training rows; empty: all
-    n_train: int = 0  # training rows, of which the others are held out; 0: all
-    every: int = 0  # epochs between scores; 0: none
-    watch_test: bool = False  # score test rows, for a maximum over epochs as published
-    train_error: bool = False
-    published: dict = field(default_factory=dict)  # rule: text
+UNSEEN = {"goodness": "chance: layers see no labels"}
 
 
 def rmwkwok(supervised, n_units=100, published=None, every=1, **more):
@@ -47,40 +30,13 @@ def five_digits(recipe, supervised, published=None, every=1, **more):
         every=every,
         watch_test=True,
         published=published or {},
+        instead={} if supervised else UNSEEN,
     )
 
 
 def backprop(n_units):
     return lambda seed: MLPClassifier(
         (n_units,) * 4, alpha=0, batch_size=128, max_iter=20, tol=0, random_state=seed
-    )
-
-
-def convolutions(seed):
-    """Three convolutions, a readout in each, of which the last one predicts."""
-    return FFClassifier(
-        layers=[Conv2d(n, norm="batch", pool="max") for n in (32, 64, 128)],
-        image_shape=(1, 28, 28),
-        augmentation=Shifts(1),
-        goodness="readout",
-        objective=Softmax(1.0),
-        learning_rate_init=3e-3,
-        prediction_layers=[-1],
-        max_iter=12,
-        random_state=seed,
-    )
-
-
-def dense_with_shifts(seed):
-    return FFClassifier(
-        (1000, 1000),
-        image_shape=(1, 28, 28),
-        augmentation=Shifts(1),
-        goodness="readout",
-        dropout=0.2,
-        learning_rate_init=2e-3,
-        max_iter=60,
-        random_state=seed,
     )
 
 
@@ -124,6 +80,7 @@ RMWKWOK = {
         classes=SMALL_DIGITS,
         learned=SMALL_DIGITS,
         published={"predict": "99.2"},
+        by="backpropagation",
     ),
     "rmwkwok_dense": rmwkwok(False, published={"head": "96.2", "goodness": "22.7"}),
     "rmwkwok_dense_supervised": rmwkwok(
@@ -146,14 +103,13 @@ RMWKWOK = {
         True, 2000, {"goodness": "97.4"}, 20, version="layer_based", batch_size=512
     ),
 }
-IMAGES = {
-    "mnist_conv": Run(convolutions, published={"goodness": "0.30 % (Wu et al.)"}),
-    "fashion_conv": Run(
-        convolutions, data="fashion_mnist", published={"goodness": "6.59 % (Gong et al.)"}
-    ),
-    "mnist_dense_shifts": Run(dense_with_shifts, published={"goodness": "0.64 % (Hinton)"}),
+GROUPS = {
+    "recipes": RECIPES,
+    "rmwkwok": RMWKWOK,
+    "ablation": ABLATION,
+    "images": IMAGES,
+    "unlabelled": FEATURES,
+    "tries": TRIES,
 }
-
-GROUPS = {"recipes": RECIPES, "rmwkwok": RMWKWOK, "images": IMAGES}
 RUNS = {name: run for group in GROUPS.values() for name, run in group.items()}
 GROUP_OF = {name: group for group, runs in GROUPS.items() for name in runs}

@@ -24,13 +24,14 @@ class Watch(Callback):
         self.start_ = self.told_ = time.perf_counter()
 
     def on_epoch_end(self, net, **kwargs):
-        epoch, start = len(net.history), time.perf_counter()
+        epoch, start, started = len(net.history), time.perf_counter(), time.process_time()
         due = self.every and (epoch % self.every == 0 or epoch == net.max_epochs)
         watched = {"epoch": epoch} if due else {}
         for rule in self.rules if due else ():
             watched[f"error_{rule}"] = error(net.module_, self.X, self.y, rule)
         net.history.record("watched", watched)
         net.history.record("seconds_watching", time.perf_counter() - start)
+        net.history.record("processor_seconds_watching", time.process_time() - started)
         self.tell(epoch, net.max_epochs, net.history[-1, "train_loss"], watched)
 
     def tell(self, epoch, epochs, loss, watched):

@@ -105,6 +105,41 @@ def test_results_have_the_settings_of_today_and_are_the_last_of_a_seed(benchmark
     assert report["results"]([line | found[0] | {"rows": "held_out"}]) == []
 
 
+def test_pages_of_plan_parts_and_limits_are_up_to_date(benchmark):
+    plan, parts, limits = map(benchmark, ("plan_report", "parts_report", "limits_report"))
+    lines, of_parts = (plan["lines_of"](path) for path in (plan["OUTPUT"], parts["OUTPUT"]))
+    which = (ROOT / "docs" / "which_parts.md").read_text(encoding="utf-8")
+    assert parts["with_figures"](which, of_parts) == which
+    every = limits["read"](BENCHMARKS / "results")
+    for name, page in {
+        "results_plan": plan["render"](lines, of_parts),
+        "parts_matrix": parts["matrix"](of_parts),
+        "limits": limits["render"](every),
+    }.items():
+        assert (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8") == page, name
+
+
+def test_a_run_stands_beside_backpropagation_on_its_layers(benchmark):
+    limits = benchmark("limits_report")
+    line = {"data": "mnist", "peak_bytes": 2**20, "processor_seconds": 6.0}
+    ours = line | {"run": "mnist_dense_shifts", "error_goodness": 0.02}
+    theirs = line | {"run": "mnist_dense_shifts_backprop", "error_goodness": 0.015}
+    found = limits["compared"]([ours], [theirs | {"processor_seconds": 2.0}])
+    assert found == ["mnist_dense_shifts", "mnist", "2.00 %", "1.50 %", "+0.50", "3.0", "1 / 1"]
+    assert limits["compared"]([ours], []) is None
+
+
+def test_the_matrix_of_parts_tells_what_is_missing_and_what_diverges(benchmark):
+    report = benchmark("parts_report")
+    usual = {"benchmark": "parts", "data": "mnist", "rows": "held_out", **report["USUAL"]}
+    lines = [usual | {"seed": seed, "error": error} for seed, error in enumerate([0.02, 0.03])]
+    lines.append(usual | {"objective": "margin", "seed": 0, "error": None})
+    page = report["matrix"](lines)
+    assert "MNIST: 2 of " in page and "2.50 ± 0.71" in page and "diverges" in page
+    assert "×" in page  # similarity compares labels, which a goodness per candidate is shown
+    assert "| the defaults | 2.50 ± 0.71 | – |" in report["summary"](lines)
+
+
 def test_the_table_of_the_readme_is_up_to_date(benchmark):
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     assert benchmark("readme_table")["with_table"](text) == text

@@ -33,6 +33,7 @@ def test_runs_resume_and_are_rendered_alike(benchmark, train, capsys, few_images
         (n, s) for n in names for s in (0, 1)
     ]
     ours = lines[0]
+    assert ours["processor_seconds"] >= 0
     assert {"seconds", "peak_bytes", "threads", "torch", "processor", "settings"} <= set(ours)
     assert ours["curve"]["error_head"] == [ours["error_head"]] == [ours["best_on_test_head"]]
     assert "0.0 minutes left" in capsys.readouterr().err
@@ -50,7 +51,7 @@ def test_runs_resume_and_are_rendered_alike(benchmark, train, capsys, few_images
     assert figures[0] == figures[1]
     page = (few_images / "0" / "results.md").read_text(encoding="utf-8")
     assert "| rmwkwok_backprop | backpropagation | 99.2 | " in page
-    assert "](images/results_rmwkwok.svg)" in page and page.count("not been measured") == 2
+    assert "](images/results_rmwkwok.svg)" in page and page.count("not been measured") == 4
 
 
 def test_committed_runs_count_as_done(benchmark):
@@ -61,7 +62,7 @@ def test_committed_runs_count_as_done(benchmark):
     for line in lines:
         clf = run["RUNS"][line["run"]].make(line["seed"])
         case = {name: line[name] for name in ("benchmark", "run", "data", "rows", "seed")}
-        given, usual = run["settings"](clf), run["settings"](type(clf)())
+        given, usual = run["settings"](clf), run["usual"](clf)
         assert run["is_same"](case, given, usual, line), line["run"]
 
 
@@ -91,7 +92,7 @@ def test_runs_validate_and_keep_to_a_budget(benchmark, train, capsys, few_images
     assert (lines[0]["rows"], lines[0]["n_train"]) == ("held_out", 250)
     assert "best_on_test_goodness" not in lines[0] and "train_error_goodness" in lines[0]
     page = benchmark("report")["render"](lines)
-    assert page.count("not been measured") == 3  # figures of held-out rows are not results
+    assert page.count("not been measured") == 5  # figures of held-out rows are not results
     flags = ["mpezeshki", "loewe", "--budget", 1e-9]
     assert train(*flags) == lines
     assert "mpezeshki is not begun" in capsys.readouterr().err
@@ -146,6 +147,47 @@ def test_the_best_on_test_is_the_least_of_all_epochs(benchmark):
 
 
 def test_every_named_run_makes_an_estimator(benchmark):
-    runs = benchmark("runs")["RUNS"]
+    runs, network_of = benchmark("runs")["RUNS"], benchmark("named_run")["network_of"]
     for name, run in runs.items():
-        assert run.make(3).random_state == 3, name
+        clf = run.make(3)
+        assert (network_of(clf) or clf).random_state == 3, name
+
+
+def test_the_plan_goes_by_worth_and_begins_nothing_that_would_end_late(
+    benchmark, capsys, few_images
+):
+    planned = benchmark("planned")
+    Plan, Planned = planned["Plan"], planned["Planned"]
+    plan = Plan({"first": [Planned("a", 8), Planned("b", 50)], "later": [Planned("c", 80)]})
+    order = [(one.run, seed) for one, seed in plan.in_order()]
+    assert order == [("a", 0), ("b", 0), ("a", 1), ("b", 1), ("a", 2), ("c", 0)]
+    assert plan.of("d").processor_minutes == 0
+    assert {one.run for one, _ in planned["PLAN"].in_order()} <= set(benchmark("runs")["RUNS"])
+    output = few_images / "plan.jsonl"
+    benchmark("run", "--plan", "--minutes", 0, "--output", output)["main"]()
+    assert "takes longer than is left; not begun" in capsys.readouterr().err
+    assert not output.exists()
+
+
+def test_parts_are_tried_in_order_and_close_ones_again(benchmark):
+    parts = benchmark("parts")
+    cases = [*parts["missing"](["mnist"], 1, list)]
+    assert {k: cases[0][k] for k in parts["USUAL"]} == parts["USUAL"]
+    assert [parts["last"](case) for case in cases] == sorted(map(parts["last"], cases))
+    lines = [
+        case | {"error": error} for case, error in zip(cases, [0.02, 0.03, 0.04], strict=False)
+    ]
+    lines += [case | {"error": None} for case in cases[3:]]
+    again = [*parts["missing"](["mnist"], 2, lambda: lines)]
+    assert again == [case | {"seed": 1} for case in cases[:2]]
+
+
+def test_backpropagation_beside_a_run_has_its_layers_and_epochs(benchmark):
+    named = benchmark("named_run")
+    run = named["Run"](
+        lambda seed: FFClassifier((9, 7), dropout=0.3, max_iter=4, random_state=seed)
+    )
+    clf = named["beside"](run).make(2)
+    assert (clf.max_iter, clf.dropout, clf.random_state) == (4, 0.3, 2)
+    assert "Block(kinds=[9, Module(factory=dropout(0.3)), 7])" in repr(clf)
+    assert clf.fit(*load_iris(return_X_y=True)).score(*load_iris(return_X_y=True)) > 0.3

@@ -1,0 +1,86 @@
+"""The plan of the machine time: which runs, with how many seeds, in the order of their worth.
+
+    python examples/benchmarks/run.py --plan --minutes 60 --threads 1
+
+trains what has no line yet. Minutes of a run are those of its processor, estimated beforehand; two
+runs with one thread each keep two cores busy, so a run counts with half of them. Three seeds where
+that is at most ten minutes, two up to thirty, one beyond; three of the two founding programs.
+"""
+
+from dataclasses import dataclass, field
+
+CORES = 2
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One named run; `seeds` are set by its time, unless they are given."""
+
+    run: str
+    processor_minutes: float
+    seeds: int = 0
+
+    @property
+    def minutes(self):
+        return self.processor_minutes / CORES
+
+    @property
+    def n_seeds(self):
+        return self.seeds or (3 if self.minutes <= 10 else 2 if self.minutes <= 30 else 1)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Groups of runs, the most worth first: `title: [Planned, ...]`."""
+
+    groups: dict = field(default_factory=dict)
+
+    def in_order(self):
+        """Pairs of a planned run and a seed, group by group; the first seeds of a group first."""
+        for group in self.groups.values():
+            for seed in range(max((planned.n_seeds for planned in group), default=0)):
+                yield from ((planned, seed) for planned in group if seed < planned.n_seeds)
+
+    def of(self, name):
+        """The entry of a run; one without estimate, if it is not in the plan."""
+        found = [planned for group in self.groups.values() for planned in group]
+        return next((planned for planned in found if planned.run == name), Planned(name, 0))
+
+
+PLAN = Plan(
+    {
+        "Our networks": [
+            Planned("mnist_conv", 17),
+            Planned("fashion_conv", 17),
+            Planned("mnist_dense_shifts", 15),
+            Planned("mnist_dense_shifts_backprop", 12),
+            Planned("mnist_conv_backprop", 15),
+            Planned("fashion_conv_backprop", 15),
+        ],
+        "What the five-digit goodness hangs on": [
+            Planned("rmwkwok_500_glorot_passes", 5, seeds=1),
+            Planned("rmwkwok_500_passes", 5, seeds=1),
+            Planned("rmwkwok_500_glorot", 5, seeds=1),
+            Planned("rmwkwok_500_all_layers", 5, seeds=1),
+            Planned("rmwkwok_500_threshold_1", 5, seeds=1),
+            Planned("rmwkwok_500_threshold_10", 5, seeds=1),
+            Planned("rmwkwok_500_batch_128", 9, seeds=1),
+        ],
+        "The founding programs": [
+            Planned("rmwkwok_backprop", 0.5),
+            Planned("mpezeshki_our_defaults", 2.5),
+            Planned("mpezeshki", 80, seeds=3),
+            Planned("rmwkwok_dense", 16),
+            Planned("rmwkwok_dense_supervised", 16),
+            Planned("rmwkwok_conv_supervised", 16),
+            Planned("rmwkwok_conv", 30, seeds=3),
+            Planned("rmwkwok_500_supervised", 30, seeds=3),
+            Planned("rmwkwok_500", 30, seeds=3),
+            Planned("mpezeshki_never_true", 80),
+        ],
+        "Other published methods": [
+            Planned("hinton_supervised", 35),
+            Planned("loewe", 30),
+        ],
+    }
+)

@@ -1,0 +1,94 @@
+"""Our networks, whose settings were chosen on held-out training rows, and what was tried."""
+
+from named_run import Run, with_backpropagation
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+
+from sklearn_ff import FFClassifier, FFTransformer
+from sklearn_ff.augmentations import Flips, Shifts
+from sklearn_ff.layers import Conv2d
+from sklearn_ff.objectives import Softmax
+
+PIXELS = (1, 28, 28)
+
+
+def convolutions(seed):
+    """Three convolutions, a readout in each, of which the last one predicts."""
+    return FFClassifier(
+        layers=[Conv2d(n, norm="batch", pool="max") for n in (32, 64, 128)],
+        image_shape=PIXELS,
+        augmentation=Shifts(1),
+        goodness="readout",
+        objective=Softmax(1.0),
+        learning_rate_init=3e-3,
+        prediction_layers=[-1],
+        max_iter=12,
+        random_state=seed,
+    )
+
+
+def dense_with_shifts(seed):
+    return FFClassifier(
+        (1000, 1000),
+        image_shape=PIXELS,
+        augmentation=Shifts(1),
+        goodness="readout",
+        dropout=0.2,
+        learning_rate_init=2e-3,
+        max_iter=60,
+        random_state=seed,
+    )
+
+
+def dense(units=(1000, 1000), data="mnist", published="", **more):
+    """A dense network; every parameter that is not named is the default."""
+    return Run(
+        lambda seed: FFClassifier(units, random_state=seed, **more),
+        data=data,
+        published={"goodness": published} if published else {},
+    )
+
+
+LOCAL = {
+    "goodness": "readout",
+    "objective": Softmax(1.0),
+    "dropout": 0.3,
+    "input_normalization": "rms",
+    "learning_rate_init": 1e-3,
+    "max_iter": 20,
+}
+VARIED = {"image_shape": PIXELS, "augmentation": [Shifts(1), Flips()]}
+
+NETWORKS = {
+    "mnist_conv": Run(convolutions, published={"goodness": "0.30 % (Wu et al.)"}),
+    "fashion_conv": Run(
+        convolutions, data="fashion_mnist", published={"goodness": "6.59 % (Gong et al.)"}
+    ),
+    "mnist_dense_shifts": Run(dense_with_shifts, published={"goodness": "0.64 % (Hinton)"}),
+}
+IMAGES = with_backpropagation(NETWORKS)
+
+
+def features(C=0.02, units=(2000, 2000), shifts=1, data="mnist", **more):
+    """Features that are learned without labels, and a linear classifier on them."""
+    varied = {"augmentation": Shifts(shifts), "image_shape": PIXELS} if shifts else {}
+
+    def make(seed):
+        network = FFTransformer(units, random_state=seed, **varied, **more)
+        return make_pipeline(network, LogisticRegression(C=C, max_iter=200, tol=1e-3))
+
+    return Run(make, (), data=data, by="a linear classifier")
+
+
+FEATURES = {}
+
+# Tried on held-out rows (`run.py --validate`), for the choice of the settings above.
+TRIES = {
+    "try_dense_local": dense(**LOCAL),
+    "try_dense_hard": dense(dropout=0.2, max_iter=20),
+    "try_dense_hard_slow": dense(dropout=0.2, max_iter=20, learning_rate_init=2e-3),
+    "try_fashion_local": dense(data="fashion_mnist", **LOCAL),
+    "try_fashion_varied": dense(
+        data="fashion_mnist", **LOCAL | VARIED | {"dropout": 0.1, "max_iter": 40}
+    ),
+}
