@@ -253,7 +253,7 @@ def check_batches(plan: Plan) -> None:
     if plan.whole_batches:
         raise ValueError(
             "Batch normalisation compares a row with the others of its batch, but a batch holds 1 "
-            "sample; give batch_size=2 or more, or use norm='group'."
+            "sample; give batch_size=2 or more, or use layers without it."
         )
     for part in each_objective(plan):
         if part.compares_rows:

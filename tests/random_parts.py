@@ -107,6 +107,7 @@ class Context:
             "function": st.sampled_from([louder]),
             "transform": st.sampled_from([mirrored]),
             "image_shape": st.sampled_from([None, self.image_shape]),
+            "norm": st.sampled_from([None, "batch"]),
             "kinds": st.sampled_from([[3, 4], [d], (4, 3, d), [Conv2d(2), 3], [Conv2d(2)]]),
             "factory": st.sampled_from([dense_module, normal_module]),
             "matrix": st.sampled_from([None, np.eye(len(self.labels), d)]),

@@ -16,6 +16,7 @@ TABLE = [
     ["_parts"],
     ["_images"],
     ["negatives._base", "layers._base", "objectives._base"],
+    ["layers._norms"],
     ["negatives._labels", "negatives._rows", "layers._dense", "layers._images"],
     ["layers._blocks", "layers._modules", "objectives._scores", "objectives._context"],
     [
@@ -55,6 +56,7 @@ TABLE = [
     ["plotting._familiarity", "plotting._fields", "plotting._goodness", "plotting._history"],
     ["recipes._settings"],
     ["recipes._backprop", "recipes._hinton", "recipes._mpezeshki", "recipes._rmwkwok"],
+    ["recipes._hff", "recipes._local_loss", "recipes._mono_forward"],
     ["recipes", "datasets", "plotting", "persistence"],
     [""],
 ]

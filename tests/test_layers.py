@@ -188,6 +188,19 @@ def test_batch_normalisation_outside_learning_uses_and_keeps_its_running_average
     torch.testing.assert_close(norm.eval()(a, (2, 6, 5)), first)
 
 
+@pytest.mark.parametrize("n_candidates", [1, 3])
+def test_a_dense_layer_is_normalised_unit_by_unit(n_candidates):
+    made = Dense(5, norm="batch").build((2, 6, 5)).double()
+    made.reset(torch.Generator().manual_seed(0))
+    a = made(torch.tensor(IMAGES[:, :n_candidates]))
+    mean, var = a[:, 0].mean(0), a[:, 0].var(0, correction=0)
+    found = made.outputs(a, torch.tanh)
+    torch.testing.assert_close(found, torch.tanh((a - mean) / (var + 1e-5).sqrt()))
+    torch.testing.assert_close(made.norm.running_mean.data, 0.1 * mean.data)
+    learned = made.eval().outputs(a, torch.tanh)
+    assert not torch.allclose(learned, found) and made.whole_batches
+
+
 @pytest.mark.parametrize("cls", [Conv2d, LocallyConnected2d])
 def test_low_precision_of_images_is_close_and_for_training_only(cls):
     low = cls(4).build((2, 6, 5), low_precision=True)
@@ -200,7 +213,7 @@ def test_low_precision_of_images_is_close_and_for_training_only(cls):
 
 X, Y = (part[:400] for part in load_digits(return_X_y=True))
 STACKS = {
-    "pooled": [Conv2d(8, pool="max"), Conv2d(12, norm="batch"), 20],
+    "pooled": [Conv2d(8, pool="max"), Conv2d(12, norm="batch"), Dense(20, norm="batch")],
     "local": [LocallyConnected2d(6, stride=2), Dense(20)],
     "grouped": [Conv2d(8, norm="group", pool="mean"), Conv2d(12)],
 }
@@ -246,6 +259,9 @@ def test_patches_are_read_by_their_goodness():
     read = Patches((2, 5, 4), 2, torch.nn.Identity())(h)
     squares = h.square().reshape(3, 1, 5, 4, 2)[:, :, :4].reshape(3, 1, 2, 2, 2, 2, 2)
     torch.testing.assert_close(read, squares.mean((3, 5)).reshape(3, 1, -1))
+    means = Patches((2, 5, 4), 2, torch.nn.Identity(), squared=False)(h)
+    maps = h.reshape(3, 1, 5, 4, 2)[:, :, :4].reshape(3, 1, 2, 2, 2, 2, 2)
+    torch.testing.assert_close(means, maps.mean((3, 5)).reshape(3, 1, -1))
 
 
 def test_a_fixed_readout_of_patches_is_drawn_and_learned_from():
@@ -370,6 +386,9 @@ def test_the_shape_of_images_may_be_an_array():
         ({"layers": []}, "empty list"),
         ({"layers": [Conv2d(4)], "goodness": [1]}, "goodness"),
         ({"layers": [Conv2d(4, norm="batch")], "batch_size": 1}, "a batch holds 1 sample"),
+        ({"layers": [Dense(4, norm="batch")], "batch_size": 1}, "use layers without it"),
+        ({"layers": [Dense(4, norm="group")]}, "one of [None, 'batch']"),
+        ({"layers": [Dense(4, norm="batch")], "peer_normalization": 0.03}, "use dense layers"),
         ({"layers": [Conv2d(4, kernel_size=2)]}, "an odd kernel_size"),
         ({"layers": [Conv2d(4, padding=3)]}, "padding below kernel_size"),
         ({"layers": [Conv2d(4)], "peer_normalization": 0.03}, "use dense layers"),

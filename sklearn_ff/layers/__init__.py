@@ -27,12 +27,14 @@ from ._base import (
     checked_layers,
     drawn_normal,
     drawn_uniform,
+    images,
     layer_kinds,
 )
 from ._blocks import Block, ending, live
 from ._dense import Affine, Dense
-from ._images import Conv2d, ImageLayer, LocallyConnected2d, PositiveBatchNorm, images
+from ._images import Conv2d, ImageLayer, LocallyConnected2d
 from ._modules import Module
+from ._norms import PositiveBatchNorm
 
 __all__ = [
     "DRAWN",

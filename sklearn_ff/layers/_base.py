@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -121,6 +122,17 @@ def built(
         found.append(kind.build(shape, n_own, low_precision, raw=raw and not found))
         shape = found[-1].shape
     return found
+
+
+def images(z: Tensor, shape: Shape) -> Tensor:
+    """Flat rows of pixels as images (rows·candidates, channels, height, width), without a copy."""
+    channels, height, width = shape
+    return z.reshape(-1, height, width, channels).permute(0, 3, 1, 2)
+
+
+def flat(maps: Tensor, like: Tensor) -> Tensor:
+    """Images as flat rows of pixels, with the rows and candidates of `like`."""
+    return maps.permute(0, 2, 3, 1).reshape(*like.shape[:-1], math.prod(maps.shape[1:]))
 
 
 def times(shape: Shape) -> str:

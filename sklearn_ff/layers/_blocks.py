@@ -22,11 +22,11 @@ from ._base import (
     built,
     checked_layers,
     drawn_normal,
+    flat,
     layer_kinds,
     start,
     times,
 )
-from ._images import flat
 
 
 @layer_kinds.register("block")

@@ -12,7 +12,17 @@ from torch.nn import functional as F
 
 from .._parts import check_choice, check_number
 from .._typing import Function, Shape
-from ._base import BaseMap, Draw, LayerKind, LayerMap, drawn_normal, layer_kinds
+from ._base import (
+    BaseMap,
+    Draw,
+    LayerKind,
+    LayerMap,
+    drawn_normal,
+    flat,
+    images,
+    layer_kinds,
+)
+from ._norms import Grouped, PositiveBatchNorm, n_groups
 
 
 class ImageLayer(LayerKind):
@@ -138,17 +148,6 @@ class Maps(BaseMap):
         return flat(pool(images(h, self.maps), self.kind.pool_size), h)
 
 
-def images(z: Tensor, shape: Shape) -> Tensor:
-    """Flat rows of pixels as images (rows·candidates, channels, height, width), without a copy."""
-    channels, height, width = shape
-    return z.reshape(-1, height, width, channels).permute(0, 3, 1, 2)
-
-
-def flat(maps: Tensor, like: Tensor) -> Tensor:
-    """Images as flat rows of pixels, with the rows and candidates of `like`."""
-    return maps.permute(0, 2, 3, 1).reshape(*like.shape[:-1], math.prod(maps.shape[1:]))
-
-
 class Convolution(Maps):
     """One kernel per channel, the same at every place of the image."""
 
@@ -220,65 +219,6 @@ class LocalPatches(Maps):
         a = torch.bmm(patches, weight).to(self.weight.dtype)  # (places, rows, channels)
         a = a.transpose(0, 1).reshape(*z.shape[:-1], self.n_units)
         return a if bias is None else a + bias
-
-
-class PositiveBatchNorm(nn.Module):
-    """(a − mean)/deviation · weight + bias per channel (Ioffe and Szegedy, 2015).
-
-    Mean and deviation are those of the batch's positive candidates, for negative ones too: with
-    statistics of their own, a layer could recognise negative candidates by these. Where nothing is
-    learned (prediction, the head, finished layers) running averages are used, so a row's scores do
-    not depend on the rest of the batch. All rows count alike in the statistics.
-    """
-
-    running_mean: Tensor
-    running_var: Tensor
-
-    def __init__(self, n_channels: int, momentum: float = 0.1, eps: float = 1e-5) -> None:
-        super().__init__()
-        self.momentum, self.eps = momentum, eps
-        self.weight = nn.Parameter(torch.ones(n_channels))
-        self.bias = nn.Parameter(torch.zeros(n_channels))
-        self.register_buffer("running_mean", torch.zeros(n_channels))
-        self.register_buffer("running_var", torch.ones(n_channels))
-
-    def forward(self, a: Tensor, maps: Shape) -> Tensor:
-        batch = self.training and torch.is_grad_enabled()
-        if batch and a.shape[1] > 1:
-            return self._by_the_positive_ones(a, maps)
-        out = F.batch_norm(
-            images(a, maps),
-            self.running_mean,
-            self.running_var,
-            self.weight,
-            self.bias,
-            batch,
-            self.momentum,
-            self.eps,
-        )
-        return flat(out, a)
-
-    def _by_the_positive_ones(self, a: Tensor, maps: Shape) -> Tensor:
-        places = a.reshape(*a.shape[:2], -1, maps[0])
-        var, mean = torch.var_mean(places[:, 0], (0, 1), unbiased=False)
-        n = places[:, 0, :, 0].numel()
-        self.running_mean.lerp_(mean.detach(), self.momentum)
-        self.running_var.lerp_(var.detach() * n / max(1, n - 1), self.momentum)
-        scale = self.weight * (var + self.eps).rsqrt()
-        shift = self.bias - mean * scale
-        return (places * scale + shift).reshape(a.shape)
-
-
-def n_groups(n_channels: int) -> int:
-    """Number of groups, of 16 channels or more: a group of one would remove a constant label."""
-    return next(n for n in range(max(1, n_channels // 16), 0, -1) if n_channels % n == 0)
-
-
-class Grouped(nn.GroupNorm):
-    """Group normalisation of each candidate separately (Wu and He, 2018)."""
-
-    def forward(self, a: Tensor, maps: Shape) -> Tensor:
-        return flat(super().forward(images(a, maps)), a)
 
 
 @layer_kinds.register("conv2d")

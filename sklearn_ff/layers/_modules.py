@@ -11,8 +11,7 @@ from torch import Tensor, nn
 
 from .._draws import global_draws
 from .._typing import Function, Shape
-from ._base import BaseMap, Draw, LayerKind, LayerMap, drawn_normal, times
-from ._images import flat, images
+from ._base import BaseMap, Draw, LayerKind, LayerMap, drawn_normal, flat, images, times
 
 ALIKE = 1e-3  # relative difference of a row's outputs beside other rows, up to rounding errors
 
