@@ -40,7 +40,12 @@ OPTIONAL = ("classes", "class_count", "scale", "slips")  # where labels are lear
 # What scikit-learn keeps on an estimator while it fits.
 WHILE_FITTING = ("_callback_fit_ctx", "_skl_callbacks_to_teardown", "_parent_callback_ctx")
 # Examples of objects to pass, for parameters whose parts have no registered names.
-EXAMPLES = {"head": "SoftmaxHead({}=...)", "schedule": "Greedy({}=...)", "layers": "[Dense(100)]"}
+EXAMPLES = {
+    "head": "SoftmaxHead({}=...)",
+    "schedule": "Greedy({}=...)",
+    "learning_rate": "Cosine({}=...)",
+    "layers": "[Dense(100)]",
+}
 VERSION = "_sklearn_ff_version"  # key of a snapshot's state
 
 

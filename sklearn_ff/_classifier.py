@@ -33,7 +33,7 @@ from .normalizations import Normalization
 from .objectives import Objective
 from .overlays import Overlay
 from .predictions import Prediction
-from .schedules import Schedule
+from .schedules import Rate, Schedule
 
 
 class FFClassifier(AccuracyScore, BaseFF):
@@ -114,9 +114,10 @@ class FFClassifier(AccuracyScore, BaseFF):
         Options of the optimizer, such as ``{"momentum": 0.9}``; or of each layer's. None with
         "adam" is ``{"eps": 1e-3}`` for text (`scaling_` is "sparse"), so that rare words change
         weights less than common ones.
-    learning_rate : {"linear", "cosine", "cooldown", "constant"}, default="linear"
-        How the rate decreases, to zero at the end of training, or of every stage of a `schedule`;
-        "cooldown" is constant in the first half, then linear.
+    learning_rate : {"linear", "cosine", "cooldown", "drops", "constant"} or Rate, default="linear"
+        How the rate decreases until the end of training, or of every stage of a `schedule`: to
+        zero, where "cooldown" is constant in the first half, then linear; "drops" falls to a
+        quarter after 50, 75, 89 and 94 % of it; see :mod:`sklearn_ff.schedules`.
     learning_rate_init : float, sequence of float or "auto", default="auto"
         Initial rate, for all layers or for each; "auto" is 5e-3 to 3e-2, by the number of updates.
     alpha : float, default=0.0
@@ -280,7 +281,7 @@ class FFClassifier(AccuracyScore, BaseFF):
         peer_normalization: float = 0.0,
         optimizer: OneOrEach[str | type[Optimizer]] = "adam",
         optimizer_params: OneOrEach[dict[str, Any] | None] = None,
-        learning_rate: str = "linear",
+        learning_rate: str | Rate = "linear",
         learning_rate_init: float | Sequence[float] | str = "auto",
         alpha: float = 0.0,
         batch_size: int | str = "auto",

@@ -8,6 +8,7 @@ from ._params import brief
 from ._parts import is_name
 from ._per_layer import numbers_of
 from ._plan import Plan
+from .schedules import checked_rate
 
 DEFAULT_UNITS = 256  # of hidden_layer_sizes
 
@@ -101,5 +102,5 @@ def without_end(plan: Plan) -> Effects:
 def may_be_flat(plan: Plan) -> bool:
     """Whether a loss that falls no more ends a stage: a budget is meant to be spent."""
     settings = plan.settings
-    constant = settings.learning_rate == "constant" and settings.tol is not None
+    constant = checked_rate(settings.learning_rate).constant and settings.tol is not None
     return constant and not plan.schedule.holds_epochs and not plan.resume

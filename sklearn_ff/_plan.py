@@ -36,7 +36,7 @@ from .heads import SoftmaxHead, checked_head
 from .layers import built, checked_layers, live
 from .objectives import LayerFacts
 from .predictions import Prediction, checked_rule
-from .schedules import Schedule, Stage, checked_schedule, learning_stages
+from .schedules import Schedule, Stage, checked_rate, checked_schedule, learning_stages
 
 
 @dataclass(frozen=True)
@@ -384,7 +384,7 @@ def updates_of(
     None where the rate is careful: it does not fall, or layers of images or blocks learn; and
     where none learns.
     """
-    careful = resume or settings.learning_rate == "constant"
+    careful = resume or checked_rate(settings.learning_rate).constant
     if careful or any(kind.reads_images or kind.composite for kind in sizes.kinds):
         return None
     longest = max((stage.epochs for stage in stages if stage.layers), default=None)

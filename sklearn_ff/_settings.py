@@ -13,7 +13,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from ._families import FAMILIES
 from ._parts import LARGEST
 from .augmentations import Augmentation
-from .schedules import Schedule
+from .schedules import Rate, Schedule
 
 LISTS = (list, tuple)
 
@@ -50,7 +50,7 @@ class Settings:
     peer_normalization: float
     optimizer: Any
     optimizer_params: Any
-    learning_rate: str
+    learning_rate: Any
     learning_rate_init: Any
     alpha: Any
     batch_size: Any
@@ -112,7 +112,7 @@ SHARED_CONSTRAINTS = {
     "peer_normalization": [Interval(Real, 0, LARGEST, closed="both")],
     "optimizer": [str, type, *LISTS],
     "optimizer_params": [dict, *LISTS, None],
-    "learning_rate": [StrOptions({"linear", "cosine", "cooldown", "constant"})],
+    "learning_rate": [str, Rate],
     "learning_rate_init": [
         StrOptions({"auto"}),
         Interval(Real, 0, None, closed="neither"),

@@ -37,6 +37,7 @@ from .core.forward_forward import Network
 from .core.rows import Rows, as_tensor, dense, n_parts
 from .core.user_callbacks import checked_callback
 from .exceptions import DivergenceError, OverfittingWarning
+from .schedules import checked_rate
 
 GUARDED_UPDATES = 10  # updates between checks of weights and scores
 PROBED_ROWS = 8  # rows that are scored after every epoch, to check the weights
@@ -193,8 +194,9 @@ def own_callbacks(plan: Plan, data: Data, judge: Any = None) -> dict[str, Any]:
     probe = partial(network_scores, plan=plan, X=data.X[:PROBED_ROWS])
     patience = -(-GUARDED_UPDATES // (n_batches * len(plan.passes)))
     own = {"guard": DivergenceGuard(probe, patience, partial(advice, plan, data.X))}
-    if settings.learning_rate != "constant" and not plan.resume:
-        own["decay"] = Decay(settings.learning_rate, n_batches)
+    rate = checked_rate(settings.learning_rate)
+    if not (rate.constant or plan.resume):
+        own["decay"] = Decay(rate, n_batches)
     if data.held_out is not None:
         patience = settings.n_iter_no_change if settings.early_stopping else None
         score, loss = judge or Accuracy(plan, *data.held_out), HeldOutLoss(plan, *data.held_out)

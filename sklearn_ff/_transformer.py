@@ -32,7 +32,7 @@ from .negatives import Negatives
 from .normalizations import Normalization
 from .objectives import Objective
 from .overlays import Overlay
-from .schedules import Schedule
+from .schedules import Rate, Schedule
 
 
 class FFTransformer(BaseFF):
@@ -169,7 +169,7 @@ class FFTransformer(BaseFF):
         peer_normalization: float = 0.0,
         optimizer: OneOrEach[str | type[Optimizer]] = "adam",
         optimizer_params: OneOrEach[dict[str, Any] | None] = None,
-        learning_rate: str = "linear",
+        learning_rate: str | Rate = "linear",
         learning_rate_init: float | Sequence[float] | str = "auto",
         alpha: float = 0.0,
         batch_size: int | str = "auto",

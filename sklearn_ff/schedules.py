@@ -1,4 +1,4 @@
-"""Schedules: the layers that learn in each epoch.
+"""Schedules: the layers that learn in each epoch, and how the learning rate falls.
 
 The contract. `stages(n_layers, n_epochs, depth)` returns a list of `Stage`: `n_epochs` is the value
 of `max_iter`, and `depth` is the number of layers that exist from an earlier fit. `phases` is
@@ -7,19 +7,27 @@ is a pass over all positive candidates and then one over all negative ones. `at_
 all layers learn from every batch, which `partial_fit` needs, `holds_epochs` that the schedule has
 its own number of epochs, which `n_epochs()` returns, instead of `max_iter`. A list of pairs
 (layers, epochs) means `Stages(list)`.
+
+A rate has `factor(progress)`, the share of the first rate that remains when a share `progress` of
+the stage has passed, from 0 to 1; `constant` states that it does not fall.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from numbers import Integral
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ._parts import Family, Part, check_choice
+from ._params import brief
+from ._parts import Family, Part, check_choice, check_number, is_number
 
-__all__ = ["Greedy", "Schedule", "Simultaneous", "Stage", "Stages", "schedules"]
+__all__ = [
+    *("Greedy", "Schedule", "Simultaneous", "Stage", "Stages", "schedules"),
+    *("Constant", "Cooldown", "Cosine", "Drops", "Linear", "Rate", "rates"),
+]
 
 
 class Stage(NamedTuple):
@@ -166,3 +174,89 @@ def checked_schedule(value: Any) -> Schedule:
     part = Stages(value) if pairs else schedules.get(value)
     part.check()
     return part
+
+
+# How the rate falls -----------------------------------------------------------------------------
+
+
+class Rate(Part):
+    """Base of a learning rate's course; see the module's docstring for the contract."""
+
+    constant = False  # whether it does not fall
+
+    def factor(self, progress: float) -> float:
+        raise NotImplementedError
+
+
+rates = Family("learning_rate", Rate)
+
+
+@rates.register("constant")
+class Constant(Rate):
+    """The first rate throughout."""
+
+    constant = True
+
+    def factor(self, progress: float) -> float:
+        return 1.0
+
+
+@rates.register("linear")
+class Linear(Rate):
+    """Linear, to zero at the end."""
+
+    def factor(self, progress: float) -> float:
+        return 1 - progress
+
+
+@rates.register("cosine")
+class Cosine(Rate):
+    """Half a cosine, to the share `end` of the first rate (Loshchilov and Hutter, 2017)."""
+
+    def __init__(self, end: float = 0.0) -> None:
+        self.end = end
+
+    def check(self) -> None:
+        check_number(self, "end", at_least=0, at_most=1)
+
+    def factor(self, progress: float) -> float:
+        return self.end + (1 - self.end) * (1 + math.cos(math.pi * progress)) / 2
+
+
+@rates.register("cooldown")
+class Cooldown(Rate):
+    """Constant in the first half, then linear to zero (Hinton's code, 2022)."""
+
+    def factor(self, progress: float) -> float:
+        return min(1.0, 2 * (1 - progress))
+
+
+@rates.register("drops")
+class Drops(Rate):
+    """Constant between drops `at` shares of the stage, each to a `share` of the rate before.
+
+    The default is that of Nøkland and Eidnes (2019).
+    """
+
+    def __init__(self, at: Sequence[float] = (0.5, 0.75, 0.89, 0.94), share: float = 0.25) -> None:
+        self.at = at
+        self.share = share
+
+    def check(self) -> None:
+        check_number(self, "share", at_least=0, at_most=1)
+        listed = isinstance(self.at, (list, tuple, np.ndarray)) and len(self.at) > 0
+        if not listed or not all(is_number(at) and 0 <= at <= 1 for at in self.at):
+            raise ValueError(
+                f"Drops(at={brief(self.at)}) names no shares of a training; give a list of numbers "
+                f"from 0 to 1, such as [0.5, 0.75]."
+            )
+
+    def factor(self, progress: float) -> float:
+        return float(self.share ** sum(progress >= at for at in self.at))
+
+
+def checked_rate(value: Any) -> Rate:
+    """The course of the rate that `value` means: a name, or an object."""
+    rate = rates.get(value)
+    rate.check()
+    return rate

@@ -29,7 +29,15 @@ from sklearn_ff._automatic import AUTOMATIC
 from sklearn_ff._families import NAMED
 from sklearn_ff.heads import SoftmaxHead
 from sklearn_ff.layers import layer_kinds
-from sklearn_ff.schedules import Greedy, Simultaneous, Stages, checked_schedule
+from sklearn_ff.schedules import (
+    Cosine,
+    Drops,
+    Greedy,
+    Simultaneous,
+    Stages,
+    checked_schedule,
+    rates,
+)
 
 PHASES = st.sampled_from(["together", "by_epoch"])
 SCHEDULES = st.sampled_from(
@@ -53,6 +61,7 @@ def special(name, context):
         "layers": st.one_of(st.none(), layer_lists(context)),
         "image_shape": st.sampled_from([None, context.image_shape]),
         "schedule": st.one_of(SCHEDULES, epochs, st.builds(Stages, epochs, PHASES)),
+        "learning_rate": st.sampled_from([*rates.names, Cosine(0.1), Drops([0.5], share=0.5)]),
         "head": st.sampled_from(
             [None, SoftmaxHead(), SoftmaxHead(0.1, 0.01), SoftmaxHead(None, 1.0)]
         ),

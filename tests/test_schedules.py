@@ -11,7 +11,7 @@ from sklearn_ff import FFClassifier
 from sklearn_ff.core.passes import one_sided
 from sklearn_ff.heads import SoftmaxHead
 from sklearn_ff.objectives import objectives
-from sklearn_ff.schedules import Simultaneous, Stage, Stages
+from sklearn_ff.schedules import Cooldown, Cosine, Drops, Rate, Simultaneous, Stage, Stages
 
 X, y = load_iris(return_X_y=True)
 
@@ -175,6 +175,45 @@ def test_a_rate_that_cools_down_does_so_in_every_stage():
     seen = dict(model.net_.callbacks_)["Rates"].seen_
     np.testing.assert_allclose(seen, [0.1, 0.1, 0.1, 0.05, 0.1, 0.1])
     assert model.batch_size_ == 150
+
+
+# Rates ------------------------------------------------------------------------------------------
+
+
+def test_rates_fall_as_they_say():
+    at = [0, 0.25, 0.5, 0.75, 0.9, 1]
+    rates = Cosine(end=0.1), Drops(), Drops([0.9], share=0.5), Cooldown()
+    found = [[rate.factor(progress) for progress in at] for rate in rates]
+    half = (1 + np.cos(np.pi * np.array(at))) / 2
+    np.testing.assert_allclose(found[0], 0.1 + 0.9 * half)
+    assert found[1] == [1, 1, 0.25, 0.25**2, 0.25**3, 0.25**4]
+    assert found[2] == [1, 1, 1, 1, 0.5, 0.5]
+    assert found[3] == pytest.approx([1, 1, 1, 0.5, 0.2, 0])
+
+
+@pytest.mark.parametrize(
+    "rate, words",
+    [
+        ("steps", r"learning_rate='steps' is not known; .* one of \['constant', .*'drops'"),
+        (Cosine(end=2), "end must be a finite number of at least 0 and at most 1"),
+        (Drops(at=[]), "names no shares of a training"),
+        (Drops(at=[0.5, 50]), "names no shares of a training"),
+        (Drops(share=2), "share must be"),
+        (Rate(), "is the base class"),
+        (Drops, "is a class"),
+    ],
+    ids=str,
+)
+def test_rates_that_mean_nothing_are_refused(rate, words):
+    with pytest.raises(ValueError, match=words):
+        classifier(learning_rate=rate).fit(X, y)
+
+
+def test_the_parameters_of_a_rate_have_names():
+    model = classifier(learning_rate=Drops(), max_iter=2).set_params(learning_rate__share=0.5)
+    assert model.fit(X, y).get_params()["learning_rate__share"] == 0.5
+    with pytest.raises(ValueError, match=r"learning_rate='cosine' has no parameter 'end'.*Cosine"):
+        classifier(learning_rate="cosine").set_params(learning_rate__end=0.5)
 
 
 # Phases -----------------------------------------------------------------------------------------

@@ -1,6 +1,5 @@
 """Callbacks of the package: rate decay, divergence, held-out rows, early stops, the log."""
 
-import math
 import sys
 
 import numpy as np
@@ -26,29 +25,14 @@ class Interrupted(StopTraining):
     """End the training after Ctrl-C; the current weights are kept."""
 
 
-def linear(progress):
-    return 1 - progress
-
-
-def cosine(progress):
-    return (1 + math.cos(math.pi * progress)) / 2
-
-
-def cooldown(progress):
-    return min(1.0, 2 * (1 - progress))
-
-
-DECAY = {"linear": linear, "cosine": cosine, "cooldown": cooldown}
-
-
 class Decay(Callback):
-    """Decrease the learning rate from batch to batch, to zero at the end of every stage.
+    """Decrease the learning rate from batch to batch, anew in every stage, by a `rate`'s factor.
 
     `n_batches` is the number of batches of a pass.
     """
 
-    def __init__(self, kind, n_batches):
-        self.kind, self.n_batches = kind, n_batches
+    def __init__(self, rate, n_batches):
+        self.rate, self.n_batches = rate, n_batches
 
     def on_stage_begin(self, net, rows):
         self.total_ = net.stage_epochs_ * len(net.passes_) * self.n_batches
@@ -57,7 +41,7 @@ class Decay(Callback):
         self.schedule_ = LambdaLR(net.optimizer_, self.factor)
 
     def factor(self, batch):
-        return DECAY[self.kind](min(1.0, batch / self.total_))
+        return self.rate.factor(min(1.0, batch / self.total_))
 
     def on_batch_end(self, net, **kwargs):
         self.schedule_.step()

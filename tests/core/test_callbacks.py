@@ -8,7 +8,7 @@ import pytest
 import torch
 from skorch.history import History
 
-from sklearn_ff import DivergenceError
+from sklearn_ff import DivergenceError, schedules
 from sklearn_ff.core.callbacks import (
     Decay,
     DivergenceGuard,
@@ -62,7 +62,7 @@ def filled(module, value):
 
 def decayed(kind, n_batches, steps, initial=(0.1, 0.4)):
     """The rates before every one of so many batches."""
-    net, decay = tiny_net(initial), Decay(kind, n_batches)
+    net, decay = tiny_net(initial), Decay(schedules.rates.get(kind), n_batches)
     decay.on_stage_begin(net, None)
     net.optimizer_.step()  # so that torch does not ask for the order of steps
     seen = []
@@ -74,7 +74,12 @@ def decayed(kind, n_batches, steps, initial=(0.1, 0.4)):
 
 @pytest.mark.parametrize(
     "kind, formula",
-    [("linear", lambda p: 1 - p), ("cosine", lambda p: (1 + math.cos(math.pi * p)) / 2)],
+    [
+        ("linear", lambda p: 1 - p),
+        ("cosine", lambda p: (1 + math.cos(math.pi * p)) / 2),
+        (schedules.Drops([0.25, 0.75, 1.0], share=0.0), lambda p: float(p < 0.25)),
+    ],
+    ids=["linear", "cosine", "drops"],
 )
 def test_decay_matches_reference_for_every_group(kind, formula):
     seen, net, _ = decayed(kind, 8, 8)
