@@ -260,18 +260,24 @@ class Readout(Goodness):
     `normalized` reads h at mean square 1; `learned=False` keeps the first V, so only the layer
     learns. The softmax head is a readout of the normalised activations of several layers. In a
     layer of images, `patch` reads the mean of h² over squares of this many pixels instead of h,
-    which is the goodness of each patch in each channel (ASGE, 2025).
+    which is the goodness of each patch in each channel (ASGE, 2025), or with `of="activation"` the
+    mean of h.
     """
 
     scores_classes = endless = True
     sharpness = 0.2
 
     def __init__(
-        self, normalized: bool = False, learned: bool = True, patch: int | None = None
+        self,
+        normalized: bool = False,
+        learned: bool = True,
+        patch: int | None = None,
+        of: str = "square",
     ) -> None:
         self.normalized = normalized
         self.learned = learned
         self.patch = patch
+        self.of = of
 
     @property
     def blank(self) -> bool:
@@ -280,6 +286,7 @@ class Readout(Goodness):
     def check(self) -> None:
         check_flag(self, "normalized")
         check_flag(self, "learned")
+        check_choice(self, "of", ("square", "activation"))
         if self.patch is not None:
             check_number(self, "patch", at_least=1, whole=True)
 
@@ -299,20 +306,21 @@ class Readout(Goodness):
                 f"outputs of shape {' x '.join(map(str, shape))}; use a smaller patch, or None."
             )
         n_read = shape[0] * math.prod(n // self.patch for n in shape[1:])
-        return Patches(shape, self.patch, self.build(n_read, n_classes))
+        return Patches(shape, self.patch, self.build(n_read, n_classes), self.of == "square")
 
 
 class Patches(nn.Module):
-    """A readout of the mean of h² over squares of `size` pixels, channel by channel."""
+    """A readout of the mean of h², or h, over squares of `size` pixels, channel by channel."""
 
-    def __init__(self, shape: Shape, size: int, readout: Any) -> None:
+    def __init__(self, shape: Shape, size: int, readout: Any, squared: bool = True) -> None:
         super().__init__()
-        self.shape, self.size, self.readout = shape, size, readout
+        self.shape, self.size, self.readout, self.squared = shape, size, readout, squared
 
     def forward(self, h: Tensor) -> Tensor:
         channels, height, width = self.shape  # between layers, pixel by pixel
-        squares = h.square().reshape(-1, height, width, channels).permute(0, 3, 1, 2)
-        means = nn.functional.avg_pool2d(squares, self.size)
+        read = h.square() if self.squared else h
+        maps = read.reshape(-1, height, width, channels).permute(0, 3, 1, 2)
+        means = nn.functional.avg_pool2d(maps, self.size)
         return self.readout(means.permute(0, 2, 3, 1).reshape(*h.shape[:-1], -1))
 
     def reset(self, generator: torch.Generator) -> None:

@@ -25,6 +25,7 @@ SMALL = {**BRIEF, "hidden_layer_sizes": (24, 24, 24)}
 OF_IMAGES = {
     "rmwkwok_conv": {**BRIEF, "image_shape": (1, 8, 8), "n_channels": 24},
     "backpropagation": {**BRIEF, "layers": (24, 24)},
+    "local_loss": {**BRIEF, "image_shape": (1, 8, 8), "n_units": (24, 24)},
 }
 RMWKWOK = {  # what the docstrings say; parts inside are named as by get_params
     "goodness": "sum_square",
@@ -69,7 +70,39 @@ HINTON = {
     "tol": None,
     "prediction_layers": "skip_first",
 }
+ONE_PASS = {  # rates, batches and epochs that are ours
+    "objective__sharpness": 1.0,
+    "learning_rate": "linear",
+    "learning_rate_init": 1e-3,
+    "optimizer": "adam",
+    "batch_size": 128,
+    "max_iter": 20,
+}
+DENSE_1024 = {"n_units": 1024, "norm": "batch", "weight_init": "uniform"}
 SETTINGS = {
+    "hff": ONE_PASS
+    | {"hidden_layer_sizes": (1000, 1000), "goodness__scale": 20.0, "normalization": "rms"},
+    "local_loss": {
+        **{f"layers__{i}__{name}": value for i in range(3) for name, value in DENSE_1024.items()},
+        "image_shape": (1, 28, 28),
+        "augmentation": "shifts",
+        "activation": "leaky_relu",
+        "goodness": "readout",
+        "objective__weight": 0.99,
+        "objective__sharpness": 1.0,
+        "normalization": None,
+        "dropout": 0.1,
+        "prediction": "last",
+        "optimizer": "adam",
+        "learning_rate__at": (0.5, 0.75, 0.89, 0.94),
+        "learning_rate__share": 0.25,
+        "learning_rate_init": 5e-4,
+        "batch_size": 128,
+        "max_iter": 100,
+    },
+    "mono_forward": ONE_PASS
+    | {"hidden_layer_sizes": (1000, 1000), "goodness": "readout", "normalization": None}
+    | {"prediction": "last"},
     "backpropagation": {
         "layers__0__kinds": [500, 500],
         "layers__0__residual": False,

@@ -7,14 +7,20 @@ them.
 """
 
 from ._backprop import backpropagation
+from ._hff import hff
 from ._hinton import hinton_supervised, loewe
+from ._local_loss import local_loss
+from ._mono_forward import mono_forward
 from ._mpezeshki import mpezeshki
 from ._rmwkwok import rmwkwok_conv, rmwkwok_dense
 
 __all__ = [
     "backpropagation",
+    "hff",
     "hinton_supervised",
+    "local_loss",
     "loewe",
+    "mono_forward",
     "mpezeshki",
     "rmwkwok_conv",
     "rmwkwok_dense",

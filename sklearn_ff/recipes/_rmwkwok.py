@@ -16,7 +16,7 @@ from ..negatives import HeldOutClasses
 from ..objectives import Logistic
 from ..overlays import Add, Replace
 from ..schedules import Simultaneous
-from ._settings import ready
+from ._settings import ready, refuse_sizes
 
 VERSIONS = ["model_based", "layer_based"]  # of rmwkwok's program, in the order of their time
 
@@ -171,8 +171,7 @@ def rmwkwok_conv(
     >>> clf.classes_.tolist()
     [0, 1, 2, 3, 4]
     """
-    if "hidden_layer_sizes" in overrides:
-        raise TypeError("rmwkwok_conv has no hidden_layer_sizes; give n_channels, or layers.")
+    refuse_sizes("rmwkwok_conv", overrides)
     settings = _rmwkwok(supervised) | dict(image_shape=image_shape)
     if "layers" not in overrides:
         settings["layers"] = _as_large_as(image_shape, n_channels)

@@ -18,6 +18,12 @@ def ready(settings: dict[str, Any], overrides: dict[str, Any]) -> FFClassifier:
     return FFClassifier(**{**kept, **overrides})
 
 
+def refuse_sizes(name: str, overrides: dict[str, Any], instead: str = "n_channels") -> None:
+    """Raise TypeError where `overrides` give the sizes of layers that are not dense."""
+    if "hidden_layer_sizes" in overrides:
+        raise TypeError(f"{name} has no hidden_layer_sizes; give {instead}, or layers.")
+
+
 def _replaced_by(overrides: dict[str, Any]) -> set[str]:
     """Names of the settings that an override replaces."""
     unused = set()

@@ -1,0 +1,86 @@
+"""Recipes that score all classes in one pass: their forms, and what their layers are."""
+
+import numpy as np
+import pytest
+from devices import array
+from sklearn.datasets import load_digits
+
+from sklearn_ff import recipes
+
+X, y = load_digits(return_X_y=True)
+X, y = X[:400] / 16, y[:400]
+BRIEF = {"max_iter": 2, "random_state": 0, "n_threads": 1}
+IMAGES = {**BRIEF, "image_shape": (1, 8, 8)}
+CONVOLUTIONAL = {
+    "hff": {"n_channels": (6, 8)},
+    "mono_forward": {"n_channels": (6, 8)},
+}
+
+
+CHANNELS = (128, 256, 256, 512, 512, 512)
+
+
+def layers_of(clf):
+    return clf.net_.module_.layers
+
+
+@pytest.mark.parametrize("name", CONVOLUTIONAL)
+def test_convolutional_forms_fit_and_have_no_sizes(name):
+    recipe = getattr(recipes, name)
+    clf = recipe(convolutional=True, **IMAGES, **CONVOLUTIONAL[name]).fit(X, y)
+    assert set(clf.predict(X)) <= set(range(10)) and np.isfinite(clf.loss_curve_).all()
+    assert [layer.affine.weight.dim() for layer in layers_of(clf)] == [4, 4]
+    with pytest.raises(TypeError, match=rf"{name}\(.* no hidden_layer_sizes; give n_channels"):
+        recipe(convolutional=True, hidden_layer_sizes=(7,))
+
+
+@pytest.mark.parametrize("loss", ["pred", "sim"])
+def test_local_losses_are_of_a_classifier_or_of_similarity(loss):
+    quick = {**BRIEF, "augmentation": None, "batch_size": 20, "learning_rate_init": 1e-2}
+    clf = recipes.local_loss(loss, n_units=(24, 24), **quick).fit(X, y)
+    learned = [layer.goodness.score.weight.abs().max().item() for layer in layers_of(clf)]
+    assert (min(learned) > 0) == (loss == "pred") and clf.score(X, y) > 0.3
+    assert (clf.net_.module_.head is None) == (loss == "pred")
+
+
+def test_vgg8b_reads_at_most_1024_means_of_every_convolution():
+    clf = recipes.local_loss(convolutional=True)
+    patches = [part.patch for part in clf.goodness]
+    sides = [28, 14, 14, 7, 3, 1]
+    n_read = [n * (s // p) ** 2 for n, s, p in zip(CHANNELS, sides, patches[:6], strict=True)]
+    assert n_read == [512, 1024, 1024, 512, 512, 512] and patches[6] is None
+    small = recipes.local_loss(
+        convolutional=True,
+        **{**BRIEF, "image_shape": (1, 16, 16)},
+        n_units=(16,),
+        n_channels=(4, 4, 6, 6, 8, 8),
+    ).fit(np.kron(X.reshape(-1, 8, 8), np.ones((1, 2, 2))).reshape(-1, 256), y)
+    assert [layer.affine.shape for layer in layers_of(small)][-2:] == [(8, 1, 1), (16,)]
+    assert np.isfinite(small.loss_curve_).all()
+
+
+def test_local_loss_refuses_what_it_does_not_know():
+    with pytest.raises(ValueError, match=r"loss='both' is not known; .* \['pred', 'sim', 'predsim"):
+        recipes.local_loss("both")
+    with pytest.raises(TypeError, match="local_loss has no hidden_layer_sizes; give n_units, or"):
+        recipes.local_loss(hidden_layer_sizes=(10,))
+    with pytest.raises(ValueError, match="must be six numbers"):
+        recipes.local_loss(convolutional=True, n_channels=(10,))
+
+
+def test_mono_forward_predicts_by_the_last_readout_or_by_their_sum():
+    clf = recipes.mono_forward(hidden_layer_sizes=(24, 16), **BRIEF).fit(X, y)
+    g = clf.layer_scores(X)
+    np.testing.assert_array_equal(clf.predict(X), g[:, -1].argmax(1))
+    clf.set_params(prediction="goodness")
+    np.testing.assert_array_equal(clf.predict(X), g.sum(1).argmax(1))
+
+
+def test_hff_scores_by_the_cosine_to_a_prototype():
+    params = {**BRIEF, "scaling": None, "precision": "float64"}
+    clf = recipes.hff(hidden_layer_sizes=(24, 16), **params).fit(X, y)
+    first = layers_of(clf)[0]
+    h = np.maximum(X @ array(first.affine.weight).T + array(first.affine.bias), 0)
+    p = array(first.goodness.score.weight)
+    cosine = h @ p.T / np.linalg.norm(h, axis=1)[:, None] / np.linalg.norm(p, axis=1)
+    np.testing.assert_allclose(clf.layer_scores(X)[:, 0], 20 * cosine, rtol=1e-6)
