@@ -162,6 +162,46 @@ def test_a_file_has_a_docstring(name):
     assert ast.get_docstring(TREES[name])
 
 
+def calls_in(tree):
+    """Names that are called, dotted, and their keywords."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            yield (
+                ast.unparse(node.func),
+                {word.arg: ast.unparse(word.value) for word in node.keywords},
+            )
+
+
+def writes_to_the_environment(tree):
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Assign, ast.AugAssign, ast.Delete)):
+            targets = getattr(node, "targets", None) or [node.target]
+            yield from (t for t in targets if ast.unparse(t).startswith("os.environ["))
+
+
+@pytest.mark.fault("G6")
+@pytest.mark.parametrize("name", FILES)
+def test_files_of_torch_are_read_without_pickle(name):
+    loads = [words for called, words in calls_in(TREES[name]) if called == "torch.load"]
+    assert all(words.get("weights_only") == "True" for words in loads)
+
+
+RUNS = {"eval", "exec", "compile", "__import__", "os.system", "os.popen", "os.putenv", "os.setenv"}
+RUNS |= {"os.environ.update", "os.environ.setdefault", "os.environ.pop"}
+OUTSIDE = {"subprocess", "socket", "requests", "ftplib", "smtplib", "pickle", "marshal", "shelve"}
+DOWNLOADS = {"datasets"}  # where the user asks for it
+
+
+@pytest.mark.fault("G11")
+@pytest.mark.parametrize("name", FILES)
+def test_nothing_is_run_sent_or_set_outside(name):
+    tree = TREES[name]
+    assert {called for called, _ in calls_in(tree)} & RUNS == set()
+    assert list(writes_to_the_environment(tree)) == []
+    outside = OUTSIDE | ({"urllib", "http"} if name not in DOWNLOADS else set())
+    assert {i.split(".")[0] for i in imports_in(name, tree)} & outside == set()
+
+
 ACROSS = {  # tests of no one file
     *(
         "alpha",

@@ -14,7 +14,7 @@ from sklearn.ensemble import (
     StackingClassifier,
     VotingClassifier,
 )
-from sklearn.exceptions import NotFittedError, UnsetMetadataPassedError
+from sklearn.exceptions import FitFailedWarning, NotFittedError, UnsetMetadataPassedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import (
@@ -80,6 +80,17 @@ def test_a_grid_over_parameters_of_parts_in_two_processes():
 
     alone = clone(search.estimator).set_params(**search.best_params_).fit(DIGITS, DIGIT)
     np.testing.assert_array_equal(alone.predict_proba(DIGITS), search.predict_proba(DIGITS))
+
+
+@pytest.mark.fault("F7")
+def test_a_candidate_that_diverges_does_not_end_a_search():
+    rates = {"learning_rate_init": [1e-3, 1e30]}
+    search = GridSearchCV(classifier(max_iter=2), rates, cv=2, error_score=np.nan)
+    failed = pytest.warns(FitFailedWarning, match="DivergenceError")
+    with failed, pytest.warns(UserWarning, match="scores are non-finite"):
+        search.fit(X, y)
+    np.testing.assert_array_equal(np.isnan(search.cv_results_["mean_test_score"]), [False, True])
+    assert search.best_params_ == {"learning_rate_init": 1e-3}
 
 
 def test_a_grid_may_hold_names_and_parts():

@@ -44,7 +44,7 @@ class Fails:
         return a.relu()
 
 
-@pytest.mark.fault("H4")
+@pytest.mark.fault("H4", "H5")
 @pytest.mark.parametrize("name", ERRORS)
 @pytest.mark.parametrize("cls", [FFClassifier, FFTransformer])
 @pytest.mark.parametrize("call", ["fit", "partial_fit", "use", "score_samples"])

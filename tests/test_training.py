@@ -206,6 +206,17 @@ def test_a_seed_repeats_a_fit_and_none_does_not():
     assert not same_weights(copy.deepcopy(model.fit(X, y)), model.fit(X, y))
 
 
+@pytest.mark.fault("E7")
+def test_a_small_fit_in_double_precision_has_the_values_that_are_written_here():
+    """Where results change on purpose, print both arrays anew by these lines, and say so."""
+    model = classifier(hidden_layer_sizes=4, max_iter=3, precision="float64", n_threads=1)
+    model.fit(X[::10], y[::10])
+    losses = [0.20804711536101622, 0.010646701249421318, -0.054858472615809395]
+    np.testing.assert_allclose(model.loss_curve_, losses, rtol=1e-10)
+    decisions = [[-1.1033174508437191, -1.0730988543932924, -1.1199866794616145]]
+    np.testing.assert_allclose(model.decision_function(X[5:6]), decisions, rtol=1e-10)
+
+
 @pytest.mark.fault("D6")
 @pytest.mark.parametrize("prediction", ["head", "hybrid"])
 @pytest.mark.parametrize("counted", ["skip_first", [0, 2]])
