@@ -40,7 +40,9 @@ LIMIT = 1e6
 # The limit without scaling: float32 can square, sum and weigh such values. If training rows exceed
 # it, all rows are divided by one power of two.
 UNSCALED_LIMIT = 2.0**40
-BLOCK_BYTES = 2**25
+# A block of rows in double precision: what a core has in its cache, but some rows at least.
+BLOCK_BYTES, ROWS, MOST_BYTES = 2**20, 32, 2**25
+SQUARED = 1e-100  # deviations that are smaller are divided by the span, so that squares exist
 RAREST = 1e-6  # smaller shares of rows, which weights can cause, count as this one
 # Rows whose numbers of nonzero entries deviate by less than this share of their mean are taken for
 # one-hot codes, not for texts.
@@ -229,7 +231,7 @@ def root_mean_square(values):
 
 def largest(scaler, X):
     """The largest of the scaled values of the rows X."""
-    return float(max(scaler.scaled(rows).max() for rows, _ in _blocks(X)))
+    return float(max(scaler.scaled(block(X, part)).max() for part in _parts(X)))
 
 
 def suitable(columns):
@@ -278,38 +280,80 @@ class Columns(NamedTuple):
 
 def column_statistics(X, weight):
     """Weighted mean, standard deviation and share of zeros, minimum and maximum of columns."""
-    total = weight.sum()
-    low = np.min([rows.min(0) for rows, _ in _blocks(X)], axis=0)
-    high = np.max([rows.max(0) for rows, _ in _blocks(X)], axis=0)
+    total, rounding = weight.sum(), np.finfo(X.dtype).eps if X.dtype.kind == "f" else 0.0
+    low, high, shown, alike = extremes(X, weight)
     anchor = anchored(low)
     span = deviations(high, anchor)
-    unit = np.where(span > 0, span, 1.0)  # so that squares neither underflow nor overflow
-    mean = sum(weight[part] @ (deviations(rows, anchor) / unit) for rows, part in _blocks(X))
-    mean /= total
-    variance = sum(
-        weight[part] @ np.square(deviations(rows, anchor) / unit - mean)
-        for rows, part in _blocks(X)
-    )
+    unit = np.where((span > 0) & (span < SQUARED), span, 1.0)
+    mean, variance = moments(X, weight, anchor, unit)
     low, high = low.astype(np.float64), high.astype(np.float64)
-    rounding = np.finfo(X.dtype).eps if X.dtype.kind == "f" else 0.0
-    rounding = np.full(len(mean), rounding)
-    constant = equal(span, low, high, rounding)
-    shown = sum(weight[part] @ (rows != 0) for rows, part in _blocks(X)) / total
-    deviation = unit * np.sqrt(variance / total)
-    seen = np.full(len(mean), float(X.shape[0])), np.full(len(mean), float(total))
-    alike = np.full(len(mean), rows_alike(X, weight))
+    seen = (np.full(len(mean), float(number)) for number in (X.shape[0], total, rounding))
+    n_rows, weighed, rounding = seen
     return Columns(
-        anchor, unit * mean, deviation, low, high, span, constant, shown, *seen, rounding, alike
+        anchor,
+        unit * mean,
+        unit * np.sqrt(variance),
+        low,
+        high,
+        span,
+        equal(span, low, high, rounding),
+        shown,
+        n_rows,
+        weighed,
+        rounding,
+        np.full(len(mean), alike),
     )
 
 
-def rows_alike(X, weight):
-    """Whether all rows have about as many nonzero entries."""
-    filled = np.concatenate([np.count_nonzero(rows, axis=1) for rows, _ in _blocks(X)])
+def extremes(X, weight):
+    """Minimum, maximum and share of nonzero entries of columns, and whether rows are alike."""
+
+    def look(part):
+        rows = block(X, part)
+        there = rows != 0
+        seen = np.einsum("i,ij->j", weight[part], there.astype(np.float64))
+        return rows.min(0), rows.max(0), seen, np.count_nonzero(there, axis=1)
+
+    found, filled = None, []
+    for low, high, seen, n_filled in map(look, _parts(X)):
+        filled.append(n_filled)
+        if found is None:
+            found = low, high, seen
+        else:
+            found = np.minimum(found[0], low), np.maximum(found[1], high), found[2] + seen
+    low, high, seen = found
+    return low, high, seen / weight.sum(), rows_alike(np.concatenate(filled), weight)
+
+
+def rows_alike(filled, weight):
+    """Whether all rows have about as many nonzero entries, which are `filled`."""
     share = weight / weight.sum()
     mean = share @ filled
     variance = share @ np.square(filled - mean)
     return np.sqrt(variance) <= ALIKE * mean
+
+
+def moments(X, weight, anchor, unit):
+    """Mean and variance of the columns of (X - anchor) / unit, merged from those of blocks.
+
+    (T. F. Chan, G. H. Golub and R. J. LeVeque, 1983: no difference of large sums is taken.)
+    """
+
+    def look(part):
+        z, own = deviations(block(X, part), anchor), weight[part]
+        if (unit != 1).any():
+            z /= unit
+        mean = np.einsum("i,ij->j", own, z) / own.sum()
+        z -= mean
+        return own.sum(), mean, np.einsum("i,ij->j", own, np.square(z, out=z)) / own.sum()
+
+    total, mean, variance = 0.0, 0.0, 0.0
+    for more, own_mean, own_variance in map(look, _parts(X)):
+        total += more
+        share, gap = more / total, own_mean - mean
+        mean = mean + share * gap
+        variance = (1 - share) * (variance + share * np.square(gap)) + share * own_variance
+    return mean, variance
 
 
 def equal(span, low, high, rounding):
@@ -411,10 +455,14 @@ def open_columns(scaler, kind, columns):
     )
 
 
-def _blocks(X):
-    """Dense blocks of rows with their slices, so that X is never copied as a whole."""
-    size = max(1, BLOCK_BYTES // (8 * max(1, X.shape[1])))
-    for start in range(0, X.shape[0], size):
-        part = slice(start, start + size)
-        rows = X[part].toarray() if issparse(X) else X[part]
-        yield np.ascontiguousarray(rows), part  # sums depend on the memory layout
+def _parts(X):
+    """Slices of rows, so that X is never copied as a whole, and a block stays in a cache."""
+    width = 8 * max(1, X.shape[1])
+    size = max(1, BLOCK_BYTES // width, min(ROWS, MOST_BYTES // width))
+    return [slice(start, start + size) for start in range(0, X.shape[0], size)]
+
+
+def block(X, part):
+    """Some of the rows, dense."""
+    rows = X[part].toarray() if issparse(X) else X[part]
+    return np.ascontiguousarray(rows)  # sums depend on the memory layout
