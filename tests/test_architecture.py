@@ -57,6 +57,8 @@ TABLE = [
     ["recipes._settings"],
     ["recipes._backprop", "recipes._hinton", "recipes._mpezeshki", "recipes._rmwkwok"],
     ["recipes._hff", "recipes._local_loss", "recipes._mono_forward"],
+    ["recipes._pairs"],
+    ["recipes._hinton_features"],
     ["recipes", "datasets", "plotting", "persistence"],
     [""],
 ]

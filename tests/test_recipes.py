@@ -11,21 +11,50 @@ from devices import DEVICE, array, put
 from sklearn.base import clone
 from sklearn.datasets import load_digits, load_iris
 
-from sklearn_ff import FFClassifier, recipes
+from sklearn_ff import FFClassifier, FFTransformer, load, recipes, save
+from sklearn_ff.augmentations import Shifts
 from sklearn_ff.exceptions import NoEffectWarning
-from sklearn_ff.layers import Conv2d, Dense
+from sklearn_ff.heads import SoftmaxHead
+from sklearn_ff.layers import Conv2d, Dense, LocallyConnected2d
 from sklearn_ff.objectives import Logistic
 from sklearn_ff.recipes import hinton_supervised, loewe, mpezeshki, rmwkwok_conv
+from sklearn_ff.recipes._pairs import class_patterns
 
 X, y = load_digits(return_X_y=True)
 X, y = X[:400] / 16, y[:400]
 ALL = {name: getattr(recipes, name) for name in recipes.__all__}
 BRIEF = {"max_iter": 2, "random_state": 0, "n_threads": 1}
 SMALL = {**BRIEF, "hidden_layer_sizes": (24, 24, 24)}
+IMAGES = {"image_shape": (1, 8, 8)}
 OF_IMAGES = {
-    "rmwkwok_conv": {**BRIEF, "image_shape": (1, 8, 8), "n_channels": 24},
+    "rmwkwok_conv": {**BRIEF, **IMAGES, "n_channels": 24},
     "backpropagation": {**BRIEF, "layers": (24, 24)},
-    "local_loss": {**BRIEF, "image_shape": (1, 8, 8), "n_units": (24, 24)},
+    "local_loss": {**BRIEF, **IMAGES, "n_units": (24, 24)},
+    "hinton_jitter": {**SMALL, **IMAGES},
+    "hinton_unsupervised": {**SMALL, **IMAGES},
+    "hinton_local": {
+        **BRIEF,
+        **IMAGES,
+        "layers": [
+            LocallyConnected2d(8, 4, stride=2, padding=0),
+            LocallyConnected2d(9, 2, padding=0),
+        ],
+    },
+}
+QUICK = {"batch_size": 40, "learning_rate_init": 1e-2}
+WIDE = {**QUICK, "hidden_layer_sizes": (60, 60)}
+BY_HEAD = {**QUICK, "learning_rate_init": 3e-3, "head": SoftmaxHead(learning_rate_init=3e-2)}
+LEARNS = {  # more overrides, with which a small network learns 400 rows in 10 epochs
+    "hinton_jitter": {**WIDE, "augmentation": Shifts(1)},
+    "hinton_local": QUICK,
+    "hinton_supervised": WIDE,
+    "hinton_unsupervised": WIDE,
+    "loewe": WIDE,
+    "mpezeshki": {"max_iter": 120},
+    "rmwkwok_conv": BY_HEAD,
+    "rmwkwok_dense": BY_HEAD,
+    "swish": {"batch_size": 80, "learning_rate_init": 0.05},
+    "symba": {"batch_size": 40, "learning_rate_init": 5e-3},
 }
 RMWKWOK = {  # what the docstrings say; parts inside are named as by get_params
     "goodness": "sum_square",
@@ -79,6 +108,17 @@ ONE_PASS = {  # rates, batches and epochs that are ours
     "max_iter": 20,
 }
 DENSE_1024 = {"n_units": 1024, "norm": "batch", "weight_init": "uniform"}
+OF_LABELS = ("hidden_layer_sizes", "overlay__strength", "prediction_layers", "max_iter")
+FEATURES = {  # no head, no labels
+    name: value
+    for name, value in HINTON.items()
+    if name not in OF_LABELS and not name.startswith("head")
+} | {
+    "image_shape": (1, 28, 28),
+    "negatives__n_blurs": 6,
+    "peer_normalization": 0.06,
+    "optimizer_params": {"momentum": 0.9, "weight_decay": 0.002},
+}
 SETTINGS = {
     "hff": ONE_PASS
     | {"hidden_layer_sizes": (1000, 1000), "goodness__scale": 20.0, "normalization": "rms"},
@@ -148,18 +188,88 @@ SETTINGS = {
     "hinton_supervised": HINTON
     | {"negatives": "hard", "prediction": "goodness", "peer_normalization": 0.06}
     | {"optimizer_params": {"momentum": 0.9, "weight_decay": 0.002}},
+    "hinton_jitter": HINTON
+    | {"negatives": "hard", "peer_normalization": 0.06, "max_iter": 500}
+    | {"hidden_layer_sizes": (2000,) * 4, "augmentation__max_pixels": 2},
+    "hinton_unsupervised": FEATURES
+    | {"hidden_layer_sizes": (2000,) * 4, "max_iter": 100, "output_layers": "skip_first"},
+    "hinton_local": FEATURES
+    | {"max_iter": 60, "output_layers": "all"}
+    | {f"layers__{i}__n_channels": n for i, n in enumerate((128, 220, 512))}
+    | {f"layers__{i}__kernel_size": n for i, n in enumerate((10, 2, 2))}
+    | {"layers__0__stride": 6, "layers__1__padding": 0},
+    "symba": {
+        "hidden_layer_sizes": (1000,) * 3,
+        "overlay__matrix": class_patterns,
+        "negatives": "uniform",
+        "goodness": "mean_square",
+        "objective__sharpness": 4.0,
+        "optimizer": "adam",
+        "learning_rate": "linear",
+        "learning_rate_init": 1e-3,
+        "batch_size": 128,
+        "max_iter": 60,
+    },
+    "swish": {
+        "layers__0__n_units": 500,
+        "layers__1__n_units": 500,
+        "layers__0__weight_init": "uniform",
+        "overlay__strength": "max",
+        "negatives__n_negatives": 1,
+        "negatives__temperature": 1.0,
+        "goodness": "mean_square",
+        "objective__sharpness": 6.0,
+        "normalization": "unit",
+        "input_normalization": "unit",
+        "scaling": "global",
+        "optimizer": "adam",
+        "learning_rate": "constant",
+        "learning_rate_init": 0.35,
+        "batch_size": 4096,
+        "max_iter": 61,
+        "prediction_layers": "all",
+    },
     "loewe": HINTON
     | {"negatives": "uniform", "prediction": "head", "peer_normalization": 1.2e-5}
     | {"optimizer_params": {"momentum": 0.9, "weight_decay": 6e-4}},
 }
 
 
+@pytest.fixture(scope="module")
+def fitted():
+    """A small network of a recipe, fitted once."""
+    done = {}
+
+    def fit(name):
+        if name not in done:
+            given = OF_IMAGES.get(name, SMALL) | {"max_iter": 10} | LEARNS.get(name, {})
+            done[name] = ALL[name](**given).fit(X, y)
+        return done[name]
+
+    return fit
+
+
 @pytest.mark.parametrize("name", ALL)
-def test_fits(name):
-    clf = ALL[name](**OF_IMAGES.get(name, SMALL)).fit(X, y)
-    assert set(clf.predict(X)) <= set(clf.classes_)
-    assert clf.n_iter_ == 2 * (3 if clf.schedule == "greedy" else 1)
-    assert np.isfinite(clf.loss_curve_).all()
+def test_learns(fitted, name):
+    model = fitted(name)
+    n_layers = len(model.history_["loss"].T)
+    assert model.n_iter_ == model.max_iter * (n_layers if model.schedule == "greedy" else 1)
+    assert np.isfinite(model.loss_curve_).all()
+    if isinstance(model, FFTransformer):  # real rows score above corrupted ones
+        assert model.history_["ranking_accuracy"][-1].mean() > 0.56
+    else:
+        known = np.isin(y, model.classes_)
+        assert model.score(X[known], y[known]) > 2.5 / len(model.classes_)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_fitted_recipe_is_saved(fitted, name, tmp_path):
+    save(fitted(name), tmp_path / "model")
+    again = load(tmp_path / "model")
+    np.testing.assert_array_equal(again.transform(X), fitted(name).transform(X))
+    np.testing.assert_array_equal(again.layer_scores(X), fitted(name).layer_scores(X))
+    if hasattr(again, "predict"):
+        np.testing.assert_array_equal(again.predict(X), fitted(name).predict(X))
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -170,7 +280,7 @@ def test_settings_are_as_documented(name):
 
 @pytest.mark.parametrize("name", ALL)
 def test_overrides_and_keeps_what_it_is_made_of(name):
-    assert type(ALL[name]()) is FFClassifier
+    assert type(ALL[name]()) in (FFClassifier, FFTransformer)
     assert clone(ALL[name](alpha=0.5, overlay="append")).get_params()["alpha"] == 0.5
     with pytest.raises(TypeError, match="nonsense"):
         ALL[name](nonsense=1)

@@ -8,20 +8,27 @@ them.
 
 from ._backprop import backpropagation
 from ._hff import hff
-from ._hinton import hinton_supervised, loewe
+from ._hinton import hinton_jitter, hinton_supervised, loewe
+from ._hinton_features import hinton_local, hinton_unsupervised
 from ._local_loss import local_loss
 from ._mono_forward import mono_forward
 from ._mpezeshki import mpezeshki
+from ._pairs import swish, symba
 from ._rmwkwok import rmwkwok_conv, rmwkwok_dense
 
 __all__ = [
     "backpropagation",
     "hff",
+    "hinton_jitter",
+    "hinton_local",
     "hinton_supervised",
+    "hinton_unsupervised",
     "local_loss",
     "loewe",
     "mono_forward",
     "mpezeshki",
     "rmwkwok_conv",
     "rmwkwok_dense",
+    "swish",
+    "symba",
 ]

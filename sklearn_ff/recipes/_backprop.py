@@ -8,7 +8,7 @@ from typing import Any
 from .._classifier import FFClassifier
 from ..layers import Block
 from ..objectives import Softmax
-from ._settings import ready
+from ._settings import ready, refuse_sizes
 
 
 def backpropagation(layers: Sequence[Any] = (500, 500), **overrides: Any) -> FFClassifier:
@@ -51,8 +51,7 @@ def backpropagation(layers: Sequence[Any] = (500, 500), **overrides: Any) -> FFC
     >>> clf.fit(X[:1000], y[:1000]).score(X[1000:], y[1000:]) > 0.85
     True
     """
-    if "hidden_layer_sizes" in overrides:
-        raise TypeError("backpropagation has no hidden_layer_sizes; give layers.")
+    refuse_sizes("backpropagation", overrides, "")
     settings = dict(
         layers=[Block(list(layers))],
         goodness="readout",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .._classifier import FFClassifier
+from ..augmentations import Shifts
 from ..heads import SoftmaxHead
 from ..objectives import Logistic
 from ..overlays import Replace
@@ -74,7 +75,12 @@ def hinton_supervised(**overrides: Any) -> FFClassifier:
     >>> clf.fit(X / 16, y).score(X / 16, y) > 0.6
     True
     """
-    settings = dict(
+    return ready(after_his_program(), overrides)
+
+
+def after_his_program() -> dict[str, Any]:
+    """Settings of Hinton's program with labels."""
+    return dict(
         **after_hinton(),
         negatives="hard",
         peer_normalization=0.06,
@@ -82,7 +88,54 @@ def hinton_supervised(**overrides: Any) -> FFClassifier:
         learning_rate_init=5e-4,
         head=SoftmaxHead(learning_rate_init=0.01, optimizer_params={"weight_decay": 0.003}),
     )
-    return ready(settings, overrides)
+
+
+def hinton_jitter(**overrides: Any) -> FFClassifier:
+    """Hinton's network of four layers, which learns from shifted images.
+
+    Settings: as :func:`hinton_supervised`, but with four layers of 2,000 units, every image of
+    every batch moved by up to two pixels along both axes, and 500 epochs.
+
+    Published: 0.64 % test error on MNIST, and 1.36 % in 60 epochs without shifts; both are reported
+    by the paper.
+
+    What differs: the paper gives no rates and no batch size, so those of Hinton's program stand
+    here, whose networks are smaller. The label is written over the first pixels after the shift.
+
+    Parameters
+    ----------
+    **overrides : dict
+        Parameters of :class:`FFClassifier` that replace those of the recipe;
+        ``image_shape=(channels, height, width)`` for images other than of MNIST's 28 x 28 pixels.
+
+    Returns
+    -------
+    clf : FFClassifier
+        Not fitted.
+
+    References
+    ----------
+    Hinton, G. (2022). The Forward-Forward Algorithm: Some Preliminary Investigations.
+    arXiv:2212.13345.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn_ff.augmentations import Shifts
+    >>> from sklearn_ff.recipes import hinton_jitter
+    >>> X, y = load_digits(return_X_y=True)
+    >>> small = dict(hidden_layer_sizes=(100, 100), image_shape=(1, 8, 8), max_iter=20)
+    >>> clf = hinton_jitter(**small, augmentation=Shifts(1), random_state=0)
+    >>> clf.fit(X / 16, y).score(X / 16, y) > 0.5
+    True
+    """
+    more = dict(
+        hidden_layer_sizes=(2000,) * 4,
+        image_shape=(1, 28, 28),
+        augmentation=Shifts(2),
+        max_iter=500,
+    )
+    return ready(after_his_program() | more, overrides)
 
 
 def loewe(**overrides: Any) -> FFClassifier:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from .._classifier import FFClassifier
 from .._images import is_image_shape
+from .._registry import register
 from .._typing import Shape
 from ..heads import SoftmaxHead
 from ..layers import Conv2d, LayerKind
@@ -115,6 +116,7 @@ def _rmwkwok(supervised: bool, version: str = "model_based") -> dict[str, Any]:
     )
 
 
+@register("sklearn_ff.recipes.first_columns")
 def first_columns(n_features: int, n_classes: int) -> Tensor:
     """One-hot labels in the first columns, for the overlay `Add`."""
     return torch.eye(n_classes, n_features, dtype=torch.float64)

@@ -11,17 +11,20 @@ from ..predictions import checked_rule
 from ..schedules import checked_schedule
 
 
-def ready(settings: dict[str, Any], overrides: dict[str, Any]) -> FFClassifier:
+def ready(
+    settings: dict[str, Any], overrides: dict[str, Any], estimator: Any = FFClassifier
+) -> Any:
     """The estimator, without settings that have no effect beside an override."""
     unused = _replaced_by(overrides) | _without_place({**settings, **overrides})
     kept = {name: value for name, value in settings.items() if name not in unused}
-    return FFClassifier(**{**kept, **overrides})
+    return estimator(**{**kept, **overrides})
 
 
 def refuse_sizes(name: str, overrides: dict[str, Any], instead: str = "n_channels") -> None:
     """Raise TypeError where `overrides` give the sizes of layers that are not dense."""
     if "hidden_layer_sizes" in overrides:
-        raise TypeError(f"{name} has no hidden_layer_sizes; give {instead}, or layers.")
+        how = f"{instead}, or layers" if instead else "layers"
+        raise TypeError(f"{name} has no hidden_layer_sizes; give {how}.")
 
 
 def _replaced_by(overrides: dict[str, Any]) -> set[str]:
@@ -48,7 +51,7 @@ def _without_place(settings: dict[str, Any]) -> set[str]:
     """Names of settings of a head, or of several layers, where these do not exist."""
     unused, layers = set(), settings.get("layers") or settings["hidden_layer_sizes"]
     if isinstance(layers, int) or len(layers) == 1:
-        unused.add("prediction_layers")
+        unused |= {"prediction_layers", "output_layers"}
     try:
         needs_head = negatives.get(settings.get("negatives", "hard")).needs_head
         needs_head |= checked_rule(settings.get("prediction", "goodness")).needs_head
