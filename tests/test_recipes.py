@@ -45,6 +45,9 @@ QUICK = {"batch_size": 40, "learning_rate_init": 1e-2}
 WIDE = {**QUICK, "hidden_layer_sizes": (60, 60)}
 BY_HEAD = {**QUICK, "learning_rate_init": 3e-3, "head": SoftmaxHead(learning_rate_init=3e-2)}
 LEARNS = {  # more overrides, with which a small network learns 400 rows in 10 epochs
+    "hff": QUICK,
+    "local_loss": {**QUICK, "augmentation": None},
+    "mono_forward": QUICK,
     "hinton_jitter": {**WIDE, "augmentation": Shifts(1)},
     "hinton_local": QUICK,
     "hinton_supervised": WIDE,
