@@ -49,8 +49,26 @@ EXAMPLES = {
 VERSION = "_sklearn_ff_version"  # key of a snapshot's state
 
 
+class Watched(CallbackSupportMixin):
+    """What callbacks of scikit-learn ask of an estimator, besides tasks; it takes sparse rows."""
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+    def __copy__(self) -> Self:
+        """A copy that shares all values; no fit changes what it has published before."""
+        new = object.__new__(type(self))
+        new.__dict__ = lasting(self.__dict__)
+        return new
+
+    def __getstate__(self) -> dict[str, Any]:
+        return lasting(super().__getstate__())
+
+
 class BaseFF(
-    CallbackSupportMixin,
+    Watched,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
     Params,
@@ -184,7 +202,6 @@ class BaseFF(
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
@@ -198,19 +215,13 @@ class BaseFF(
         new.callbacks = cloned(self.callbacks)
         return new
 
-    def __copy__(self) -> Self:
-        """A copy that shares all values; no fit changes what it has published before."""
-        new = object.__new__(type(self))
-        new.__dict__ = lasting(self.__dict__)
-        return new
-
     def __getstate__(self) -> dict[str, Any]:
         """Owned numpy arrays instead of torch objects, so that pickles cross devices."""
         check_picklable(self.callbacks)
         return self._state()
 
     def _state(self) -> dict[str, Any]:
-        state = lasting(super().__getstate__())
+        state = super().__getstate__()
         if "_fitted" in state:
             state["_fitted"] = to_state(state["_fitted"])
         return {**state, VERSION: __version__}
@@ -260,22 +271,32 @@ def no_nested_names(estimator: BaseFF, name: str, inner: str, params: dict[str, 
 
 
 @contextmanager
+def all_or_nothing(estimator: Any, but: tuple[type[Exception], ...] = ()) -> Iterator[None]:
+    """After an error, `but` for some, the attributes of the estimator are as they were."""
+    before = estimator.__dict__.copy()
+    try:
+        yield
+    except but:
+        raise
+    except BaseException:
+        estimator.__dict__ = before  # at one stroke, which no signal can divide
+        raise
+
+
+@contextmanager
 def fitting(estimator: BaseFF, goes_on: bool) -> Iterator[Fitted | None]:
     """A fit that succeeds or leaves the estimator as it was; yields what it `goes_on` from.
 
     Divergence keeps what was finite. So does Ctrl-C, unless it is the first, and something is
     learned already: this is kept.
     """
-    before = estimator.__dict__.copy()
-    with deferred_interrupt() as interrupts, torch_threads(estimator.n_threads):
-        try:
-            yield getattr(estimator, "_fitted", None) if goes_on else None
-            interrupts.check()
-        except DivergenceError:
-            raise
-        except BaseException:
-            estimator.__dict__ = before  # at one stroke, which no signal can divide
-            raise
+    with (
+        deferred_interrupt() as interrupts,
+        torch_threads(estimator.n_threads),
+        all_or_nothing(estimator, but=(DivergenceError,)),
+    ):
+        yield getattr(estimator, "_fitted", None) if goes_on else None
+        interrupts.check()
     if interrupts.noted:
         warn(
             f"Training was interrupted after {estimator._fitted.net.n_updates_} updates; the "

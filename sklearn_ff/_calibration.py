@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from scipy.optimize import minimize, minimize_scalar
 from scipy.sparse import csr_array, issparse
-from scipy.special import expit
+from scipy.special import expit, log_softmax, softmax
 
 from ._compatibility import why_not
 from ._scoring import (
@@ -25,6 +25,7 @@ from ._scoring import (
     log_probabilities,
     network_scores,
     scores_by_layer,
+    where_it_slips,
 )
 from ._weights import describe
 from .core.prediction import checked_scores, reached
@@ -43,6 +44,7 @@ TIE = 1e-5  # squared distances that differ by less are equal
 STEEPEST = 1e5
 # Logarithms of the scale, for scores of size 1, and logits of the rate of slips.
 SCALES, SLIPS, FIRST_SLIPS = (-6, 6), (-14, 0), -3
+FAINT = 1e-6  # of the squared logarithm of the scale, beside the mean loss of a row
 
 
 def calibrated(fitted, data, previous=None):
@@ -184,26 +186,40 @@ def likeliest(scores, sample):
     if not gap_of(scores):
         return 1.0, 0.0
     loss = loss_of(scores, sample)
-    start = minimize_scalar(loss, bounds=SCALES, method="bounded").x
+    loss = loss_of(scores, sample)
+    start = minimize_scalar(lambda at: loss(at)[0], bounds=SCALES, method="bounded").x
     best = minimize(
         lambda at: loss(*at),
         (start, FIRST_SLIPS),
         method="L-BFGS-B",
-        jac="3-point",
+        jac=True,
         bounds=(SCALES, SLIPS),
-        options={"ftol": 1e-12, "gtol": 1e-7},
+        options={"ftol": 0, "gtol": 1e-13},  # so that equal scores have equal probabilities
     )
     return bounded(best.x[0], scores), float(expit(best.x[1]))
 
 
 def loss_of(scores, sample):
-    """(logarithm of the scale, logit of the slips) -> −Σ w target · log_probabilities."""
+    """(logarithm of the scale, logit of the slips) -> −Σ w target · log_probabilities, gradient.
+
+    Where all scales above some are as likely, up to rounding, a faint pull decides for the lowest.
+    """
     gap, weight = gap_of(scores), sample.weight / sample.weight.sum()
-    scores = (scores - scores.max(1, keepdims=True)) / gap
+    scores, prior = (scores - scores.max(1, keepdims=True)) / gap, sample.prior
 
     def loss(log_scale, rate=-np.inf):
-        log_p = log_probabilities(np.exp(log_scale) * scores, expit(rate), sample.prior)
-        return -weight @ (sample.target * log_p).sum(1)
+        scaled, slips = np.exp(log_scale) * scores, expit(rate)
+        log_p = log_probabilities(scaled, slips, prior)
+        # By the share that the scores have in a probability, and the slips the rest.
+        sure = np.exp(np.log1p(-slips) + log_softmax(scaled, axis=1) - log_p)
+        steep = sure * (scaled - (softmax(scaled, axis=1) * scaled).sum(1, keepdims=True))
+        if slips:
+            q, dq = where_it_slips(scaled, prior)
+            steep += (1 - sure) * (dq / q - dq.sum(1, keepdims=True) / q.sum(1, keepdims=True))
+        by_rate = (1 - sure) * (1 - slips) - sure * slips
+        found = [weight @ (sample.target * part).sum(1) for part in (log_p, steep, by_rate)]
+        pull = FAINT * log_scale
+        return pull * log_scale - found[0], np.array([2 * pull, 0]) - found[1:]
 
     return loss
 

@@ -12,6 +12,9 @@ from sklearn.neighbors import NearestNeighbors
 MOST_ROWS = 5000  # that distances are measured from
 NEIGHBOURS = 5  # whose mean distance is the spacing of a row
 LEAST_SPACING = 1e-3  # of the mean spacing, for rows that are repeated
+# Of the size of the rows: a distance below it is rounding. The last digits of activations depend on
+# the rest of a batch, and whitening amplifies this, to up to 2e-4 of the size.
+ALIKE = 1e-3
 
 
 def neighbours_among(rows: np.ndarray, random: RandomState) -> tuple[np.ndarray, np.ndarray]:
@@ -21,7 +24,13 @@ def neighbours_among(rows: np.ndarray, random: RandomState) -> tuple[np.ndarray,
         rows = rows[np.sort(random.permutation(len(rows))[:MOST_ROWS])]
     nearest = NearestNeighbors(n_neighbors=min(NEIGHBOURS, len(rows) - 1)).fit(rows)
     spacing = nearest.kneighbors()[0].mean(1)
-    return rows, np.maximum(spacing, LEAST_SPACING * spacing.mean() or 1.0)
+    return rows, np.maximum(spacing, max(LEAST_SPACING * spacing.mean(), rounding(rows)))
+
+
+def rounding(rows: np.ndarray) -> float:
+    """The distance below which rows count as equal."""
+    size = np.sqrt(np.square(rows, dtype=float).sum(1).mean())
+    return ALIKE * float(size or 1.0)
 
 
 def strangeness(neighbours: np.ndarray, spacing: np.ndarray, rows: np.ndarray) -> np.ndarray:
@@ -29,8 +38,10 @@ def strangeness(neighbours: np.ndarray, spacing: np.ndarray, rows: np.ndarray) -
 
     It is the product of the distance and of the distance relative to others there.
     """
+    alike = rounding(neighbours)
 
     def least(distances: np.ndarray, start: int) -> np.ndarray:
+        distances[distances < alike] = 0
         return (distances**2 / spacing).min(1)
 
     chunks: Any = pairwise_distances_chunked(rows, neighbours, reduce_func=least)

@@ -14,8 +14,10 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
+from ._base import Watched, all_or_nothing
 from ._learning import checks_parameters
 from ._neighbours import neighbours_among, strangeness
+from ._tasks import Fits
 from ._transformer import FFTransformer
 from ._typing import MatrixLike
 from ._validation import validate_rows
@@ -23,10 +25,11 @@ from ._validation import validate_rows
 AUTO = 0.05  # share of familiar rows below the threshold, where `contamination` is "auto"
 FOLDS = 5  # that are held out in turn
 ENOUGH = 20  # rows held out for a threshold; if there are fewer, all are held out in turn
+ROUNDING = 1e-3  # of the threshold: rows that are closer to it count as on it
 LARGEST_SEED = np.iinfo(np.int32).max
 
 
-class FFOutlierDetector(OutlierMixin, BaseEstimator):
+class FFOutlierDetector(Watched, OutlierMixin, BaseEstimator):
     """Outliers by their distance in layers that learn without backpropagation.
 
     The layers of a network learn, each alone, to separate rows from corrupted ones. A row is an
@@ -112,11 +115,6 @@ class FFOutlierDetector(OutlierMixin, BaseEstimator):
         self.validation_fraction = validation_fraction
         self.random_state = random_state
 
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
-        return tags
-
     @checks_parameters
     def fit(self, X: MatrixLike, y: ArrayLike | None = None) -> Self:
         """Learn what rows are like.
@@ -133,18 +131,10 @@ class FFOutlierDetector(OutlierMixin, BaseEstimator):
         self : FFOutlierDetector
             The fitted estimator.
         """
-        before = vars(self).copy()
-        try:
-            X = checked_training_rows(self, X)
-            random = check_random_state(self.random_state)
-            found, scores = self._learned_and_scores(X, random)
-            self.transformer_, self.neighbours_, self.spacing_ = found
-            self.offset_ = lowest(scores, self._share)
-        except BaseException:
-            self.__dict__ = before  # an error leaves the estimator as it was
-            raise
+        learn(self, X, y)
         return self
 
+    @checks_parameters
     def fit_predict(self, X: MatrixLike, y: ArrayLike | None = None) -> np.ndarray:
         """Learn what rows are like, and tell which of these are outliers.
 
@@ -163,11 +153,10 @@ class FFOutlierDetector(OutlierMixin, BaseEstimator):
             fifth of the rows is scored by one that has learned from the others. With "auto" it is
             what `predict` returns for rows that are free of outliers.
         """
-        self.fit(X)
         if self.contamination == "auto":
+            learn(self, X, y)
             return self.predict(X)
-        X = validate_rows(self, X, reset=False)
-        scores = out_of_fold(self.transformer, X, check_random_state(self.random_state))
+        scores = learn(self, X, y, every=True)
         return signs(scores - lowest(scores, self._share))
 
     def score_samples(self, X: MatrixLike) -> np.ndarray:
@@ -222,22 +211,6 @@ class FFOutlierDetector(OutlierMixin, BaseEstimator):
         """
         return signs(self.decision_function(X))
 
-    def _learned_and_scores(self, X: Any, random: RandomState) -> tuple[Learned, np.ndarray]:
-        """What is learned from rows, and the familiarity of rows not learned from."""
-        n_held_out = int(np.ceil(self.validation_fraction * X.shape[0]))
-        if n_held_out < ENOUGH:
-            return learned(self.transformer, X, random), out_of_fold(self.transformer, X, random)
-        if n_held_out > X.shape[0] - 2:
-            raise ValueError(
-                f"validation_fraction={self.validation_fraction} leaves "
-                f"{X.shape[0] - n_held_out} of {X.shape[0]} rows to learn from, and 2 are needed; "
-                f"lower it."
-            )
-        order = random.permutation(X.shape[0])
-        learn, hold = np.sort(order[n_held_out:]), np.sort(order[:n_held_out])
-        found = learned(self.transformer, X[learn], random)
-        return found, familiarity(*found, X[hold])
-
     @property
     def _share(self) -> float:
         return AUTO if isinstance(self.contamination, str) else self.contamination
@@ -260,6 +233,42 @@ def checked_training_rows(detector: FFOutlierDetector, X: MatrixLike) -> Any:
     return X
 
 
+def learn(
+    detector: FFOutlierDetector, X: MatrixLike, y: ArrayLike | None, every: bool = False
+) -> np.ndarray:
+    """Fit a detector; return the familiarity of rows not learned from, or of `every` row so."""
+    fits = Fits(detector, X, y)  # outside of the guard, so that callbacks are always torn down
+    with all_or_nothing(detector):
+        X = checked_training_rows(detector, X)
+        given, random = detector.transformer, check_random_state(detector.random_state)
+        used, held_out = split(X.shape[0], detector.validation_fraction, random)
+        few = not len(held_out)
+        fits.begin(1 + folds_of(X) * (few or every))
+        found = learned(given, X[used], random, fits, "network")
+        scores = out_of_fold(given, X, random, fits) if few else familiarity(*found, X[held_out])
+        detector.transformer_, detector.neighbours_, detector.spacing_ = found
+        offset = lowest(scores, detector._share)
+        detector.offset_ = offset - ROUNDING * abs(offset)
+        if every and not few:
+            scores = out_of_fold(given, X, check_random_state(detector.random_state), fits)
+        fits.end()
+    return scores
+
+
+def split(n_rows: int, share: float, random: RandomState) -> tuple[np.ndarray, np.ndarray]:
+    """Indices of rows to learn from, and of a share of the rows, which may be too few for any."""
+    n_held_out = int(np.ceil(share * n_rows))
+    if n_held_out < ENOUGH:
+        return np.arange(n_rows), np.arange(0)
+    if n_held_out > n_rows - 2:
+        raise ValueError(
+            f"validation_fraction={share} leaves {n_rows - n_held_out} of {n_rows} rows to learn "
+            f"from, and 2 are needed; lower it."
+        )
+    order = random.permutation(n_rows)
+    return np.sort(order[n_held_out:]), np.sort(order[:n_held_out])
+
+
 def new_transformer(given: FFTransformer | None, random: RandomState) -> FFTransformer:
     """A transformer as the given one, with a seed."""
     transformer = FFTransformer(negatives="shuffle") if given is None else clone(given)
@@ -279,9 +288,11 @@ class Learned(NamedTuple):
     spacing: np.ndarray | None
 
 
-def learned(given: FFTransformer | None, X: Any, random: RandomState) -> Learned:
-    """What is learned from the rows X."""
-    transformer = new_transformer(given, random).fit(X)
+def learned(
+    given: FFTransformer | None, X: Any, random: RandomState, fits: Fits, name: str
+) -> Learned:
+    """What is learned from the rows X, in one of several fits."""
+    transformer = fits.fit(name, new_transformer(given, random), X)
     if transformer.negatives_.shows_strange:
         return Learned(transformer, None, None)
     return Learned(transformer, *neighbours_among(transformer._whitened(X), random))
@@ -296,12 +307,17 @@ def familiarity(
     return -strangeness(neighbours, spacing, transformer._whitened(X))
 
 
-def out_of_fold(given: FFTransformer | None, X: Any, random: RandomState) -> np.ndarray:
+def folds_of(X: Any) -> int:
+    return min(FOLDS, X.shape[0])
+
+
+def out_of_fold(given: FFTransformer | None, X: Any, random: RandomState, fits: Fits) -> np.ndarray:
     """The familiarity of each row to a network that has learned from rows of the other folds."""
     scores = np.empty(X.shape[0])
-    folds = KFold(min(FOLDS, X.shape[0]), shuffle=True, random_state=random)
-    for learn, hold in folds.split(scores):
-        scores[hold] = familiarity(*learned(given, X[learn], random), X[hold])
+    folds = KFold(folds_of(X), shuffle=True, random_state=random).split(scores)
+    for number, (used, held_out) in enumerate(folds, 1):
+        found = learned(given, X[used], random, fits, f"network without fold {number}")
+        scores[held_out] = familiarity(*found, X[held_out])
     return scores
 
 

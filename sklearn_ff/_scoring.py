@@ -265,13 +265,18 @@ def log_probabilities(scaled, slips, prior):
     sure = log_softmax(scaled, axis=1)
     if slips == 0:
         return sure
-    most = prior.max()
-    likely = np.exp(scaled)
-    q = most * likely + prior * (1 - likely)
+    q, _ = where_it_slips(scaled, prior)
     q *= slips / q.sum(1, keepdims=True)
     mixed = np.logaddexp(np.log1p(-slips) + sure, np.log(q))
     # The logarithms of equal numbers may differ in the last digit.
     return np.where(scaled == 0, mixed.max(1, keepdims=True), mixed)
+
+
+def where_it_slips(scaled, prior):
+    """What to expect where the network slips, not summing to one, and its slope in log(scale)."""
+    most, likely = prior.max(), np.exp(scaled)
+    q = most * likely + prior * (1 - likely)
+    return q, (most - prior) * likely * scaled
 
 
 def unsure(scores, scale):

@@ -76,6 +76,41 @@ class Tasks:
         )
 
 
+class Fits:
+    """The task of a fit that consists of fits of transformers, which are its subtasks."""
+
+    def __init__(self, estimator: Any, X: Any, y: Any) -> None:
+        self.estimator, self.rows = estimator, {"X": X, "y": y}
+        self.root = estimator._init_callback_context(max_subtasks=None)
+
+    def begin(self, number: int) -> None:
+        """Begin the task of this number of fits."""
+        self.root.max_subtasks = self.left = number
+        self.root.call_on_fit_task_begin(estimator=self.estimator, **self.rows)
+
+    def fit(self, name: str, other: BaseFF, X: Any) -> Any:
+        """Fit another estimator, which tells the same callbacks.
+
+        Ctrl-C leaves a fit with what it has learned; where others are to follow, it ends all.
+        """
+        task = self.root.subcontext(task_name=name)
+        with task.propagate_callback_context(other):
+            task.call_on_fit_task_begin(estimator=self.estimator, X=X)
+            fitted: Any = other
+            fitted.fit(X)
+            task.call_on_fit_task_end(estimator=self.estimator, X=X)
+        self.left -= 1
+        if self.left and fitted.net_.interrupted_:
+            raise KeyboardInterrupt
+        return fitted
+
+    def end(self) -> None:
+        """Tell that the estimator is fitted."""
+        self.root.call_on_fit_task_end(
+            estimator=self.estimator, **self.rows, reconstruction_attributes={}
+        )
+
+
 def so_far(plan: Plan, data: Data, finish: Finish, net: Any) -> dict[str, Any]:
     """The attributes of an estimator whose fit would end now, with a network of its own."""
     fitted = recorded(plan, net, data)

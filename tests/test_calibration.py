@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 import torch
 from devices import put
+from scipy.optimize import check_grad
 from scipy.sparse import csr_array
 from sklearn.datasets import load_digits
 from skorch.callbacks import Callback
 
 from sklearn_ff import FFClassifier, FFTransformer
-from sklearn_ff._calibration import neighbours_labels
+from sklearn_ff._calibration import Sample, loss_of, neighbours_labels
 from sklearn_ff.layers import Conv2d
 
 # Of networks that are made lifeless here on purpose.
@@ -184,6 +185,24 @@ def test_a_row_of_weight_k_counts_as_k_copies_for_the_scale(prediction):
     assert weighted.scale_ == pytest.approx(copies.scale_, rel=1e-4)
     assert weighted.slips_ == pytest.approx(copies.slips_, rel=1e-3, abs=1e-5)
     np.testing.assert_allclose(weighted.predict_proba(X), copies.predict_proba(X), atol=1e-4)
+
+
+@pytest.mark.parametrize("seed", [0, 7])
+def test_weights_are_copies_to_the_last_digits_where_every_scale_above_some_is_as_likely(seed):
+    rng = np.random.RandomState(seed)
+    X, y, weight = rng.randn(15, 15), rng.randint(3, size=15), rng.randint(5, size=15)
+    model = FFClassifier(16, max_iter=30, random_state=0, n_threads=1)
+    found = model.fit(X.repeat(weight, 0), y.repeat(weight)).predict_proba(X)
+    again = model.fit(X[::-1], y[::-1], weight[::-1]).predict_proba(X)
+    np.testing.assert_allclose(again, found, rtol=1e-7)
+
+
+@pytest.mark.parametrize("at", [(0.0, -3.0), (2.0, -8.0), (5.5, -0.5)])
+def test_the_gradient_of_the_likelihood_is_its_slope(at):
+    rng = np.random.default_rng(0)
+    target, prior = rng.dirichlet([0.3] * 3, 50), rng.dirichlet([1] * 3)
+    loss = loss_of(3 * rng.normal(size=(50, 3)), Sample(None, target, np.arange(50.0), prior))
+    assert check_grad(lambda at: loss(*at)[0], lambda at: loss(*at)[1], at) < 1e-5
 
 
 def test_the_order_of_rows_does_not_matter_for_the_scale():

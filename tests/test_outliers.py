@@ -74,6 +74,18 @@ def test_copies_and_sparse_rows_are_scored_alike(fitted):
     assert np.mean(piped.predict(NEW) == 1) > 0.8
 
 
+@pytest.mark.parametrize("rows", ["of three bits", "nearly all the same"])
+def test_copies_of_training_rows_are_familiar_alone_as_in_a_batch(rows):
+    """What the rest of the batch changes in the last digits of a row makes no copy strange."""
+    bits, odd = (LEARN[:, :3] > 0) * 1.0, np.arange(400)[:, None] % 40 == 0
+    seen = bits if rows == "of three bits" else np.where(odd, LEARN, 1e4)
+    model = detector().fit(seen)
+    assert np.all(model.score_samples(seen) == 0) or rows != "of three bits"
+    alone = np.concatenate([model.predict(row[None]) for row in seen[:60]])
+    np.testing.assert_array_equal(alone, model.predict(seen)[:60])
+    assert np.mean(alone == 1) > 0.9
+
+
 def test_names_of_columns_are_kept():
     pandas = pytest.importorskip("pandas")
     names = [f"x{i}" for i in range(20)]

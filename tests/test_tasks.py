@@ -16,7 +16,14 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from skorch.callbacks import Callback
 
-from sklearn_ff import DivergenceError, FFTransformer, load, save
+from sklearn_ff import (
+    DivergenceError,
+    FFOutlierDetector,
+    FFTransformer,
+    InterruptedFitWarning,
+    load,
+    save,
+)
 from sklearn_ff.layers import Module
 
 X, y = load_iris(return_X_y=True)
@@ -139,6 +146,35 @@ def test_partial_fit_is_one_task():
     assert seen.named("fit")[1].n_iter_ == 2
 
 
+def detector(*callbacks, **params):
+    small = transformer(batch_size=50, n_threads=1, callbacks=[*callbacks])
+    return FFOutlierDetector(small, random_state=0, **params)
+
+
+FOLDS = [f"network without fold {number}" for number in range(1, 6)]
+WAYS = {
+    "some rows held out": ("fit", {"validation_fraction": 0.2}, []),
+    "few rows": ("fit", {}, FOLDS),
+    "outliers among them": ("fit_predict", {"contamination": 0.1}, FOLDS),
+    "among many": ("fit_predict", {"contamination": 0.1, "validation_fraction": 0.2}, FOLDS),
+}
+
+
+@pytest.mark.parametrize("method, params, folds", WAYS.values(), ids=[*WAYS])
+def test_the_networks_of_a_detector_of_outliers_are_tasks(method, params, folds, capsys):
+    seen, model = Seen(), detector(**params)
+    model.set_callbacks(ProgressBar(max_propagation_depth=None), seen)
+    getattr(model, method)(X)
+    assert [name for name, _ in seen.ended] == ["network", *folds, "fit"] and seen.torn == 1
+    assert seen.begun == ["fit", "network", *folds]
+    again, found = detector(**params).fit(X), seen.named("fit")[0]
+    for fitted in (model, found, pickle.loads(pickle.dumps(clone(model).set_callbacks().fit(X)))):
+        np.testing.assert_array_equal(fitted.decision_function(X), again.decision_function(X))
+    assert "_callback_fit_ctx" not in vars(model) | vars(found)
+    shown = capsys.readouterr().out
+    assert shown.count("FFTransformer - layers 1-2") >= 1 + len(folds)
+
+
 # Ends -------------------------------------------------------------------------------------------
 
 
@@ -220,6 +256,26 @@ def test_a_press_in_a_callback_keeps_what_is_learned():
     seen.at = "end epoch of layers 1-2"
     interrupted(model, X, y)
     assert model.n_iter_ == 1 and seen.torn == 2
+
+
+def test_an_error_in_a_network_of_a_detector_leaves_it_as_it_was():
+    seen, model = Seen(fail=raising(KeyError), at="begin network without fold 2"), detector().fit(X)
+    before, known = waited_for(), vars(model).copy()
+    with pytest.raises(KeyError):
+        model.set_callbacks(ProgressBar(), seen).fit(X[:100])
+    assert waited_for() == before and seen.torn == 1
+    assert vars(model.set_callbacks()) == known
+
+
+@pytest.mark.parametrize("share", [0.1, 0.2])
+def test_a_press_keeps_the_one_network_of_a_detector_and_ends_where_others_follow(share):
+    model = detector(Press("on_batch_end", at=4), validation_fraction=share)
+    if share == 0.2:
+        assert interrupted(model, X).transformer_.n_iter_ == 1
+        return
+    with pytest.raises(KeyboardInterrupt), pytest.warns(InterruptedFitWarning):
+        model.fit(X)
+    assert not hasattr(model, "transformer_")
 
 
 # Around estimators ------------------------------------------------------------------------------
