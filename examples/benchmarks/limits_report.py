@@ -18,6 +18,7 @@ MODELS = {
     "mlp": "`MLPClassifier`",
     "trees": "`HistGradientBoostingClassifier`",
     "neighbours": "`KNeighborsClassifier`",
+    "neighbours_unscaled": "the same, not standardised",
 }
 DETECTORS = {"ff": "`FFOutlierDetector`", "nearest": "nearest row"}
 NAMES = {"digits": "digits", "tables": "eight tables"}
