@@ -68,7 +68,7 @@ def section(title, prose, *texts):
 
 def against_backpropagation(lines):
     named = results([line for line in lines if line["benchmark"] in GROUPS])
-    pairs = [(name, f"{name}_backprop") for name in RUNS if f"{name}_backprop" in RUNS]
+    pairs = [(name, run.against) for name, run in RUNS.items() if run.against]
     rows = [compared(*(of(named, name) for name in pair)) for pair in pairs]
     header = ["run", "data", "error", "backpropagation", "more, points", "processor time, times"]
     prose = (

@@ -31,6 +31,7 @@ class Run:
     epochs: int = 0  # of the publication, where they are more than ours
     by: str = ""  # what predicts, where it is not the rule of that name
     instead: dict = field(default_factory=dict)  # rule: why there is no figure of ours
+    against: str = ""  # the run of backpropagation on the same layers
 
 
 def beside(run):
@@ -38,7 +39,7 @@ def beside(run):
 
     def make(seed):
         clf = run.make(seed)
-        same = {name: getattr(clf, name) for name in SHARED}
+        same = {name: getattr(clf, name) for name in SHARED} | {"max_iter": epochs_of(clf)}
         layers = list(clf.layers or np.atleast_1d(clf.hidden_layer_sizes).tolist())
         if clf.dropout:  # that of the block drops the units of its last layer only
             layers = [part for kind in layers for part in (kind, Module(dropout(clf.dropout)))][:-1]
@@ -48,11 +49,21 @@ def beside(run):
     return Run(make, **common, by="backpropagation")
 
 
+def epochs_of(clf):
+    """Epochs of an estimator, over all stages of its schedule."""
+    if isinstance(clf.schedule, list):
+        return sum(stage[1] for stage in clf.schedule)
+    return clf.max_iter
+
+
 def with_backpropagation(runs):
-    """Each run, and backpropagation below it."""
+    """Each run, and backpropagation below it where it predicts by a rule."""
     found = {}
     for name, run in runs.items():
-        found |= {name: run, f"{name}_backprop": beside(run)}
+        found[name] = run
+        if run.rules:
+            run.against = f"{name}_backprop"
+            found[run.against] = beside(run)
     return found
 
 

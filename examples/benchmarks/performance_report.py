@@ -179,8 +179,8 @@ SECTIONS = [
         "MNIST and Fashion-MNIST, and both with all defaults on scikit-learn's digits and eight "
         "tables, standardised, where seconds are of four folds of all tables, and errors and "
         "log-losses are means (`defaults.py`). There `trees` is HistGradientBoostingClassifier and "
-        "`neighbours` KNeighborsClassifier, also with columns that are not standardised, with their "
-        "defaults; seconds are of the fit alone. "
+        "`neighbours` KNeighborsClassifier with their defaults, the latter also with columns that "
+        "are not standardised; seconds are of the fit alone. "
         "`ff_short` is `ff` with the number of epochs that reaches the error of `mlp` on held-out "
         "training rows. Seconds are medians over the seeds, errors means and deviations.",
         "defaults",

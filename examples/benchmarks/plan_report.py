@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import parts
 from planned import CORES, PLAN
-from report import epochs_of, results
+from report import epochs_told, results
 from report_table import table, wrapped
 from run import OUTPUT, lines_of
 from runs import RUNS
@@ -62,7 +62,7 @@ def row(planned, lines):
     return [
         f"`{planned.run}`",
         run.data,
-        epochs_of(run),
+        epochs_told(run),
         f"{minutes(planned, lines):.1f}",
         planned.n_seeds,
         planned.n_seeds - missing_seeds(planned, lines),

@@ -77,6 +77,7 @@ def arguments():
     parser.add_argument("--budget", type=float, help="seconds after which no run is begun")
     parser.add_argument("--threads", type=at_least_one, help="of torch")
     parser.add_argument("--epochs", type=at_least_one, help="for a first look, at another --output")
+    parser.add_argument("--data", help="another set of images of this shape, at another --output")
     parser.add_argument("--validate", action="store_true", help="score held-out training rows")
     parser.add_argument(
         "--output", type=Path, default=OUTPUT, help="file of lines, also of what is done already"
@@ -84,8 +85,9 @@ def arguments():
     args = parser.parse_args()
     if bool(args.names) == args.plan:
         parser.error("give names of runs, or --plan")
-    if args.epochs and args.output.resolve() == OUTPUT.resolve():
-        parser.error("--epochs is for a first look, which is no result; give another --output")
+    for flag in ("epochs", "data"):
+        if getattr(args, flag) and args.output.resolve() == OUTPUT.resolve():
+            parser.error(f"--{flag} makes another run than the named one; give another --output")
     return args
 
 
@@ -135,7 +137,7 @@ def case_of(args, name, seed):
     clf = run.make(seed)
     if args.epochs:
         (clf if network_of(clf) is None else network_of(clf)).set_params(max_iter=args.epochs)
-    case = {"benchmark": GROUP_OF[name], "run": name, "data": run.data}
+    case = {"benchmark": GROUP_OF[name], "run": name, "data": args.data or run.data}
     case |= {"rows": "held_out" if args.validate else "test", "seed": seed}
     return clf, case, settings(clf)
 
@@ -171,7 +173,8 @@ def plain(value):
 
 def split(args, run):
     """Rows for training, for scores after epochs, and for the final score: pairs (X, codes)."""
-    X, y, X_test, y_test = load_images(run.data, args.data_home, download=not args.data_home)
+    data = args.data or run.data
+    X, y, X_test, y_test = load_images(data, args.data_home, download=not args.data_home)
     order = np.random.default_rng(0).permutation(len(y))
     n_train = run.n_train or len(y)
     if args.validate:

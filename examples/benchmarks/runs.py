@@ -5,7 +5,8 @@ A new run is an entry in one of the dictionaries at the end.
 
 from named_run import BOTH, HEAD, Run
 from runs_ablation import ABLATION
-from runs_ours import FEATURES, IMAGES, TRIES
+from runs_field import FIELD
+from runs_ours import CIFAR, FEATURES, IMAGES, TRIES
 from sklearn.neural_network import MLPClassifier
 
 from sklearn_ff import FFClassifier, recipes
@@ -105,10 +106,12 @@ RMWKWOK = {
 }
 GROUPS = {
     "recipes": RECIPES,
+    "field": FIELD,
     "rmwkwok": RMWKWOK,
     "ablation": ABLATION,
     "images": IMAGES,
     "unlabelled": FEATURES,
+    "cifar": CIFAR,
     "tries": TRIES,
 }
 RUNS = {name: run for group in GROUPS.values() for name, run in group.items()}

@@ -69,11 +69,13 @@ def ablated(**more):
 GLOROT = {"layers": [Glorot(UNITS)] * 4}
 PASSES = {"negatives": InPasses(LARGE_DIGITS)}
 ABLATION = {
+    "rmwkwok_500_short": ablated(),
     "rmwkwok_500_glorot": ablated(**GLOROT),
     "rmwkwok_500_passes": ablated(**PASSES),
     "rmwkwok_500_glorot_passes": ablated(**GLOROT, **PASSES),
     "rmwkwok_500_threshold_1": ablated(objective=Logistic(threshold=1.0, sharpness=1.0)),
     "rmwkwok_500_threshold_10": ablated(objective=Logistic(threshold=10.0, sharpness=1.0)),
     "rmwkwok_500_batch_128": ablated(batch_size=128),
+    "rmwkwok_500_eps": ablated(optimizer_params={"eps": 1e-7}),
     "rmwkwok_500_all_layers": ablated(prediction_layers="all"),
 }

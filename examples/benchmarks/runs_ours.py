@@ -1,13 +1,13 @@
 """Our networks, whose settings were chosen on held-out training rows, and what was tried."""
 
-from named_run import Run, with_backpropagation
+from named_run import BOTH, Run, beside, with_backpropagation
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
 from sklearn_ff import FFClassifier, FFTransformer
 from sklearn_ff.augmentations import Flips, Shifts
-from sklearn_ff.layers import Conv2d
-from sklearn_ff.objectives import Softmax
+from sklearn_ff.layers import Block, Conv2d
+from sklearn_ff.objectives import Similarity, Softmax
 
 PIXELS = (1, 28, 28)
 
@@ -40,10 +40,11 @@ def dense_with_shifts(seed):
     )
 
 
-def dense(units=(1000, 1000), data="mnist", published="", **more):
+def dense(units=(1000, 1000), data="mnist", published="", rules=("goodness",), **more):
     """A dense network; every parameter that is not named is the default."""
     return Run(
         lambda seed: FFClassifier(units, random_state=seed, **more),
+        rules,
         data=data,
         published={"goodness": published} if published else {},
     )
@@ -74,20 +75,57 @@ def features(C=0.02, units=(2000, 2000), shifts=1, data="mnist", **more):
     varied = {"augmentation": Shifts(shifts), "image_shape": PIXELS} if shifts else {}
 
     def make(seed):
-        network = FFTransformer(units, random_state=seed, **varied, **more)
-        return make_pipeline(network, LogisticRegression(C=C, max_iter=200, tol=1e-3))
+        return linear(FFTransformer(units, random_state=seed, **varied, **more), C)
 
     return Run(make, (), data=data, by="a linear classifier")
 
 
+def linear(features, C=0.02):
+    """A linear classifier on features."""
+    return make_pipeline(features, LogisticRegression(C=C, max_iter=200, tol=1e-3))
+
+
 FEATURES = {}
+
+SUBSET, RGB = "cifar10_16k", (3, 32, 32)
+
+
+def blocks():
+    """Three blocks of two convolutions; the first layers see images of 32 x 32 pixels."""
+    return [
+        Block([Conv2d(n, norm="batch"), Conv2d(n, norm="batch", pool="max")]) for n in (40, 80, 160)
+    ]
+
+
+def colours(**more):
+    """A network on the subset of CIFAR-10, with shifts and flips."""
+
+    def make(seed):
+        settings = {"image_shape": RGB, "augmentation": [Shifts(2), Flips()], "max_iter": 25}
+        return FFClassifier(
+            layers=blocks(), learning_rate_init=1e-3, random_state=seed, **settings | more
+        )
+
+    return Run(make, data=SUBSET, against="cifar_backprop")
+
+
+READOUT = {"goodness": "readout", "objective": Softmax(1.0), "prediction_layers": [-1]}
+CIFAR = {
+    "cifar_labels": colours(overlay="spatial", max_iter=12),
+    "cifar_groups": colours(goodness="class_groups", objective=Softmax(1.0)),
+    "cifar_readout": colours(**READOUT),
+    "cifar_similarity": colours(**READOUT | {"objective": Similarity(sharpness=1.0)}),
+}
+CIFAR["cifar_backprop"] = beside(CIFAR["cifar_readout"])
 
 # Tried on held-out rows (`run.py --validate`), for the choice of the settings above.
 TRIES = {
     "try_dense_local": dense(**LOCAL),
     "try_dense_hard": dense(dropout=0.2, max_iter=20),
-    "try_dense_hard_slow": dense(dropout=0.2, max_iter=20, learning_rate_init=2e-3),
+    "try_dense_wide": dense(max_iter=20, rules=("goodness", "head", "hybrid")),
+    "try_dense_wider": dense((2000, 2000), max_iter=20, rules=("goodness", "head", "hybrid")),
     "try_fashion_local": dense(data="fashion_mnist", **LOCAL),
+    "try_fashion_hard": dense(data="fashion_mnist", dropout=0.2, max_iter=20, rules=BOTH),
     "try_fashion_varied": dense(
         data="fashion_mnist", **LOCAL | VARIED | {"dropout": 0.1, "max_iter": 40}
     ),

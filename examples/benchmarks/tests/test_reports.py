@@ -97,7 +97,7 @@ def test_results_page_is_up_to_date(benchmark, tmp_path):
 def test_results_have_the_settings_of_today_and_are_the_last_of_a_seed(benchmark):
     report = benchmark("report")
     today = report["settings"](report["RUNS"]["loewe"].make(0))
-    line = {"rows": "test", "run": "loewe", "benchmark": "recipes", "seed": 0}
+    line = {"rows": "test", "run": "loewe", "benchmark": "recipes", "seed": 0, "data": "mnist"}
     older = {k: v for k, v in today.items() if k != "head"}  # came up later
     found = [{"settings": older}, {"settings": today}, {"settings": today | {"max_iter": 1}}]
     assert report["results"]([line | one for one in found]) == [line | found[1]]
