@@ -1,6 +1,8 @@
 """What the project says about itself in several files is the same."""
 
+import ast
 import re
+import sys
 import tomllib
 from pathlib import Path
 
@@ -29,6 +31,68 @@ def test_those_cited_are_the_authors_of_the_package():
 def test_one_version_of_ruff_formats_everywhere():
     pinned = found(r"ruff-pre-commit\n +rev: v(\S+)", ".pre-commit-config.yaml")
     assert f"ruff=={pinned}" in PROJECT["optional-dependencies"]["test"]
+
+
+EXTRAS = {
+    extra: {re.split("[>=]", text)[0]: text for text in listed}
+    for extra, listed in PROJECT["optional-dependencies"].items()
+}
+MODULES = {"scikit-learn": "sklearn", "pillow": "PIL"}  # by the names of the packages
+COMES = {"sklearn_ff", "threadpoolctl"}  # the latter with scikit-learn
+HIDDEN = {  # words of a program that need a package which it does not import
+    "as_frame=True": {"pandas"},
+    'transform="pandas"': {"pandas"},
+    "ProgressBar(": {"rich"},
+    "torch.onnx": {"onnx", "onnxscript"},
+}
+PYTHON = re.compile(r"^```python\n(.*?)^```", re.M | re.S)
+GALLERY = {path.name: path for path in (ROOT / "examples").glob("*.py")}
+PAGES = {path.name: path for path in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]}
+
+
+def programs(path):
+    text = path.read_text(encoding="utf-8")
+    return [text] if path.suffix == ".py" else PYTHON.findall(text)
+
+
+def needed(program):
+    """The modules that a program needs, without those of Python."""
+    found = set().union(*(needs for word, needs in HIDDEN.items() if word in program))
+    for node in ast.walk(ast.parse(program)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found.add(str(node.module).split(".")[0])
+    return found - sys.stdlib_module_names
+
+
+def modules(listed):
+    return {MODULES.get(name, name) for name in listed}
+
+
+@pytest.mark.parametrize(
+    "extras, paths",
+    [("pages test", PAGES), ("examples pages docs test", GALLERY)],
+    ids=["pages", "gallery"],
+)
+def test_every_extra_that_is_named_for_programs_has_what_they_import(extras, paths):
+    always = modules(re.split("[>=]", text)[0] for text in PROJECT["dependencies"]) | COMES
+    for extra in extras.split():
+        there = always | modules(EXTRAS[extra])
+        missing = {name: needed(p) - there for name in paths for p in programs(paths[name])}
+        assert {name: some for name, some in missing.items() if some} == {}, extra
+
+
+def test_an_extra_holds_nothing_that_no_program_needs():
+    used = set().union(*(needed(p) for path in PAGES.values() for p in programs(path)))
+    drawn = set().union(*(needed(p) for path in GALLERY.values() for p in programs(path)))
+    assert modules(EXTRAS["pages"]) <= used
+    assert modules(EXTRAS["examples"]) <= drawn
+
+
+def test_a_package_has_one_version_in_all_extras():
+    for name in set().union(*EXTRAS.values()):
+        assert len({listed[name] for listed in EXTRAS.values() if name in listed}) == 1, name
 
 
 def test_the_workflow_tests_every_python_that_is_named():

@@ -314,6 +314,16 @@ def test_a_detector_of_scikit_learn_has_a_map():
     assert FamiliarityDisplay.from_estimator(forest, X, grid_resolution=4).ax_.has_data()
 
 
+@pytest.mark.parametrize("columns", [2, 4])
+@pytest.mark.parametrize("value", [0.0, -1e9])
+def test_rows_that_do_not_vary_lie_in_the_middle_of_a_map(columns, value):
+    rows = np.full((20, columns), value)
+    forest = IsolationForest(n_estimators=1, random_state=0).fit(rows)
+    display = FamiliarityDisplay.from_estimator(forest, rows, grid_resolution=3)
+    for grid, place in zip((display.xx0, display.xx1.T), display.points[0], strict=True):
+        assert grid[0, 0] < grid[0, 1] == pytest.approx(place) and place < grid[0, 2]
+
+
 @pytest.mark.parametrize("rows", [X[:, :1], X[:1]])
 def test_a_map_needs_two_rows_and_two_columns(rows):
     forest = IsolationForest(n_estimators=5, random_state=0).fit(rows)

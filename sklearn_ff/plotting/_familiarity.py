@@ -100,7 +100,8 @@ class FamiliarityDisplay:
         grid_resolution : int, default=100
             Points of the plane in each direction.
         margin : float, default=0.4
-            How far the plane reaches beyond the rows, as a share of their range.
+            How far the plane reaches beyond the rows, as a share of their range; where they do not
+            vary, of 1, or of their value if it is larger.
         cmap : str, Colormap or None, default=None
             As in :meth:`plot`.
         ax : matplotlib Axes or None, default=None
@@ -125,10 +126,7 @@ class FamiliarityDisplay:
                 f"X has shape {rows.shape}, and a map needs two rows and two columns or more."
             )
         plane = Plane(rows, X if hasattr(X, "columns") else None)
-        grid = [
-            np.linspace(low - margin * (high - low), high + margin * (high - low), grid_resolution)
-            for low, high in zip(plane.points.min(0), plane.points.max(0), strict=True)
-        ]
+        grid = [np.linspace(*plane.range(axis, margin), grid_resolution) for axis in (0, 1)]
         xx0, xx1 = np.meshgrid(*grid)
         there = plane.rows(np.stack([xx0.ravel(), xx1.ravel()], 1))
         display = cls(
@@ -187,9 +185,16 @@ class Plane:
             names = ("column 1", "column 2") if frame is None else frame.columns
             self.labels = tuple(map(str, names))
         else:
-            self.pca = PCA(2, svd_solver="covariance_eigh").fit(rows)
+            with np.errstate(invalid="ignore"):  # the shares of no variance
+                self.pca = PCA(2, svd_solver="covariance_eigh").fit(rows)
             self.points = self.pca.transform(rows)
             self.labels = ("first principal component", "second principal component")
+
+    def range(self, axis: int, margin: float) -> tuple[float, float]:
+        """Where the plane begins and ends."""
+        low, high = self.points[:, axis].min(), self.points[:, axis].max()
+        beyond = margin * (high - low or max(1.0, abs(low)))
+        return low - beyond, high + beyond
 
     def rows(self, points: np.ndarray) -> np.ndarray:
         """The rows at points of the plane."""
