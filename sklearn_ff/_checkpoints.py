@@ -19,6 +19,7 @@ from ._files import checksum, file_errors, read, write
 from ._input import Data
 from ._params import has_params
 from ._plan import Plan
+from ._ranks import ALONE, Alone
 from ._settings import Settings
 from ._version import __version__
 from ._warn import warn
@@ -53,27 +54,30 @@ def keeper_of(callbacks: Any, plan: Plan, data: Data, network: Network) -> Keepe
             "None is another fit every time; set random_state to an integer."
         )
     found[0].check()
-    return Keeper(found[0], fit_name(plan, data, network), plan)
+    return Keeper(found[0], fit_name(plan, data, network), plan, data.ranks)
 
 
 class Keeper:
-    """Writes the state of a training to the file of its fit, and reads it again."""
+    """Writes the state of a training to the file of its fit, and reads it again.
 
-    def __init__(self, checkpoint: Checkpoint, name: str, plan: Plan) -> None:
-        self.checkpoint = checkpoint
+    Of several ranks the first does so, and tells the others what it has read.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, name: str, plan: Plan, ranks: Alone = ALONE) -> None:
+        self.checkpoint, self.first = checkpoint, ranks.first
         self.path = Path(checkpoint.folder, f"{name}.safetensors")
         self.globally = any(kind.draws_globally for kind in plan.kinds)
         self.written = time.monotonic()
-        self.state: Any = None
-        self._begin()
+        self.state: Any = ranks.from_first(self._begin)
 
-    def _begin(self) -> None:
-        """Look for the file of this fit, and remove what a process that was killed has left."""
+    def _begin(self) -> dict[str, Any] | None:
+        """The state in the file of this fit, if there is one; what a killed process has left is
+        removed.
+        """
         self.path.parent.mkdir(parents=True, exist_ok=True)
         for left in self.path.parent.glob(f".{self.path.name}.*.tmp"):
             left.unlink(missing_ok=True)
-        if self.path.exists():
-            self.state = state_in(self.path)
+        return state_in(self.path) if self.path.exists() else None
 
     @property
     def stage(self) -> int:
@@ -94,7 +98,7 @@ class Keeper:
         every, minutes = self.checkpoint.every_epochs, self.checkpoint.every_minutes
         due = every is not None and done % every == 0
         due |= minutes is not None and time.monotonic() - self.written >= 60 * minutes
-        if last or due:
+        if self.first and (last or due):
             write_state(self.path, state_of(net, rows, end, self.globally))
             self.written = time.monotonic()
 
@@ -130,8 +134,7 @@ def state_in(path: Path) -> dict[str, Any]:
 def fit_name(plan: Plan, data: Data, network: Network) -> str:
     """A name that only the same fit has: by its parameters, its rows, and its first weights."""
     describer, settings = Describer(), plan.settings
-    names = [one.name for one in fields(Settings) if one.name not in WITHOUT_EFFECT]
-    told = {name: describer.encode(getattr(settings, name), name) for name in names}
+    told = told_of(settings, describer)
     told |= {"device": plan.device, "dtype": plan.dtype, "taught": plan.taught}
     found = hashlib.sha256(checksum(json.dumps(told), describer.arrays).encode())
     for part in parts_of(data):
@@ -139,7 +142,14 @@ def fit_name(plan: Plan, data: Data, network: Network) -> str:
     if plan.taught:  # a warm start
         for weights in network.state_dict().values():
             found.update(np.ascontiguousarray(weights.cpu().numpy()).data)
-    return found.hexdigest()[:20]
+    names = data.ranks.joined(found.hexdigest()[:20])
+    return names[0] if len(names) == 1 else hashlib.sha256(str(names).encode()).hexdigest()[:20]
+
+
+def told_of(settings: Settings, describer: Describer) -> dict[str, Any]:
+    """The parameters that have an effect on what is learned, by name."""
+    names = [one.name for one in fields(Settings) if one.name not in WITHOUT_EFFECT]
+    return {name: describer.encode(getattr(settings, name), name) for name in names}
 
 
 class Describer(Encoder):

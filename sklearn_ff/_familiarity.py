@@ -48,6 +48,17 @@ def fitted_moments(network, plan, X, weight, old=None):
     return {index: _packed(moments) for index, moments in found.items()}
 
 
+def merged_moments(every):
+    """Of the moments of several groups of rows, those of all of their rows."""
+    found = {}
+    for index in every[0]:
+        first, *others = [_unpacked(moments[index]) for moments in every]
+        for other in others:
+            first = _merged(first, other)
+        found[index] = _packed(first)
+    return found
+
+
 def familiarity(network, plan, X, moments):
     """Minus the squared distances, summed over the output layers that are trained."""
     found = np.zeros(X.shape[0])

@@ -14,6 +14,7 @@ from . import _automatic as automatic
 from ._class_weights import NEGLIGIBLE, class_weights, refuse_sudden_weight, weighed
 from ._families import given_negatives
 from ._labels import about, check_like, checked_classes, checked_labels, refuse_unseen
+from ._ranks import ALONE, Alone
 from ._settings import Settings
 from ._typing import MatrixLike
 from ._validation import checked_own_rows, checked_weight, distinct, heavy, validate_rows
@@ -49,6 +50,8 @@ class Data:
         Rows that negative ones are drawn from.
     held_out : LabelledRows or None
         Rows that are scored after every epoch.
+    ranks : Alone
+        The processes among which the rows lie; the arrays above are those of this one.
     """
 
     X: Any
@@ -57,11 +60,20 @@ class Data:
     classes: np.ndarray | None = None
     pool: Pool | None = None
     held_out: LabelledRows | None = None
+    ranks: Alone = ALONE
+
+    @property
+    def n_rows(self) -> int:
+        return self.ranks.n_rows(len(self.codes))
+
+    @property
+    def total_weight(self) -> Any:
+        return self.ranks.weight_of(self.weight)
 
     @property
     def copies(self) -> np.ndarray:
         """The weights as numbers of copies: of a mean of one at least."""
-        return self.weight * max(1.0, len(self.weight) / self.weight.sum())
+        return self.weight * max(1.0, self.n_rows / self.total_weight)
 
     @property
     def n_classes(self) -> int:

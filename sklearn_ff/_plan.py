@@ -27,7 +27,7 @@ from ._scaling import (
     scaler_of,
 )
 from ._settings import Settings
-from ._typing import MatrixLike, Shape
+from ._typing import Shape
 from .augmentations import augmentations
 from .core.engine import Group
 from .core.passes import PASSES
@@ -162,7 +162,7 @@ class Plan:
 def make_plan(settings: Settings, data: Data, previous: Any = None, resume: bool = False) -> Plan:
     """The plan for the rows of `data`; what the `previous` fit has fixed stays."""
     old = None if previous is None else previous.plan
-    (n_rows, n_features), n_classes = data.X.shape, data.n_classes
+    n_rows, n_features, n_classes = data.n_rows, data.X.shape[1], data.n_classes
     scale = scale_of(settings, data, old)
     facts = Facts(n_rows, n_classes, scale.kind if old is None else old.scaling)
     parts = parts_of(settings, facts, old)
@@ -214,7 +214,7 @@ def make_plan(settings: Settings, data: Data, previous: Any = None, resume: bool
         scaler=scale.scaler.state(),
         open_columns=scale.open,
         scaled_anew=old is not None and scale.rms is not None,
-        strength=strength_of(parts["overlay"], scale, data.X, old),
+        strength=strength_of(parts["overlay"], scale, data, old),
         batch_size=batch_size,
         max_iter=max_iter,
         learning_rate_init=rate,
@@ -238,7 +238,7 @@ class Scale(NamedTuple):
 def scale_of(settings: Settings, data: Data, old: Any) -> Scale:
     """The scale of the columns; what the rows before have fixed stays."""
     if old is None:
-        columns = column_statistics(data.X, data.weight)
+        columns = column_statistics(data.X, data.weight, data.ranks)
         scaler, kind, rms = scaler_of(columns, settings.scaling)
         return Scale(scaler, kind, rms, open_columns(scaler, kind, columns))
     if old.open_columns is None:
@@ -247,12 +247,12 @@ def scale_of(settings: Settings, data: Data, old: Any) -> Scale:
     return Scale(*old.open_columns.settled(*rows, old.scaler, old.scaling, settings.scaling))
 
 
-def strength_of(overlay: Any, scale: Scale, X: MatrixLike, old: Any) -> float:
+def strength_of(overlay: Any, scale: Scale, data: Data, old: Any) -> float:
     """The strength of the label, fixed by the training rows that have fixed the scale."""
     if old is not None and scale.rms is None:
         return old.strength
     if overlay.strength == "max":
-        highest = largest(scale.scaler, X)
+        highest = data.ranks.most(largest(scale.scaler, data.X))
         return float(highest if highest > 0 else scale.rms)
     return float(scale.rms if overlay.strength == "auto" else overlay.strength)
 
@@ -402,7 +402,7 @@ def groups_of(
     data: Data,
 ) -> tuple[Group, ...]:
     """Rate and penalties of every layer, and of the head."""
-    n_rows, n_layers = float(max(data.weight.sum(), len(data.weight))), len(sizes.kinds)
+    n_rows, n_layers = float(max(data.total_weight, data.n_rows)), len(sizes.kinds)
     rates = checked_rates(rate, settings.learning_rate_init, n_layers)
     penalties = [
         alpha * steepness(parts, sizes.units[index], index, data.n_classes) / n_rows

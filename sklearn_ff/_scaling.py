@@ -30,6 +30,8 @@ import torch
 from scipy.sparse import issparse
 from torch import nn
 
+from ._ranks import ALONE
+
 __all__ = ["Scaler", "largest", "scaler_for"]
 
 SETTLED = 10  # rows of a column that varies, after which its scale is fixed
@@ -278,16 +280,20 @@ class Columns(NamedTuple):
         return Columns(*(values[..., index] for values in self))
 
 
-def column_statistics(X, weight):
-    """Weighted mean, standard deviation and share of zeros, minimum and maximum of columns."""
-    total, rounding = weight.sum(), np.finfo(X.dtype).eps if X.dtype.kind == "f" else 0.0
-    low, high, shown, alike = extremes(X, weight)
+def column_statistics(X, weight, ranks=ALONE):
+    """Weighted mean, standard deviation and share of zeros, minimum and maximum of columns.
+
+    Of the rows of all ranks; X and `weight` are those of this one.
+    """
+    total = ranks.weight_of(weight)
+    rounding = np.finfo(X.dtype).eps if X.dtype.kind == "f" else 0.0
+    low, high, shown, alike = extremes(X, weight, ranks)
     anchor = anchored(low)
     span = deviations(high, anchor)
     unit = np.where((span > 0) & (span < SQUARED), span, 1.0)
-    mean, variance = moments(X, weight, anchor, unit)
+    mean, variance = moments(X, weight, anchor, unit, ranks)
     low, high = low.astype(np.float64), high.astype(np.float64)
-    seen = (np.full(len(mean), float(number)) for number in (X.shape[0], total, rounding))
+    seen = (np.full(len(mean), float(number)) for number in (ranks.n_rows(X.shape[0]), total, rounding))
     n_rows, weighed, rounding = seen
     return Columns(
         anchor,
@@ -305,7 +311,7 @@ def column_statistics(X, weight):
     )
 
 
-def extremes(X, weight):
+def extremes(X, weight, ranks):
     """Minimum, maximum and share of nonzero entries of columns, and whether rows are alike."""
 
     def look(part):
@@ -322,18 +328,20 @@ def extremes(X, weight):
         else:
             found = np.minimum(found[0], low), np.maximum(found[1], high), found[2] + seen
     low, high, seen = found
-    return low, high, seen / weight.sum(), rows_alike(np.concatenate(filled), weight)
+    shown = ranks.summed(seen) / ranks.weight_of(weight)
+    alike = rows_alike(np.concatenate(filled), weight, ranks)
+    return ranks.least(low), ranks.most(high), shown, alike
 
 
-def rows_alike(filled, weight):
+def rows_alike(filled, weight, ranks):
     """Whether all rows have about as many nonzero entries, which are `filled`."""
-    share = weight / weight.sum()
-    mean = share @ filled
-    variance = share @ np.square(filled - mean)
+    share = weight / ranks.weight_of(weight)
+    mean = ranks.summed(share @ filled)
+    variance = ranks.summed(share @ np.square(filled - mean))
     return np.sqrt(variance) <= ALIKE * mean
 
 
-def moments(X, weight, anchor, unit):
+def moments(X, weight, anchor, unit, ranks):
     """Mean and variance of the columns of (X - anchor) / unit, merged from those of blocks.
 
     (T. F. Chan, G. H. Golub and R. J. LeVeque, 1983: no difference of large sums is taken.)
@@ -353,7 +361,11 @@ def moments(X, weight, anchor, unit):
         share, gap = more / total, own_mean - mean
         mean = mean + share * gap
         variance = (1 - share) * (variance + share * np.square(gap)) + share * own_variance
-    return mean, variance
+    if ranks.alone:
+        return mean, variance
+    share, own_mean = total / ranks.weight_of(weight), mean
+    mean = ranks.summed(share * own_mean)
+    return mean, ranks.summed(share * (variance + np.square(own_mean - mean)))
 
 
 def equal(span, low, high, rounding):

@@ -124,7 +124,7 @@ def train(
     if previous is not None and previous.resumable and previous.plan.optimizers == plan.optimizers:
         resume_optimizer(net.optimizer_, previous.net.optimizer_)
     allocate_state(net.optimizer_)
-    net.keeper_ = keeper
+    net.keeper_, net.ranks_ = keeper, data.ranks
     network.train()
     error = None
     try:
@@ -168,7 +168,7 @@ def own_draws(plan: Plan, draws: Draws) -> Any:
 
 def rows_on_device(plan: Plan, network: Network, draws: Draws, data: Data) -> Rows:
     """Copies on the device; weights have mean 1, so that a batch's loss is not biased."""
-    dtype, weight = getattr(torch, plan.dtype), data.weight / data.weight.mean()
+    dtype, weight = getattr(torch, plan.dtype), data.weight / (data.total_weight / data.n_rows)
     y = torch.as_tensor(data.codes, dtype=torch.int64).to(plan.device)
     weight = torch.as_tensor(weight, dtype=dtype).to(plan.device)
     views, convert = None, network.scaler.scaled
@@ -176,7 +176,7 @@ def rows_on_device(plan: Plan, network: Network, draws: Draws, data: Data) -> Ro
         views = Views(plan.augmentation, plan.image_shape, draws, plan.negatives.n_views)
         convert = dense  # scaled when they have been varied
     x = data.X.copy() if issparse(data.X) else as_tensor(data.X, dtype, plan.device, convert)
-    return Rows(x, y, weight, network.scaler, dtype, views)
+    return Rows(x, y, weight, network.scaler, dtype, views, data.n_rows)
 
 
 def pool_on_device(
@@ -190,7 +190,7 @@ def pool_on_device(
 
 def own_callbacks(plan: Plan, data: Data, judge: Any = None) -> dict[str, Any]:
     """The package's own callbacks, which come before the user's."""
-    settings, n_batches = plan.settings, n_parts(len(data.codes), plan.batch_size)
+    settings, n_batches = plan.settings, n_parts(data.n_rows, plan.batch_size)
     probe = partial(network_scores, plan=plan, X=data.X[:PROBED_ROWS])
     patience = -(-GUARDED_UPDATES // (n_batches * len(plan.passes)))
     own = {"guard": DivergenceGuard(probe, patience, partial(advice, plan, data.X))}
@@ -199,7 +199,8 @@ def own_callbacks(plan: Plan, data: Data, judge: Any = None) -> dict[str, Any]:
         own["decay"] = Decay(rate, n_batches)
     if data.held_out is not None:
         patience = settings.n_iter_no_change if settings.early_stopping else None
-        score, loss = judge or Accuracy(plan, *data.held_out), HeldOutLoss(plan, *data.held_out)
+        asked = judge or Accuracy(plan, *data.held_out), HeldOutLoss(plan, *data.held_out)
+        score, loss = (data.ranks.averaged(one, data.held_out.weight) for one in asked)
         own["validation"] = Validation(score, loss, patience, settings.tol or 0.0)
     elif may_be_flat(plan):
         own["flat"] = FlatLoss(settings.tol, settings.n_iter_no_change)

@@ -9,6 +9,7 @@ __all__ = [
     "ModelFileError",
     "NoEffectWarning",
     "OverfittingWarning",
+    "RankError",
     "VersionWarning",
 ]
 
@@ -27,6 +28,10 @@ class FFMemoryError(FFError, MemoryError):
 
 class ModelFileError(FFError, ValueError):
     """A file holds no estimator, is damaged, or cannot hold what it is given."""
+
+
+class RankError(FFError, RuntimeError):
+    """Another process of a fit in several has failed, or cannot be reached."""
 
 
 class FFWarning(UserWarning):

@@ -12,7 +12,7 @@ TESTS = Path(__file__).parent
 PACKAGE = ROOT.name
 TABLE = [
     ["exceptions", "_params", "_typing", "_version", "_draws", "_warn", "_registry", "core"],
-    ["_files"],
+    ["_files", "_ranks"],
     ["_parts"],
     ["_images"],
     ["negatives._base", "layers._base", "objectives._base"],
@@ -60,6 +60,11 @@ TABLE = [
     ["recipes._pairs"],
     ["recipes._hinton_features"],
     ["recipes", "datasets", "plotting", "persistence"],
+    ["distributed._group"],
+    ["distributed._shares", "distributed._channel"],
+    ["distributed._rows"],
+    ["distributed._layers", "distributed._dask"],
+    ["distributed"],
     [""],
 ]
 ROW = {name: row for row, names in enumerate(TABLE) for name in names}

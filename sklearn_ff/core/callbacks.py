@@ -96,7 +96,8 @@ class DivergenceGuard(Callback):
             self.unseen_, self.n_updates_ = 0, net.n_updates_
 
     def _raise_if(self, net, fault):
-        if fault is not None:
+        fault = net.ranks_.most(fault or "")  # all ranks end together
+        if fault:
             self.last_.restore()
             raise DivergenceError(self._message(net, fault))
 

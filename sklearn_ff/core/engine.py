@@ -9,6 +9,7 @@ from skorch import NeuralNet
 from skorch.callbacks import Callback, EpochTimer
 
 from .._optimizers import per_group
+from .._ranks import ALONE
 from ..layers import live
 from .callbacks import Interrupted, StopStage, StopTraining
 from .capture import captured
@@ -40,7 +41,7 @@ LIVE_TENSORS = 5
 PASSING = (
     *("interrupts_", "end_", "n_loaded_", "stage_", "stage_number_", "stage_epochs_"),
     *("learning_", "passes_", "side_", "watched_", "weighted_", "listeners_", "first_update_"),
-    *("planned_", "fixed_", "keeper_", "rows_", "captured_", "rates_"),
+    *("planned_", "fixed_", "keeper_", "rows_", "captured_", "rates_", "ranks_"),
 )
 
 
@@ -88,6 +89,7 @@ class FFNet(Serving, NeuralNet):
 
     callbacks_: list[Any]
     keeper_: Any = None  # writes checkpoints, and goes on from one
+    ranks_: Any = ALONE  # the processes among which the rows lie
 
     def __init__(
         self,
@@ -139,7 +141,7 @@ class FFNet(Serving, NeuralNet):
         return X
 
     def get_iterator(self, dataset, training=False):
-        return Batches(dataset, self.batch_size, self.shuffle, self.draws)
+        return self.ranks_.batches(Batches(dataset, self.batch_size, self.shuffle, self.draws))
 
     def forget(self):
         """Drop all references to training rows."""
@@ -228,17 +230,19 @@ class FFNet(Serving, NeuralNet):
             epochs = list(self.history)[getattr(self, "n_loaded_", len(self.history)) :]
             told = [callback for callback in told if not loads_nothing(callback, epochs)]
         hooks = [getattr(callback, method_name) for callback in told]
-        keeper = self.keeper_ if method_name == "on_epoch_end" else None
+        end: Exception | None = None
         try:
             self._tell_all(hooks, self, **kwargs)
-            if keeper:
-                keeper.epoch_ended(self, self.rows_, None)
-        except (StopStage, StopTraining) as end:
-            if keeper:
-                keeper.epoch_ended(self, self.rows_, end)
-            if method_name != "on_grad_computed":
-                raise
+        except (StopStage, StopTraining) as asked:
+            end = asked
+        if method_name == "on_epoch_end":
+            end = self.ranks_.end(self, end)
+            if self.keeper_:
+                self.keeper_.epoch_ended(self, self.rows_, end)
+        if method_name == "on_grad_computed":
             self.end_ = self.end_ or end
+        elif end is not None:
+            raise end
 
     def _tell_all(self, hooks, *args, **kwargs):
         """Call all hooks, then raise the end that one of them has asked for, if any."""
@@ -282,14 +286,15 @@ class FFNet(Serving, NeuralNet):
             with one_sided(self.module_.layers, side):
                 totals = totals + self._run_pass(iterator, step_fn, training, side, fit_params)
         totals[1:] /= len(self.passes_)
-        self._record(totals)
+        own = [layer.index for layer in self.learning_]
+        self._record(*self.ranks_.total(totals, own))
 
     def _run_pass(self, iterator, step_fn, training, side, fit_params):
         """The statistics of one pass over the rows."""
         self.side_ = side
         totals = 0.0
         for batch in iterator:
-            self._stop_if_interrupted()
+            self._stop_if_interrupted(between_batches=True)
             self.notify("on_batch_begin", batch=batch, training=training)
             self.interrupts_.armed = True
             if not self.resumes:
@@ -297,21 +302,25 @@ class FFNet(Serving, NeuralNet):
                 self.module_.progress = min(1.0, done / self.planned_)
             statistics = step_fn(batch, **fit_params)
             self.n_updates_ += 1
-            totals = totals + statistics * (len(batch[1]) / len(iterator.rows))
+            totals = totals + statistics * (self.ranks_.size(len(batch[1])) / len(iterator.rows))
             self.notify("on_batch_end", batch=batch, training=training, loss=statistics[0])
             if self.end_ is not None:
                 raise self.end_
         return totals
 
-    def _stop_if_interrupted(self):
+    def _stop_if_interrupted(self, between_batches=False):
+        """End the training after Ctrl-C; several ranks do so together, when an epoch begins."""
         self.interrupts_.check()
+        if between_batches and not self.ranks_.alone:
+            return
+        self.interrupts_.noted = self.ranks_.most(self.interrupts_.noted)
         if self.interrupts_.noted:
             raise Interrupted
 
     def _draw_once_an_epoch(self, rows):
         negatives, K = self.negatives, self.module_.n_classes
         if negatives.redraw == "epoch" or (negatives.redraw == "once" and rows.drawn is None):
-            rows.drawn = negatives.draw(rows.y, K, self.draws)
+            rows.drawn = negatives.draw(rows.y, K, self.ranks_.draws(self.draws))
 
     def train_step(self, batch, **fit_params):
         """Learn from a batch; on a GPU, by a recorded step."""
@@ -320,20 +329,19 @@ class FFNet(Serving, NeuralNet):
     def learn(self, batch):
         """The step of the algorithm, in parts of the batch if its candidates are many."""
         x, y, weight, drawn = batch
-        weight = weight / len(y)
-        total = 0.0
-        for part in parts(len(y), self._part_size(x)):
-            update = self._update if part.stop == len(y) else lambda module: None
-            some = None if drawn is None else drawn[part]
+        n_rows, total = self.ranks_.size(len(y)), 0.0
+        weight = weight / n_rows
+        for some in parts(n_rows, self._part_size(x)):
+            update = self._update if some.stop == n_rows else lambda module: None
             lesson = step if self.stage_ else step_head
-            rows = x[part], y[part], weight[part]
-            draws = self.draws.by(weight[part]) if self.weighted_ else self.draws
-            record = lesson(self.module_, self.negatives, *rows, update, draws, some)
+            part, own, draws = self.ranks_.share(some, weight, self.draws)
+            draws = draws.by(own) if self.weighted_ else draws
+            rows, known = (x[part], y[part], own), None if drawn is None else drawn[part]
+            record = lesson(self.module_, self.negatives, *rows, update, draws, known)
             losses, scores = map(torch.stack, zip(*record, strict=True))
-            found = statistics(losses, scores, weight[part])
+            total = total + statistics(losses, scores, own)
             if self.listeners_:
-                self._show_scores(record, y[part], rows[2] * len(y))
-            total = total + found
+                self._show_scores(record, y[part], own * n_rows)
         for layer in self.module_.layers:
             layer.peers.end_batch()
         return total
@@ -363,6 +371,7 @@ class FFNet(Serving, NeuralNet):
         if self.side_ == "negative" and module is self.module_.head:
             module.zero_grad(set_to_none=True)
             return
+        self.ranks_.add_up(module)
         optimizer, every = self.optimizer_, self.optimizer_.param_groups
         index = learners(self.module_).index(module)
         self._penalize(every[index], module)
@@ -395,7 +404,7 @@ class FFNet(Serving, NeuralNet):
             if weights.ndim > 1 and weights.grad is not None:
                 weights.grad.add_(weights.detach(), alpha=l2)
 
-    def _record(self, totals):
+    def _record(self, totals, layers):
         """Record the statistics of an epoch, (4, layers that learn), in the history."""
         totals = totals.cpu().numpy().astype(np.float64)
         loss = float(totals[0].mean())
@@ -403,7 +412,7 @@ class FFNet(Serving, NeuralNet):
         self.history.record("train_loss_best", loss < self.lowest_loss_)
         self.lowest_loss_ = min(loss, self.lowest_loss_)
         self.history.record("stage", self.stage_number_)
-        self.history.record("layers", [layer.index for layer in self.learning_])
+        self.history.record("layers", layers)
         self.history.record("statistics", totals.tolist())
 
 

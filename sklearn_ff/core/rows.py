@@ -14,17 +14,18 @@ class Rows:
 
     x is a tensor of scaled rows, or numpy or sparse rows, which are scaled when they are read. With
     `views`, x is a tensor of raw rows, which are varied in every batch and then scaled. `drawn`
-    holds negative labels that were drawn for a whole epoch or fit.
+    holds negative labels that were drawn for a whole epoch or fit. `n_rows`, if given, counts those
+    of other processes too.
     """
 
-    def __init__(self, x, y, weight, scaler, dtype, views=None):
+    def __init__(self, x, y, weight, scaler, dtype, views=None, n_rows=None):
         self.x, self.y, self.weight = x, y, weight
         self.scaler, self.dtype, self.views = scaler, dtype, views
         self.weighted = weight is not None and bool((weight != weight[0]).any())
-        self.drawn = None
+        self.drawn, self.n_rows = None, n_rows
 
     def __len__(self):
-        return len(self.y)
+        return len(self.y) if self.n_rows is None else self.n_rows
 
     @property
     def on_device(self):

@@ -25,6 +25,7 @@ class Negatives(Part):
     varied = True  # whether an augmentation varies negative rows as it does positive ones
     own_rows = None  # negative rows that the user has given
     held_out = None  # labels of the rows that serve as negative ones
+    mixes_rows = False  # whether a row's negatives are made of the other rows of a batch
     selects = False  # whether each layer learns from candidates that it selects by its scores
     n_views = 1  # number of views of a row that an augmentation makes
 

@@ -111,6 +111,7 @@ class Permuted(Negatives):
     """
 
     never_true = False
+    mixes_rows = True
 
     def __init__(self, redraw: str = "epoch") -> None:
         self.redraw = redraw

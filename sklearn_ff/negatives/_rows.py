@@ -30,7 +30,6 @@ class DataNegatives(Negatives):
 
     abstract = of_rows = True
     labelled = False  # whether a classifier shows the candidates with labels
-    mixes_rows = False  # whether negative rows are made of the other rows of a batch
 
     def negative_rows(self, x: Tensor, draws: Draws) -> Tensor:
         raise NotImplementedError

@@ -1,0 +1,246 @@
+"""Seconds of a step on two ranks, layers or rows divided, and a model that predicts them.
+
+    python examples/benchmarks/pipeline.py --output FILE
+
+Every rank has one thread. Measured in turns: one process, layers on two ranks (`fit_layers`), rows
+on two ranks (`fit`), of the same network and batches. The model knows nothing of these but
+
+* the seconds of every layer in one process, alone,
+* by how much two processes that compute at the same time slow each other down,
+* the seconds of a message from rank to rank, and of a sum over both, of the sizes that occur.
+
+A step of the pipeline takes as long as its slowest rank: its layers, and its messages. A step of
+data parallel takes the layers at half of the batch, and a sum over the weights of every layer. With
+--ranks the model predicts more machines, with one rank and one layer on each.
+"""
+
+import argparse
+import multiprocessing
+import os
+import tempfile
+import time
+import warnings
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from results import emit, machine
+from skorch.callbacks import Callback
+
+from sklearn_ff import FFClassifier, distributed
+from sklearn_ff.datasets import load_images
+
+CANDIDATES, CLASSES = 2, 10
+
+
+def main():
+    args = arguments()
+    torch.set_num_threads(1)
+    X, y, *_ = load_images("mnist", args.folder, download=not args.folder)
+    X, y = np.ascontiguousarray(X[: args.rows], dtype=np.float32), y[: args.rows]
+    with Pair() as pair:
+        for units, batch in zip(args.units, args.batches, strict=True):
+            emit(measured(args, pair, units, batch, X, y), args.output)
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--folder", default=os.environ.get("SKLEARN_FF_DATA"))
+    parser.add_argument("--rows", type=int, default=5120, help="of MNIST")
+    parser.add_argument("--layers", type=int, default=4)
+    parser.add_argument("--units", type=int, nargs="+", default=[500, 1000])
+    parser.add_argument("--batches", type=int, nargs="+", default=[128, 512])
+    parser.add_argument("--epochs", type=int, default=2, help="timed, after one to warm up")
+    parser.add_argument("--turns", type=int, default=2)
+    parser.add_argument("--output", help="file to append the results to")
+    return parser.parse_args()
+
+
+def measured(args, pair, units, batch, X, y):
+    """Seconds of a step as measured, and as predicted."""
+    estimator = FFClassifier(
+        [units] * args.layers,
+        negatives="uniform",
+        batch_size=batch,
+        max_iter=args.epochs + 1,
+        random_state=0,
+        precision="float32",
+    )
+    half = estimator.__class__(**estimator.get_params(deep=False)).set_params(batch_size=batch // 2)
+    n, cut = len(X) // batch, len(X) // 2
+    turns = []
+    for _ in range(args.turns):
+        one = timed(estimator, "one", X, y)
+        both = pair.run(timed, (estimator, "one", X, y), (estimator, "one", X, y))
+        less = timed(half, "one", X[:cut], y[:cut])
+        layers = pair.run(timed, (estimator, "layers", X, y), (estimator, "layers", None, None))
+        rows = pair.run(
+            timed,
+            (estimator, "rows", X[:cut], y[:cut]),
+            (estimator, "rows", X[cut:], y[cut:]),
+        )
+        sizes = [units * (784 + CLASSES + 1), *[units * (units + 1)] * (args.layers - 1)]
+        message = batch * (CANDIDATES * units + CANDIDATES + 1)
+        told = pair.run(exchanged, (message, sizes), (message, sizes))[0]
+        turns.append(
+            {
+                "one": one["step"],
+                "layer_seconds": one["layers"],
+                "layer_seconds_half": less["layers"],
+                "slowdown": np.mean([each["step"] for each in both]) / one["step"],
+                "pipeline": layers[0]["epoch"] / n,
+                "rows": rows[0]["epoch"] / n,
+                "message": told[0],
+                "sum": told[1],
+            }
+        )
+    found = {name: np.median([turn[name] for turn in turns], 0) for name in turns[0]}
+    pipeline = of_pipeline(found, n, 2)
+    rows = of_rows(found)
+    return {
+        "benchmark": "pipeline",
+        "shape": [784, *[units] * args.layers],
+        "batch": batch,
+        "steps": n,
+        "one_ms": 1e3 * found["one"],
+        "layers_ms": (1e3 * found["layer_seconds"]).round(3).tolist(),
+        "slowdown": float(found["slowdown"]),
+        "message_bytes": 4 * message,
+        "message_ms": 1e3 * float(found["message"]),
+        "sum_bytes": 4 * sum(sizes),
+        "sum_ms": 1e3 * float(found["sum"]),
+        "pipeline_ms": 1e3 * float(found["pipeline"]),
+        "pipeline_predicted_ms": 1e3 * pipeline,
+        "pipeline_times": float(found["one"] / found["pipeline"]),
+        "rows_ms": 1e3 * float(found["rows"]),
+        "rows_predicted_ms": 1e3 * rows,
+        "rows_times": float(found["one"] / found["rows"]),
+        "turns": args.turns,
+        **machine(),
+    }
+
+
+# The model ----------------------------------------------------------------------------------------
+
+
+def of_pipeline(found, n, n_ranks):
+    """Seconds of a step: the slowest rank's, and the time until all ranks have work, divided."""
+    costs = found["layer_seconds"]
+    ends = np.linspace(0, len(costs), n_ranks + 1).astype(int)
+    ranks = [
+        found["slowdown"] * costs[begin:end].sum()
+        + found["message"] * ((begin > 0) + (end < len(costs)))
+        for begin, end in zip(ends[:-1], ends[1:], strict=True)
+    ]
+    return float(max(ranks) + (sum(ranks) - max(ranks)) / n)
+
+
+def of_rows(found):
+    """Seconds of a step: the layers at half of the batch, and a sum over all weights."""
+    return float(found["slowdown"] * found["layer_seconds_half"].sum() + found["sum"])
+
+
+# What is timed ------------------------------------------------------------------------------------
+
+
+class Clock(Callback):
+    """Seconds of every layer: from the gradient of the one below to its own."""
+
+    def on_train_begin(self, net, **kwargs):
+        self.seconds = []
+
+    def on_batch_begin(self, net, **kwargs):
+        self.times = [time.perf_counter()]
+
+    def on_grad_computed(self, net, **kwargs):
+        self.times.append(time.perf_counter())
+
+    def on_batch_end(self, net, **kwargs):
+        self.times.append(time.perf_counter())
+        self.seconds.append(np.diff(self.times))
+
+
+def timed(estimator, how, X, y):
+    """Median seconds of a step, of its layers, and of an epoch after the first."""
+    estimator = estimator.__class__(**estimator.get_params(deep=False))
+    clock, torch_threads = Clock(), torch.get_num_threads()
+    assert torch_threads == 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        if how == "one":
+            fitted = estimator.set_params(callbacks=[clock]).fit(X, y)
+        else:
+            call = distributed.fit if how == "rows" else distributed.fit_layers
+            fitted = call(estimator, X, y)
+    if fitted is None:
+        return None
+    found = {"epoch": float(np.mean(fitted.net_.history[:, "dur"][1:]))}
+    if how == "one":
+        steps = np.array(clock.seconds[len(clock.seconds) // estimator.max_iter :])
+        layers = np.median(steps, 0)
+        layers[-2] += layers[-1]  # the update of the last layer
+        found |= {"step": float(np.mean(steps.sum(1))), "layers": layers[:-1]}
+        found["layers"] *= found["step"] / found["layers"].sum()
+    return found
+
+
+def exchanged(message, sizes, repeats=20):
+    """Seconds of a message to the other rank, and of a sum of every size, over both."""
+    rank, flat = dist.get_rank(), torch.zeros(message)
+    seconds = []
+    for _ in range(repeats):
+        dist.barrier()
+        begin = time.perf_counter()
+        (dist.send if rank == 0 else dist.recv)(flat, 1 - rank)
+        seconds.append(time.perf_counter() - begin)
+    sums = [torch.zeros(size) for size in sizes]
+    added = []
+    for _ in range(repeats):
+        begin = time.perf_counter()
+        for one in sums:
+            dist.all_reduce(one)
+        added.append(time.perf_counter() - begin)
+    return float(np.median(seconds)), float(np.median(added))
+
+
+# Two processes ------------------------------------------------------------------------------------
+
+
+def serve(connection, rank, store):
+    torch.set_num_threads(1)
+    os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
+    dist.init_process_group("gloo", f"file://{store}", rank=rank, world_size=2)
+    while (task := connection.recv()) is not None:
+        function, given = task
+        connection.send(function(*given))
+
+
+class Pair:
+    """Two spawned processes of one thread, which run functions at the same time."""
+
+    def __enter__(self):
+        context = multiprocessing.get_context("spawn")
+        self.folder = tempfile.TemporaryDirectory()
+        self.ends, self.processes = [], []
+        for rank in range(2):
+            here, there = context.Pipe()
+            given = there, rank, f"{self.folder.name}/store"
+            process = context.Process(target=serve, args=given, daemon=True)
+            process.start()
+            self.ends.append(here)
+            self.processes.append(process)
+        return self
+
+    def run(self, function, *given):
+        for end, own in zip(self.ends, given, strict=True):
+            end.send((function, own))
+        return [end.recv() for end in self.ends]
+
+    def __exit__(self, *error):
+        for process in self.processes:
+            process.kill()
+        self.folder.cleanup()
+
+
+if __name__ == "__main__":
+    main()

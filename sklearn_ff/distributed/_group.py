@@ -1,0 +1,181 @@
+"""The processes of a fit, and what they tell each other, by `torch.distributed`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import timedelta
+from typing import Any
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from .._parts import is_number
+from .._ranks import Alone
+from ..core.callbacks import StopStage, StopTraining
+from ..exceptions import RankError
+
+LONGEST = 60.0  # seconds that a rank waits for another, unless it is told otherwise
+
+
+@contextmanager
+def joined_ranks(timeout: float) -> Iterator[Group | None]:
+    """The group of all ranks; None in a program that was started as one process.
+
+    Whatever ends the block closes the connections, so that ranks which still wait end too.
+    """
+    if not (is_number(timeout) and timeout > 0):
+        raise ValueError(f"timeout={timeout!r} must be a positive number of seconds.")
+    began = not dist.is_initialized()
+    if began and "RANK" not in os.environ:
+        yield None
+        return
+    with lost():
+        if began:
+            start(timeout)
+        group = Group(timeout)
+    try:
+        yield group
+    finally:
+        group.close()
+        if began:
+            dist.destroy_process_group()
+
+
+def start(timeout: float, **place: Any) -> None:
+    """Begin at a `place`, or as `torchrun` tells it, on a GPU of its own where there are some."""
+    on_gpu = torch.cuda.is_available()
+    if on_gpu:
+        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")) % torch.cuda.device_count())
+    backend = "cpu:gloo,cuda:nccl" if on_gpu and dist.is_nccl_available() else "gloo"
+    dist.init_process_group(backend, timeout=timedelta(seconds=timeout), **place)
+
+
+@contextmanager
+def lost() -> Iterator[None]:
+    """Turn a failed exchange into a RankError."""
+    try:
+        yield
+    except RuntimeError as error:
+        said = (str(error) or type(error).__name__).splitlines()[0]
+        raise RankError(
+            f"Another rank has failed or cannot be reached, and the fit has ended here too "
+            f"({said}). See the error of that rank; a fit with a Checkpoint goes on from its last "
+            f"file."
+        ) from error
+
+
+class Group:
+    """All ranks, in connections of their own, which wait `timeout` seconds at most."""
+
+    def __init__(self, timeout: float) -> None:
+        self.rank, self.size = dist.get_rank(), dist.get_world_size()
+        self.timeout = timedelta(seconds=timeout)
+        self.groups = {"gloo": dist.new_group(backend="gloo", timeout=self.timeout)}
+
+    def close(self) -> None:
+        for group in self.groups.values():
+            with suppress(RuntimeError, ValueError):
+                dist.destroy_process_group(group)
+        self.groups = {}
+
+    @property
+    def first(self) -> bool:
+        return self.rank == 0
+
+    @property
+    def plain(self) -> Any:
+        """The connections of processors."""
+        return self.groups["gloo"]
+
+    def beside(self, tensor: Tensor) -> Any:
+        """The connections of the tensor's device."""
+        if tensor.device.type != "cuda" or not dist.is_nccl_available():
+            return self.plain
+        if "nccl" not in self.groups:
+            self.groups["nccl"] = dist.new_group(backend="nccl", timeout=self.timeout)
+        return self.groups["nccl"]
+
+    # Exchanges, which every rank makes in the same order ------------------------------------------
+
+    def reduce(self, tensor: Tensor, kind: Any = dist.ReduceOp.SUM) -> Tensor:
+        """The tensor, overwritten by its sum over all ranks, or by what `kind` says."""
+        with lost(), torch.no_grad():
+            dist.all_reduce(tensor, kind, group=self.beside(tensor))
+        return tensor
+
+    def arrays(self, values: Any, kind: Any) -> Any:
+        """An array or a number, reduced over all ranks."""
+        found = self.reduce(torch.from_numpy(np.array(values)), kind).numpy()
+        return found if found.ndim else found[()]
+
+    def gather(self, value: Any) -> list[Any]:
+        """The values of all ranks, in their order, on every one."""
+        found: list[Any] = [None] * self.size
+        with lost():
+            dist.all_gather_object(found, value, group=self.plain)
+        return found
+
+    def gather_first(self, value: Any) -> list[Any] | None:
+        """The values of all ranks, in their order, on the first; None on the others."""
+        found: list[Any] | None = [None] * self.size if self.first else None
+        with lost():
+            dist.gather_object(value, found, dst=0, group=self.plain)
+        return found
+
+    def from_first(self, function: Callable[[], Any]) -> Any:
+        """What a function returns on the first rank."""
+        found = [function() if self.first else None]
+        with lost():
+            dist.broadcast_object_list(found, src=0, group=self.plain)
+        return found[0]
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """A block in which ranks exchange nothing: an error of one is raised on all."""
+        error: Exception | None = None
+        try:
+            yield
+        except Exception as own:
+            error = own
+        told = self.gather(None if error is None else str(error) or type(error).__name__)
+        if error is not None:
+            raise error
+        for rank, message in enumerate(told):
+            if message is not None:
+                raise RankError(f"Rank {rank} has failed: {message}")
+
+
+class Ranks(Alone):
+    """Several ranks of a fit, which end their epochs together."""
+
+    alone = False
+
+    def __init__(self, group: Group) -> None:
+        self.group, self.first = group, group.first
+
+    def end(self, net: Any, end: Exception | None) -> Exception | None:
+        """What one rank asks for is done by all."""
+        asked = 0 if end is None else 1 if isinstance(end, StopStage) else 2
+        most = self.most(asked)
+        return end if asked == most else StopStage() if most == 1 else StopTraining()
+
+    def summed(self, values: Any) -> Any:
+        return self.group.arrays(values, dist.ReduceOp.SUM)
+
+    def least(self, values: Any) -> Any:
+        return self.group.arrays(values, dist.ReduceOp.MIN)
+
+    def most(self, values: Any) -> Any:
+        if isinstance(values, np.ndarray):
+            return self.group.arrays(values, dist.ReduceOp.MAX)
+        return max(self.group.gather(values))
+
+    def from_first(self, function: Callable[[], Any]) -> Any:
+        return self.group.from_first(function)
+
+    def joined(self, value: Any) -> list[Any]:
+        return self.group.gather(value)

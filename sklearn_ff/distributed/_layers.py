@@ -1,0 +1,291 @@
+"""A fit whose layers lie on several ranks: activations pass from each to the next, never back.
+
+No layer waits for one above it. While layer k learns from a batch, the layers below are at the next
+ones, and what every layer learns is the same as in one process, to the bit.
+"""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from .._base import fitting, publish
+from .._calibration import calibrated
+from .._compatibility import check, each_objective
+from .._draws import Draws
+from .._effects import may_be_flat
+from .._familiarity import with_familiarity
+from .._fitted import Fitted
+from .._input import Data, Request, read
+from .._machine import flushed_denormals
+from .._optimizers import allocate_state
+from .._plan import Plan, make_plan
+from .._settings import settings_of
+from .._training import (
+    GUARDED_UPDATES,
+    build,
+    recorded,
+    rows_on_device,
+    warn_of_budget,
+    warn_of_lifeless,
+)
+from ..core.callbacks import Decay, DivergenceGuard, FlatLoss, Log
+from ..core.engine import CANDIDATE_BYTES, LIVE_TENSORS, FFNet, ready_net
+from ..core.forward_forward import Network
+from ..core.rows import n_parts
+from ..exceptions import DivergenceError
+from ._channel import AsSent, Layers, Sent
+from ._group import Group
+from ._rows import only_first_warns, refuse_estimator, seed_of
+
+
+def learn_layers(group: Group, estimator: Any, X: Any, y: Any, sample_weight: Any) -> Any:
+    """Fit the estimator of the first rank, to its rows; None on the others."""
+    own = estimator if group.first else copy.copy(estimator)
+    with fitting(own, False), only_first_warns(group):
+        data, told = None, b""
+        with group.together():
+            refuse_estimator(own)
+            if group.first:
+                data, plan = planned(own, X, y, sample_weight, group.size)
+                told = pickled(plan, data.n_rows)
+        plan, n_rows = pickle.loads(group.from_first(lambda: told))
+        network, draws = build(plan)
+        fitted = train(group, plan, network, draws, data, n_rows)
+        if not group.first:
+            return None
+        finish = calibrated if plan.settings.predicts else with_familiarity
+        publish(own, finish(fitted, data))
+    return own
+
+
+def planned(estimator: Any, X: Any, y: Any, sample_weight: Any, n_ranks: int) -> tuple[Data, Plan]:
+    """The data of the first rank and the plan of all."""
+    estimator._validate_params()
+    settings = settings_of(estimator)
+    settings = replace(settings, random_state=seed_of(settings.random_state))
+    data = read(estimator, settings, X, Request(y, sample_weight))
+    plan = replace(make_plan(settings, data), captures=False)
+    check(plan)
+    check_layers(plan, data, estimator.callbacks, n_ranks)
+    return data, plan
+
+
+def pickled(plan: Plan, n_rows: int) -> bytes:
+    try:
+        return pickle.dumps((plan, n_rows))
+    except Exception as error:
+        raise ValueError(
+            f"The parts of the network cannot be sent to the other ranks ({error}); give functions "
+            f"that a module defines, not lambdas."
+        ) from error
+
+
+# Which layers lie where ---------------------------------------------------------------------------
+
+
+def cuts(costs: Sequence[float], n_ranks: int) -> list[range]:
+    """The layers of every rank, so that the largest sum of their costs is the least."""
+    n, best = len(costs), None
+    for inner in combinations(range(1, n), n_ranks - 1):
+        ends = [0, *inner, n]
+        found = [range(ends[i], ends[i + 1]) for i in range(n_ranks)]
+        most = max(sum(costs[index] for index in some) for some in found)
+        if best is None or most < best[0]:
+            best = most, found
+    assert best is not None
+    return best[1]
+
+
+class Portion(Network):
+    """The layers of one rank, from which activations go to the next; the page's step trains it."""
+
+    def __init__(self, network: Network, own: range, ranks: Layers) -> None:
+        layers = [network.layers[index] for index in own]
+        given = network.scaler, network.encoder
+        super().__init__(*given, layers, None, (), network.n_classes, network.answer)
+        self.depth = own.stop  # above it, N(h) is computed where it is sent
+        self.ranks = ranks
+
+    def encode(self, x: Tensor) -> Any:
+        return super().encode(x) if self.ranks.first else partial(self.layers[0], x)
+
+    def activations(
+        self, shown: Any, labels: Tensor, draws: Any = None, joined: bool = False
+    ) -> Iterator[Any]:
+        top = self.layers[-1]
+        for layer, a, h in super().activations(shown, labels, draws, joined):
+            yield layer, a, h
+            if layer is top and self.ranks.above is not None:
+                self.ranks.send(layer.normalize(h.detach()), labels)
+            del a, h
+
+
+def portion_of(plan: Plan, own: range) -> Plan:
+    """The plan of these layers alone."""
+    (stage,) = plan.stages
+    learning = tuple(index - own.start for index in stage.layers if index in own)
+    every = plan.optimizers
+    return replace(
+        plan,
+        stages=(stage._replace(layers=learning, depth=own.stop),),
+        groups=tuple(plan.groups[index] for index in own),
+        optimizers=every if len(every) == 1 else tuple(every[index] for index in own),
+    )
+
+
+# Training -----------------------------------------------------------------------------------------
+
+
+def train(
+    group: Group, plan: Plan, network: Network, draws: Draws, data: Data | None, n_rows: int
+) -> Any:
+    """Train the layers of this rank; on the first, the fitted value with the weights of all."""
+    where = cuts([layer.affine.n_products for layer in network.layers], group.size)
+    own = where[group.rank]
+    ranks = Layers(group, n_rows, next(iter(network.parameters())).detach())
+    portion = Portion(network, own, ranks)
+    part = portion_of(plan, own)
+    callbacks = own_callbacks(plan, n_rows, group.first)
+    net = ready_net(part, portion, draws, list(callbacks.items()))
+    allocate_state(net.optimizer_)
+    rows: Any = Sent(n_rows)
+    if data is None:
+        net.negatives = AsSent()
+    else:
+        rows = rows_on_device(plan, network, draws, data)
+    net.ranks_, error = ranks, None
+    portion.train()
+    try:
+        with flushed_denormals():
+            net.train(rows)
+            ranks.flush()
+    except DivergenceError as diverged:
+        error = diverged
+    weights = [layer.state_dict() for layer in portion.layers]
+    every = group.gather_first(dict(zip(own, weights, strict=True)))
+    if every is None or data is None:
+        net.forget()
+        if error is not None:
+            raise error
+        return None
+    for some in every:
+        for index, learned in some.items():
+            network.layers[index].load_state_dict(learned)
+    return joined_again(plan, network, draws, net, data, error, callbacks.get("flat"))
+
+
+def joined_again(
+    plan: Plan,
+    network: Network,
+    draws: Draws,
+    net: FFNet,
+    data: Data,
+    error: Exception | None,
+    flat: Any,
+) -> Fitted:
+    """The fitted value of an ordinary net, with the history of all layers."""
+    whole = ready_net(plan, network, draws)
+    whole.history = net.history
+    for name in ("n_updates_", "interrupted_", "stopped_"):
+        setattr(whole, name, getattr(net, name))
+    network.depth = len(network.layers)
+    network.eval()
+    network.requires_grad_(True)
+    for layer in network.layers:
+        layer.learning = True
+    network.progress = net.module_.progress
+    fitted = recorded(plan, whole, data, None, error)
+    net.forget()
+    whole.forget()
+    if error is None:
+        warn_of_budget(plan, whole, flat)
+        warn_of_lifeless(fitted, data)
+    return fitted
+
+
+def own_callbacks(plan: Plan, n_rows: int, first: bool) -> dict[str, Any]:
+    """As in one process, but scores of the whole network are not looked at."""
+    settings, n_batches = plan.settings, n_parts(n_rows, plan.batch_size)
+    patience = -(-GUARDED_UPDATES // (n_batches * len(plan.passes)))
+    own: dict[str, Any] = {"guard": DivergenceGuard(lambda network: np.zeros(1), patience)}
+    if settings.learning_rate != "constant":
+        own["decay"] = Decay(settings.learning_rate, n_batches)
+    if may_be_flat(plan):
+        own["flat"] = FlatLoss(settings.tol, settings.n_iter_no_change)
+    if settings.verbose and first:
+        own["log"] = Log()
+    return own
+
+
+# What cannot be divided ---------------------------------------------------------------------------
+
+
+def check_layers(plan: Plan, data: Data, callbacks: Any, n_ranks: int) -> None:
+    """Raise ValueError where a layer would wait for what others above or below it have learned."""
+    n_layers, given = len(plan.kinds), plan.settings
+    if n_ranks > n_layers:
+        raise ValueError(
+            f"{n_ranks} ranks are too many for {n_layers} layers; start as many as there are "
+            f"layers at most."
+        )
+    if plan.has_head:
+        raise ValueError(
+            f"The softmax head reads all layers before the first one learns (negatives="
+            f"{plan.negatives!r}, prediction={plan.prediction!r}); use negatives='uniform' or "
+            f"'all' and prediction='goodness', or distributed.fit."
+        )
+    if not plan.schedule.at_once or len(plan.stages) != 1:
+        raise ValueError(
+            f"schedule={given.schedule!r} lets layers learn one after another, so that ranks would "
+            f"wait for each other; use schedule='simultaneous'."
+        )
+    for objective in each_objective(plan):
+        if objective.needs_others:
+            raise ValueError(
+                f"objective={objective!r} adds the goodness of other layers, which lie on other "
+                f"ranks; use another one, such as 'swish'."
+            )
+    if plan.negatives.selects or any(plan.dropout):
+        raise ValueError(
+            f"negatives={plan.negatives!r} with dropout={given.dropout!r} draw numbers inside of "
+            f"layers, in an order that ranks would have to wait for; use dropout=0 and negatives "
+            f"of the whole batch, such as 'uniform'."
+        )
+    if any(kind.draws_globally for kind in plan.kinds):
+        raise ValueError(
+            "A Module may draw from torch's global generator, in an order that ranks would have to "
+            "wait for; use layers of this package, or fit in one process."
+        )
+    if data.held_out is not None or callbacks:
+        what = "callbacks" if callbacks else "early_stopping"
+        raise ValueError(
+            f"{what} would look at the whole network after every epoch, of which every rank holds "
+            f"some layers; leave it out, or use distributed.fit."
+        )
+    if data.pool is not None:
+        raise ValueError(
+            f"negatives={plan.negatives!r} draw from a pool of rows, which is not supported here; "
+            f"use others, or fit in one process."
+        )
+    learning = plan.stages[0].layers
+    if len(learning) < n_layers:
+        raise ValueError(
+            f"Only layers {[*learning]} learn, so that a rank may have none that does; let all of "
+            f"them learn, or fit in one process."
+        )
+    itemsize = np.dtype(plan.dtype).itemsize
+    candidates = plan.negatives.n_candidates(plan.n_classes)
+    if LIVE_TENSORS * candidates * plan.width * itemsize * plan.batch_size > CANDIDATE_BYTES:
+        raise ValueError(
+            f"batch_size={plan.batch_size} makes more candidates than one process would learn from "
+            f"at once; lower it."
+        )

@@ -1,0 +1,309 @@
+"""A fit whose rows lie on several ranks: each learns from its own, and their gradients add up."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+import warnings
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy.sparse import issparse, vstack
+from sklearn.utils import check_random_state
+
+from .._base import BaseFF, fitting, publish
+from .._calibration import MOST_NEIGHBOURS, calibrated, spaced
+from .._checkpoints import Describer, told_of
+from .._compatibility import check, each_objective
+from .._familiarity import fitted_moments, merged_moments
+from .._fitted import Fitted
+from .._input import Data, LabelledRows, Request, read
+from .._labels import checked_labels
+from .._machine import memory_errors
+from .._plan import Plan, make_plan
+from .._settings import Settings, settings_of
+from .._training import build, train
+from .._validation import checked_weight, validate_rows
+from ..callbacks import Checkpoint
+from ._group import Group
+from ._shares import SharedRows
+
+MAY_DIFFER = ("device", "random_state", "estimator")  # among the ranks; the first one's seed counts
+
+
+class Rows(NamedTuple):
+    """Rows of one rank as they are given, validated."""
+
+    X: Any
+    y: Any
+    weight: np.ndarray
+
+
+def learn(
+    group: Group,
+    estimator: Any,
+    X: Any,
+    y: Any,
+    sample_weight: Any,
+    X_val: Any = None,
+    y_val: Any = None,
+    sample_weight_val: Any = None,
+) -> Any:
+    """Fit the estimator of the first rank, with the rows of all; None on the others."""
+    own = estimator if group.first else copy.copy(estimator)
+    with fitting(own, False), only_first_warns(group):
+        with group.together():
+            refuse_estimator(own)
+            own._validate_params()
+            settings = settings_of(own)
+            y = y if settings.supervised else None
+            rows = validated(own, X, y, sample_weight, reset=True)
+            held_out = None
+            if X_val is not None:
+                held_out = validated(own, X_val, y_val, sample_weight_val, reset=False)
+        settings = agreed(group, own, settings, rows)
+        data, class_count = shared(group, own, settings, rows, held_out)
+        plan = replace(make_plan(settings, data), captures=False)
+        check(plan)
+        check_shared(plan, own.callbacks)
+        fitted = train(plan, *build(plan), data, own.callbacks)
+        publish(own, finished(group, fitted, data, class_count))
+    return own if group.first else None
+
+
+@contextmanager
+def only_first_warns(group: Group) -> Any:
+    """Warnings of the first rank alone, since those of the others say the same."""
+    if group.first:
+        yield
+        return
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+# What is given ------------------------------------------------------------------------------------
+
+
+def refuse_estimator(estimator: Any) -> None:
+    """Raise TypeError or ValueError for an estimator whose fit cannot be divided."""
+    if not isinstance(estimator, BaseFF):
+        raise TypeError(
+            f"{type(estimator).__name__} cannot be fitted on several ranks; give an FFClassifier "
+            f"or an FFTransformer, such as the last step of a Pipeline."
+        )
+    if estimator.warm_start and hasattr(estimator, "_fitted"):
+        raise ValueError(
+            "warm_start=True goes on from weights that one rank has; set it to False, or give a "
+            "new estimator."
+        )
+    if getattr(estimator, "_skl_callbacks", None):
+        raise ValueError(
+            "scikit-learn's callbacks, given by set_callbacks, are not told of a fit on several "
+            "ranks; remove them, or use callbacks=[...]."
+        )
+
+
+def validated(estimator: Any, X: Any, y: Any, sample_weight: Any, reset: bool) -> Rows:
+    """Rows of this rank, checked; names of columns are noted on the estimator."""
+    if y is not None:
+        y = checked_labels(y, "y")
+        X, y = validate_rows(estimator, X, y, reset=reset)
+    else:
+        X = validate_rows(estimator, X, reset=reset)
+    return Rows(X, y, checked_weight(X, sample_weight))
+
+
+def agreed(group: Group, estimator: Any, settings: Settings, rows: Rows) -> Settings:
+    """The settings, with a seed that all ranks have; ValueError where ranks do not fit together."""
+    describer = Describer()
+    told: dict[str, Any] = {
+        name: digest(value)
+        for name, value in told_of(settings, describer).items()
+        if name not in MAY_DIFFER
+    }
+    names = getattr(estimator, "feature_names_in_", None)
+    told["number of columns"] = rows.X.shape[1]
+    told["names of columns"] = None if names is None else digest(list(map(str, names)))
+    told["type of X"] = rows.X.dtype.str, issparse(rows.X)
+    told["kind of labels"] = None if rows.y is None else rows.y.dtype.kind
+    every = group.gather(told)
+    different = sorted(name for name in told if len({str(one[name]) for one in every}) > 1)
+    if different:
+        raise ValueError(
+            f"The ranks differ in {', '.join(different)}; give all of them the same estimator, and "
+            f"rows of one kind."
+        )
+    given = settings.random_state
+    if given is None and any(isinstance(one, Checkpoint) for one in callbacks_of(estimator)):
+        return settings  # which a Checkpoint refuses
+    seed = group.from_first(lambda: seed_of(given))
+    return replace(settings, random_state=seed)
+
+
+def seed_of(random_state: Any) -> int:
+    if isinstance(random_state, (int, np.integer)):
+        return int(random_state)
+    return int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
+
+
+def digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value).encode()).hexdigest()
+
+
+def callbacks_of(estimator: Any) -> list[Any]:
+    entries = estimator.callbacks or ()
+    return [entry[1] if isinstance(entry, (tuple, list)) else entry for entry in entries]
+
+
+def shared(
+    group: Group, estimator: Any, settings: Settings, rows: Rows, held_out: Rows | None
+) -> tuple[Data, np.ndarray | None]:
+    """What this rank learns from, and the weights of the classes on all ranks.
+
+    Every rank reads the labels and weights of all rows, with the numbers of the rows in their
+    place, so that rows are left out, weighed and held out as in one process.
+    """
+    n, begins, y, weight = joined(group, rows)
+    request, begins_val = Request(y, weight), 0
+    if any(group.gather(held_out is not None)):
+        empty = Rows(rows.X[:0], rows.y[:0], np.zeros(0))
+        held_out = empty if held_out is None else held_out
+        n_val, begins_val, y_val, weight_val = joined(group, held_out)
+        request = Request(y, weight, numbered(n_val), y_val, weight_val)
+    stand_in = copy.copy(estimator)
+    vars(stand_in).pop("feature_names_in_", None)
+    whole = read(stand_in, settings, numbered(n), request)
+    here, X = own_rows(whole.X, rows.X, begins)
+    if not all(group.gather(len(here) > 0)):
+        raise ValueError("A rank has no row to learn from; give each at least one of its own.")
+    ranks = SharedRows(group, len(whole.codes), float(whole.weight.sum()), here)
+    kept = whole.held_out
+    if kept is not None:
+        if held_out is None:  # held out of the rows to learn from
+            held_out, begins_val = rows, begins
+        some, X_kept = own_rows(kept.X, held_out.X, begins_val)
+        kept = LabelledRows(X_kept, kept.codes[some], kept.weight[some])
+    counts = None
+    if whole.classes is not None:
+        counts = np.bincount(whole.codes, whole.copies, minlength=whole.n_classes)
+    data = Data(X, whole.codes[here], whole.weight[here], whole.classes, None, kept, ranks)
+    return data, counts
+
+
+def joined(group: Group, rows: Rows) -> tuple[int, int, Any, np.ndarray]:
+    """The number of rows of all ranks, of those before this one's, and all labels and weights."""
+    every = group.gather((rows.y, rows.weight))
+    sizes = [len(weight) for _, weight in every]
+    y = None if rows.y is None else np.concatenate([labels for labels, _ in every])
+    weight = np.concatenate([weight for _, weight in every])
+    return sum(sizes), sum(sizes[: group.rank]), y, weight
+
+
+def numbered(n: int) -> np.ndarray:
+    """Numbers of rows as rows of one column."""
+    return np.arange(n, dtype=np.float64)[:, None]
+
+
+def own_rows(numbers: np.ndarray, X: Any, begins: int) -> tuple[np.ndarray, Any]:
+    """Places of this rank's rows among those of some `numbers`, and the rows in that order.
+
+    X are the rows of this rank, the first of which has the number `begins`.
+    """
+    found = numbers[:, 0].astype(np.int64) - begins
+    here = np.flatnonzero((found >= 0) & (found < X.shape[0]))
+    found = found[here]
+    every = len(found) == X.shape[0] and bool((found == np.arange(len(found))).all())
+    return here, X if every else X[found]
+
+
+# What cannot be divided ---------------------------------------------------------------------------
+
+
+def check_shared(plan: Plan, callbacks: Any) -> None:
+    """Raise ValueError where rows of several ranks would not learn as those of one process."""
+    settings, negatives = plan.settings, plan.negatives
+    remedy = "fit in one process, or choose another"
+    if plan.whole_batches:
+        raise ValueError(
+            "Batch normalisation compares the rows of a batch, of which every rank holds some "
+            "only; use norm='group', or fit in one process."
+        )
+    for objective in each_objective(plan):
+        if objective.compares_rows:
+            raise ValueError(
+                f"objective={objective!r} compares the rows of a batch, of which every rank holds "
+                f"some only; {remedy}."
+            )
+    if negatives.mixes_rows:
+        raise ValueError(
+            f"negatives={negatives!r} mix the rows of a batch, of which every rank holds some "
+            f"only; {remedy}, such as 'hard' with labels or 'noise' without."
+        )
+    if getattr(negatives, "own_rows", None) is not None or negatives.held_out is not None:
+        raise ValueError(
+            f"negatives={negatives!r} draw from a pool of rows, which every rank would need whole; "
+            f"{remedy}."
+        )
+    if plan.augmentation is not None:
+        raise ValueError(
+            "augmentation varies images by numbers that the ranks cannot share; vary the images "
+            "before the fit, or fit in one process."
+        )
+    if any(kind.draws_globally for kind in plan.kinds):
+        raise ValueError(
+            "A Module may draw from torch's global generator, which the ranks cannot share; use "
+            "layers of this package, or Module(factory, ...) that draws nothing, in one process."
+        )
+    if settings.scoring is not None:
+        raise ValueError(
+            f"scoring={settings.scoring!r} cannot be put together from the held-out rows of every "
+            f"rank; leave scoring=None, which is the accuracy."
+        )
+    keeps = any(isinstance(one, Checkpoint) for one in callbacks_of_list(callbacks))
+    if keeps and negatives.redraw == "once":
+        raise ValueError(
+            f"negatives={negatives!r} are drawn once, by every rank for its own rows, and a "
+            f"Checkpoint is written by the first rank; use redraw='epoch'."
+        )
+
+
+def callbacks_of_list(callbacks: Any) -> list[Any]:
+    return [one[1] if isinstance(one, (tuple, list)) else one for one in callbacks or ()]
+
+
+# What is known after it ---------------------------------------------------------------------------
+
+
+def finished(group: Group, fitted: Fitted, data: Data, class_count: np.ndarray | None) -> Fitted:
+    """On the first rank, with the scale of probabilities or the moments of all ranks' rows."""
+    with memory_errors():
+        if not fitted.plan.settings.predicts:
+            own = fitted_moments(fitted.network, fitted.plan, data.X, data.copies)
+            every = group.gather_first(own)
+            return fitted if every is None else replace(fitted, moments=merged_moments(every))
+        sample = sampled(group, data)
+        if sample is None:
+            return fitted
+        return replace(calibrated(fitted, sample), class_count=class_count)
+
+
+def sampled(group: Group, data: Data) -> Data | None:
+    """Rows of all ranks, evenly spaced, by which the first finds the scale of probabilities."""
+    ranks, n = data.ranks, data.n_rows
+    assert isinstance(ranks, SharedRows)
+    numbers = ranks.row[spaced(n, MOST_NEIGHBOURS)]
+    here = numbers[numbers >= 0]
+    places = ranks.here[here]
+    every = group.gather_first((places, data.X[here], data.codes[here], data.copies[here]))
+    if every is None:
+        return None
+    order = np.argsort(np.concatenate([one[0] for one in every]), kind="stable")
+    stack = vstack if issparse(data.X) else np.concatenate
+    X: Any = stack([one[1] for one in every])
+    X = (X.tocsr() if issparse(X) else X)[order]
+    codes, weight = (np.concatenate([one[place] for one in every])[order] for place in (2, 3))
+    return Data(X, codes, weight * (n / len(order)), data.classes)

@@ -1,0 +1,96 @@
+"""Processes that fit together: started once, given functions to run, and killed when they hang."""
+
+import multiprocessing
+import os
+import tempfile
+import traceback
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+
+LIMIT = 60  # seconds that a function may take
+ON_THIS_MACHINE = {"MASTER_ADDR": "127.0.0.1", "GLOO_SOCKET_IFNAME": "lo"}
+
+
+def serve(connection):
+    """Run functions that are received, each in a process group of its own."""
+    torch.set_num_threads(1)
+    if os.uname().sysname == "Linux":
+        os.environ.update(ON_THIS_MACHINE)
+    while True:
+        function, arguments, rank, size, store = connection.recv()
+        try:
+            dist.init_process_group("gloo", f"file://{store}", rank=rank, world_size=size)
+            answer = function(*arguments)
+        except BaseException as error:
+            answer = Failed(type(error).__name__, str(error), traceback.format_exc())
+        finally:
+            dist.destroy_process_group()
+        connection.send(answer)
+
+
+class Failed:
+    """An error of a rank."""
+
+    def __init__(self, kind, message, trace):
+        self.kind, self.message, self.trace = kind, message, trace
+
+
+class Ranks:
+    """Spawned processes, each with a connection; use `with`."""
+
+    def __init__(self, size):
+        self.size, self.processes = size, []
+
+    def __enter__(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.calls = 0
+        self.fill()
+        return self
+
+    def fill(self):
+        """Start as many processes as are missing."""
+        context = multiprocessing.get_context("spawn")
+        self.processes = [one for one in self.processes if one[0].is_alive()]
+        while len(self.processes) < self.size:
+            here, there = context.Pipe()
+            process = context.Process(target=serve, args=(there,), daemon=True)
+            process.start()
+            there.close()
+            self.processes.append((process, here))
+
+    def begin(self, function, *arguments):
+        """Let every rank run a function; `arguments` are lists with an entry for each rank."""
+        self.calls += 1
+        store = Path(self.folder.name, f"store{self.calls}")
+        for rank, (_, connection) in enumerate(self.processes):
+            own = [some[rank] for some in arguments]
+            connection.send((function, own, rank, self.size, store))
+
+    def answers(self, limit=LIMIT):
+        """What the ranks return, or how they fail; None of one that was killed."""
+        found = []
+        for process, connection in self.processes:
+            try:
+                if not connection.poll(limit):
+                    process.kill()
+                    raise AssertionError(f"a rank did not answer in {limit} seconds")
+                found.append(connection.recv())
+            except EOFError:
+                found.append(None)
+        return found
+
+    def run(self, function, *arguments):
+        self.begin(function, *arguments)
+        found = self.answers()
+        for answer in found:
+            if isinstance(answer, Failed):
+                raise AssertionError(answer.trace)
+        return found
+
+    def __exit__(self, *error):
+        for process, _ in self.processes:
+            process.kill()
+            process.join()
+        self.folder.cleanup()

@@ -1,0 +1,328 @@
+"""Fits on several ranks learn what one process learns, and end together."""
+
+import os
+import signal
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.distributed as dist
+from ranks import Failed, Ranks
+from scipy.sparse import csr_matrix
+from sklearn.datasets import load_digits
+from sklearn.dummy import DummyClassifier
+from skorch.callbacks import Callback
+
+from sklearn_ff import FFClassifier, FFTransformer, distributed, save
+from sklearn_ff._checkpoints import state_in
+from sklearn_ff.callbacks import Checkpoint
+from sklearn_ff.distributed._layers import cuts
+from sklearn_ff.exceptions import RankError
+from sklearn_ff.layers import Conv2d, Dense, Module
+from sklearn_ff.negatives import HeldOutClasses, OwnRows, Permuted, Uniform
+from sklearn_ff.objectives import Collaboration
+from sklearn_ff.schedules import Simultaneous
+
+pytestmark = pytest.mark.timeout(180)
+X, y = load_digits(return_X_y=True)
+X, y = X[:360], y[:360]
+CUT = 210  # the first rank has more rows than the second
+COMMON = {"max_iter": 2, "batch_size": 32, "precision": "float64", "random_state": 0}
+WEIGHT = np.where(np.arange(360) % 7, 1.0, np.where(np.arange(360) % 2, 0.0, 2.5))
+
+
+@pytest.fixture(scope="module")
+def two():
+    with Ranks(2) as ranks:
+        yield ranks
+
+
+def fit(estimator, parts, options):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return distributed.fit(estimator, *parts, **options)
+
+
+def shared(*tables, cut=CUT):
+    """The rows of two ranks."""
+    return [[table[:cut] for table in tables], [table[cut:] for table in tables]]
+
+
+def together(two, estimator, *tables, cut=CUT, options=({}, {})):
+    return two.run(fit, [estimator] * 2, shared(*tables, cut=cut), options)
+
+
+CASES = {
+    "a head, dropout and peers": (
+        FFClassifier([16, 12], dropout=0.2, peer_normalization=0.03, alpha=0.1, **COMMON),
+        (X, y),
+    ),
+    "weights": (
+        FFClassifier(16, class_weight="balanced", negatives=Uniform(2, redraw="epoch"), **COMMON),
+        (X, y, WEIGHT),
+    ),
+    "held-out rows": (
+        FFClassifier(
+            [16, 12], schedule="greedy", early_stopping=True, scaling="standard", **COMMON
+        ),
+        (csr_matrix(X), y.astype(str)),
+    ),
+    "one batch": (
+        FFClassifier(16, goodness="readout", overlay="append", **COMMON | {"batch_size": "all"}),
+        (X.astype(np.uint8), y),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_ranks_learn_what_one_process_learns(two, name):
+    estimator, tables = CASES[name]
+    found, nothing = together(two, estimator, *tables)
+    one = fit(estimator, tables, {})
+    assert nothing is None
+    for own, other in zip(
+        one.net_.module_.parameters(), found.net_.module_.parameters(), strict=True
+    ):
+        torch.testing.assert_close(own, other, rtol=0, atol=1e-8)
+    np.testing.assert_allclose(found.predict_proba(X), one.predict_proba(X), atol=1e-6)
+    np.testing.assert_allclose(found.loss_curve_, one.loss_curve_, atol=1e-8)
+    np.testing.assert_allclose(found.class_count_, one.class_count_)
+    assert found.validation_scores_ == pytest.approx(one.validation_scores_)
+    assert found.n_features_in_ == 64
+
+
+def test_in_single_precision_ranks_differ_by_rounding(two):
+    estimator = FFClassifier([16, 12], **COMMON | {"precision": "float32"})
+    one, (found, _) = fit(estimator, (X, y), {}), together(two, estimator, X, y)
+    assert abs(found.predict_proba(X) - one.predict_proba(X)).max() < 1e-5
+
+
+def test_a_transformer_measures_familiarity_by_the_rows_of_all_ranks(two):
+    estimator = FFTransformer(8, negatives="noise", **COMMON)
+    one, (found, _) = fit(estimator, (X,), {}), together(two, estimator, X)
+    np.testing.assert_allclose(found.score_samples(X), one.score_samples(X), rtol=1e-4)
+
+
+def test_a_rank_without_rows_in_a_batch_takes_part(two):
+    estimator = FFClassifier(8, **COMMON | {"batch_size": 4})
+    one, (found, _) = fit(estimator, (X, y), {}), together(two, estimator, X, y, cut=357)
+    np.testing.assert_allclose(found.loss_curve_, one.loss_curve_, atol=1e-8)
+
+
+def test_a_large_batch_is_learned_from_in_the_parts_of_one_process(two):
+    estimator = FFClassifier(8, **COMMON | {"batch_size": 200})
+    found, _ = two.run(fit_in_parts, [estimator] * 2, shared(X, y))
+    one = fit_in_parts(estimator, (X, y))
+    np.testing.assert_allclose(found.loss_curve_, one.loss_curve_, atol=1e-8)
+
+
+def fit_in_parts(estimator, tables):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sklearn_ff.core.engine.CANDIDATE_BYTES", 5 * 2 * 8 * 8 * 3)
+        return fit(estimator, tables, {})
+
+
+def test_what_fails_on_one_rank_fails_on_all(two):
+    broken = X.copy()
+    broken[300, 5] = np.nan
+    two.begin(fit, [FFClassifier(8)] * 2, shared(broken, y), [{}, {}])
+    first, second = two.answers()
+    assert (first.kind, second.kind) == ("RankError", "ValueError")
+    assert first.message.startswith("Rank 1 has failed: Input X contains NaN")
+
+
+def test_ranks_that_differ_are_told_in_what(two):
+    two.begin(fit, [FFClassifier(8), FFClassifier(9)], shared(X, y), [{}, {}])
+    for answer in two.answers():
+        assert answer.message.startswith("The ranks differ in hidden_layer_sizes; ")
+
+
+@pytest.fixture
+def one_rank(tmp_path):
+    """A process group of this process alone."""
+    dist.init_process_group("gloo", f"file://{tmp_path}/store", rank=0, world_size=1)
+    yield
+    dist.destroy_process_group()
+
+
+def dropping(shape):
+    return torch.nn.Sequential(torch.nn.Linear(shape[0], 6), torch.nn.Dropout(0.2))
+
+
+@pytest.mark.parametrize(
+    ("estimator", "said"),
+    [
+        (FFTransformer(8), "mix the rows of a batch"),
+        (FFClassifier(8, negatives=Permuted()), "mix the rows of a batch"),
+        (FFClassifier(8, negatives=OwnRows(X), prediction="head"), "draw from a pool"),
+        (FFClassifier(8, negatives=HeldOutClasses([9])), "draw from a pool"),
+        (
+            FFClassifier(layers=[Conv2d(2, 3, norm="batch")], image_shape=(1, 8, 8)),
+            "Batch normalisation",
+        ),
+        (FFClassifier(layers=[Module(dropping)], goodness="readout"), "global generator"),
+        (FFClassifier(8, early_stopping=True, scoring="f1_macro"), "scoring='f1_macro'"),
+        (
+            FFClassifier(
+                8, negatives=Uniform(redraw="once"), callbacks=[Checkpoint("no")], random_state=0
+            ),
+            "drawn once",
+        ),
+        (FFClassifier(8, warm_start=True).fit(X, y), "warm_start=True"),
+        (DummyClassifier(), "cannot be fitted on several ranks"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_ranks_cannot_learn_is_refused(one_rank, tmp_path, monkeypatch, estimator, said):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises((ValueError, TypeError), match=said):
+        distributed.fit(estimator, X, y)
+
+
+# Layers on several ranks --------------------------------------------------------------------------
+
+
+def fit_layers(estimator, tables):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return distributed.fit_layers(estimator, *tables)
+
+
+PIPELINES = {
+    "labels": (
+        FFClassifier([12, 10, 8], negatives="uniform", overlay="every_layer", **COMMON),
+        (X, y, WEIGHT),
+    ),
+    "one pass": (
+        FFClassifier(
+            [16, 12],
+            goodness="readout",
+            learning_rate="constant",
+            tol=1.0,
+            n_iter_no_change=1,
+            optimizer=["adam", "sgd"],
+            **COMMON | {"max_iter": 8},
+        ),
+        (X, y),
+    ),
+    "sides": (
+        FFClassifier(
+            [12, 10],
+            negatives=Permuted(),
+            objective="logistic",
+            schedule=Simultaneous("by_epoch"),
+            peer_normalization=0.03,
+            **COMMON,
+        ),
+        (X, y),
+    ),
+    "rows": (FFTransformer([12, 10], **COMMON | {"precision": "float32"}), (csr_matrix(X),)),
+    "images": (
+        FFClassifier(
+            layers=[Conv2d(4, 3, norm="batch"), Dense(8)],
+            image_shape=(1, 8, 8),
+            overlay="channel",
+            negatives="all",
+            **COMMON | {"precision": "float32"},
+        ),
+        (X, y),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PIPELINES)
+def test_layers_on_two_ranks_learn_to_the_bit_what_one_process_learns(two, name):
+    estimator, tables = PIPELINES[name]
+    found, nothing = two.run(fit_layers, [estimator] * 2, [tables, [None]])
+    one = fit(estimator, tables, {})
+    assert nothing is None
+    for own, other in zip(
+        one.net_.module_.state_dict().values(),
+        found.net_.module_.state_dict().values(),
+        strict=True,
+    ):
+        assert torch.equal(own, other)
+    assert found.loss_curve_ == one.loss_curve_
+    for key, values in one.history_.items():
+        np.testing.assert_array_equal(found.history_[key], values)
+    if hasattr(one, "predict_proba"):
+        assert (found.predict_proba(X) == one.predict_proba(X)).all()
+
+
+@pytest.mark.parametrize(
+    ("parameters", "said"),
+    [
+        ({"negatives": "hard"}, "softmax head"),
+        ({"schedule": "greedy"}, "one after another"),
+        ({"objective": Collaboration()}, "goodness of other layers"),
+        ({"dropout": 0.2}, "draw numbers inside of layers"),
+        ({"negatives": "by_goodness"}, "draw numbers inside of layers"),
+        ({"early_stopping": True}, "early_stopping"),
+        ({"callbacks": [Callback()]}, "callbacks"),
+        ({"negatives": OwnRows(X), "prediction": "goodness"}, "pool of rows|only the head"),
+        ({"layers": [Dense(8, learned=False), Dense(8)], "prediction_layers": [1]}, "layers .1."),
+        ({"batch_size": 10**6, "hidden_layer_sizes": [10**5]}, "lower it"),
+        ({"activation": lambda a: a.relu()}, "cannot be sent"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_layers_on_several_ranks_cannot_learn_is_refused(one_rank, parameters, said):
+    estimator = FFClassifier(8, **{"negatives": "uniform", **parameters})
+    with pytest.raises(ValueError, match=said):
+        distributed.fit_layers(estimator, X, y)
+
+
+def test_more_ranks_than_layers_are_refused(two):
+    two.begin(fit_layers, [FFClassifier(8, negatives="uniform")] * 2, [(X, y), (None,)])
+    for answer in two.answers():
+        assert "2 ranks are too many for 1 layers" in answer.message
+
+
+def test_layers_are_divided_so_that_the_work_is_even():
+    assert cuts([1, 1, 1, 1], 2) == [range(2), range(2, 4)]
+    assert cuts([5, 1, 1, 1, 2], 3) == [range(1), range(1, 4), range(4, 5)]
+
+
+# Failures -----------------------------------------------------------------------------------------
+
+
+class Slow(Callback):
+    """A batch takes some time, in which a rank can be killed."""
+
+    def on_batch_end(self, net, **kwargs):
+        time.sleep(0.01)
+
+
+def checkpointed(folder, parts, slow):
+    callbacks = [Checkpoint(folder), *([Slow()] if slow else [])]
+    estimator = FFClassifier([8, 8], callbacks=callbacks, **COMMON | {"max_iter": 12})
+    fitted = fit(estimator, parts, {"timeout": 30})
+    if fitted is not None:
+        save(fitted.set_params(callbacks=None), Path(folder, "model"))
+        return Path(folder, "model").read_bytes()
+    return None
+
+
+@pytest.mark.fault("H7")
+def test_when_a_rank_is_killed_the_others_end_and_a_checkpoint_goes_on(two, tmp_path):
+    parts, whole = shared(X, y), tmp_path / "whole"
+    whole.mkdir()
+    expected, _ = two.run(checkpointed, [whole] * 2, parts, [False] * 2)
+    two.begin(checkpointed, [tmp_path] * 2, parts, [True] * 2)
+    while not (files := [*tmp_path.glob("*.safetensors")]):
+        time.sleep(0.01)
+    os.kill(two.processes[1][0].pid, signal.SIGKILL)
+    killed = time.monotonic()
+    first, second = two.answers()
+    assert time.monotonic() - killed < 60
+    assert second is None
+    assert isinstance(first, Failed)
+    assert first.kind == RankError.__name__
+    assert "Checkpoint" in first.message
+    state_in(files[0])  # whole
+    two.fill()
+    again, _ = two.run(checkpointed, [tmp_path] * 2, parts, [False] * 2)
+    assert again == expected
