@@ -23,7 +23,7 @@ further call fixes it anew from all rows so far; after that, a column that has b
 its scale from the first call in which it varies. Its rows before that count as one row.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -293,8 +293,8 @@ def column_statistics(X, weight, ranks=ALONE):
     unit = np.where((span > 0) & (span < SQUARED), span, 1.0)
     mean, variance = moments(X, weight, anchor, unit, ranks)
     low, high = low.astype(np.float64), high.astype(np.float64)
-    seen = (np.full(len(mean), float(number)) for number in (ranks.n_rows(X.shape[0]), total, rounding))
-    n_rows, weighed, rounding = seen
+    seen = ranks.n_rows(X.shape[0]), total, rounding
+    n_rows, weighed, rounding = (np.full(len(mean), float(number)) for number in seen)
     return Columns(
         anchor,
         unit * mean,
@@ -320,7 +320,8 @@ def extremes(X, weight, ranks):
         seen = np.einsum("i,ij->j", weight[part], there.astype(np.float64))
         return rows.min(0), rows.max(0), seen, np.count_nonzero(there, axis=1)
 
-    found, filled = None, []
+    found: Any = None
+    filled = []
     for low, high, seen, n_filled in map(look, _parts(X)):
         filled.append(n_filled)
         if found is None:

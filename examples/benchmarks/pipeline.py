@@ -20,6 +20,7 @@ import os
 import tempfile
 import time
 import warnings
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -130,7 +131,7 @@ def of_pipeline(found, n, n_ranks):
     ranks = [
         found["slowdown"] * costs[begin:end].sum()
         + found["message"] * ((begin > 0) + (end < len(costs)))
-        for begin, end in zip(ends[:-1], ends[1:], strict=True)
+        for begin, end in pairwise(ends)
     ]
     return float(max(ranks) + (sum(ranks) - max(ranks)) / n)
 

@@ -21,7 +21,6 @@ from .._base import fitting, publish
 from .._calibration import calibrated
 from .._compatibility import check, each_objective
 from .._draws import Draws
-from .._effects import may_be_flat
 from .._familiarity import with_familiarity
 from .._fitted import Fitted
 from .._input import Data, Request, read
@@ -30,17 +29,15 @@ from .._optimizers import allocate_state
 from .._plan import Plan, make_plan
 from .._settings import settings_of
 from .._training import (
-    GUARDED_UPDATES,
     build,
+    own_callbacks,
     recorded,
     rows_on_device,
     warn_of_budget,
     warn_of_lifeless,
 )
-from ..core.callbacks import Decay, DivergenceGuard, FlatLoss, Log
 from ..core.engine import CANDIDATE_BYTES, LIVE_TENSORS, FFNet, ready_net
 from ..core.forward_forward import Network
-from ..core.rows import n_parts
 from ..exceptions import DivergenceError
 from ._channel import AsSent, Layers, Sent
 from ._group import Group
@@ -154,14 +151,15 @@ def train(
     ranks = Layers(group, n_rows, next(iter(network.parameters())).detach())
     portion = Portion(network, own, ranks)
     part = portion_of(plan, own)
-    callbacks = own_callbacks(plan, n_rows, group.first)
+    stand_in = Data(np.zeros((1, plan.n_features)), np.zeros(1, int), np.ones(1))
+    data = replace(data or stand_in, ranks=ranks)
+    callbacks = callbacks_of_rank(plan, data)
     net = ready_net(part, portion, draws, list(callbacks.items()))
     allocate_state(net.optimizer_)
-    rows: Any = Sent(n_rows)
-    if data is None:
-        net.negatives = AsSent()
+    if group.first:
+        rows: Any = rows_on_device(plan, network, draws, data)
     else:
-        rows = rows_on_device(plan, network, draws, data)
+        rows, net.negatives = Sent(n_rows), AsSent()
     net.ranks_, error = ranks, None
     portion.train()
     try:
@@ -172,7 +170,7 @@ def train(
         error = diverged
     weights = [layer.state_dict() for layer in portion.layers]
     every = group.gather_first(dict(zip(own, weights, strict=True)))
-    if every is None or data is None:
+    if every is None:
         net.forget()
         if error is not None:
             raise error
@@ -212,17 +210,12 @@ def joined_again(
     return fitted
 
 
-def own_callbacks(plan: Plan, n_rows: int, first: bool) -> dict[str, Any]:
+def callbacks_of_rank(plan: Plan, data: Data) -> dict[str, Any]:
     """As in one process, but scores of the whole network are not looked at."""
-    settings, n_batches = plan.settings, n_parts(n_rows, plan.batch_size)
-    patience = -(-GUARDED_UPDATES // (n_batches * len(plan.passes)))
-    own: dict[str, Any] = {"guard": DivergenceGuard(lambda network: np.zeros(1), patience)}
-    if settings.learning_rate != "constant":
-        own["decay"] = Decay(settings.learning_rate, n_batches)
-    if may_be_flat(plan):
-        own["flat"] = FlatLoss(settings.tol, settings.n_iter_no_change)
-    if settings.verbose and first:
-        own["log"] = Log()
+    own = own_callbacks(plan, data)
+    own["guard"].probe = lambda network: np.zeros(1)
+    if not data.ranks.first:
+        own.pop("log", None)
     return own
 
 
