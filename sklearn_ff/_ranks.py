@@ -45,6 +45,14 @@ class Alone:
         """What draws for every training row here."""
         return draws
 
+    def negatives(self, part: Any) -> Any:
+        """Negatives whose candidates are those of the rows of all ranks."""
+        return part
+
+    def weighted(self, rows: Any) -> bool:
+        """Whether training rows have different weights."""
+        return rows.weighted
+
     # Training -----------------------------------------------------------------------------------
 
     def add_up(self, module: Any) -> None:

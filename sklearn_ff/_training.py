@@ -130,6 +130,7 @@ def train(
     try:
         if data.pool is not None:
             net.negatives = plan.negatives.bind(pool_on_device(plan, network, *data.pool))
+        net.negatives = data.ranks.negatives(net.negatives)
         with own_draws(plan, draws), flushed_denormals():
             net.train(rows_on_device(plan, network, draws, data))
     except DivergenceError as diverged:

@@ -70,6 +70,7 @@ CASES = {
         ),
         (csr_matrix(X), y.astype(str)),
     ),
+    "permuted labels": (FFClassifier([16, 12], negatives=Permuted(), **COMMON), (X, y)),
     "one batch": (
         FFClassifier(16, goodness="readout", overlay="append", **COMMON | {"batch_size": "all"}),
         (X.astype(np.uint8), y),
@@ -100,10 +101,17 @@ def test_in_single_precision_ranks_differ_by_rounding(two):
     assert abs(found.predict_proba(X) - one.predict_proba(X)).max() < 1e-5
 
 
-def test_a_transformer_measures_familiarity_by_the_rows_of_all_ranks(two):
-    estimator = FFTransformer(8, negatives="noise", **COMMON)
-    one, (found, _) = fit(estimator, (X,), {}), together(two, estimator, X)
+@pytest.mark.parametrize("negatives", ["pair_sum", "noise"])
+def test_a_transformer_measures_familiarity_by_the_rows_of_all_ranks(two, negatives):
+    estimator = FFTransformer(8, negatives=negatives, **COMMON)
+    tables = X, y, WEIGHT
+    one, (found, _) = fit(estimator, tables, {}), together(two, estimator, *tables)
     np.testing.assert_allclose(found.score_samples(X), one.score_samples(X), rtol=1e-4)
+
+
+def test_a_few_rows_without_labels_are_refused(one_rank):
+    with pytest.raises(ValueError, match="200 rows without labels are a single batch"):
+        distributed.fit(FFTransformer(8), X[:200])
 
 
 def test_a_rank_without_rows_in_a_batch_takes_part(two):
@@ -155,12 +163,12 @@ def dropping(shape):
 @pytest.mark.parametrize(
     ("estimator", "said"),
     [
-        (FFTransformer(8), "mix the rows of a batch"),
-        (FFClassifier(8, negatives=Permuted()), "mix the rows of a batch"),
         (FFClassifier(8, negatives=OwnRows(X), prediction="head"), "draw from a pool"),
         (FFClassifier(8, negatives=HeldOutClasses([9])), "draw from a pool"),
         (
-            FFClassifier(layers=[Conv2d(2, 3, norm="batch")], image_shape=(1, 8, 8)),
+            FFClassifier(
+                layers=[Conv2d(2, 3, norm="batch")], image_shape=(1, 8, 8), goodness="readout"
+            ),
             "Batch normalisation",
         ),
         (FFClassifier(layers=[Module(dropping)], goodness="readout"), "global generator"),

@@ -160,7 +160,7 @@ class FFNet(Serving, NeuralNet):
         self.n_updates_ = 0
         self.interrupted_ = self.stopped_ = False
         self.interrupts_, self.end_ = current(), None
-        self.weighted_, self.fixed_ = rows.weighted, fixed_weights(self.module_)
+        self.weighted_, self.fixed_ = self.ranks_.weighted(rows), fixed_weights(self.module_)
         try:
             for _, callback in self.callbacks_:
                 check_load(callback, self)

@@ -11,7 +11,7 @@ import pickle
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
-from itertools import combinations
+from itertools import combinations, pairwise
 from typing import Any
 
 import numpy as np
@@ -46,11 +46,12 @@ from ._rows import only_first_warns, refuse_estimator, seed_of
 
 def learn_layers(group: Group, estimator: Any, X: Any, y: Any, sample_weight: Any) -> Any:
     """Fit the estimator of the first rank, to its rows; None on the others."""
+    with group.together():
+        refuse_estimator(estimator)
     own = estimator if group.first else copy.copy(estimator)
     with fitting(own, False), only_first_warns(group):
         data, told = None, b""
         with group.together():
-            refuse_estimator(own)
             if group.first:
                 data, plan = planned(own, X, y, sample_weight, group.size)
                 told = pickled(plan, data.n_rows)
@@ -90,16 +91,14 @@ def pickled(plan: Plan, n_rows: int) -> bytes:
 
 
 def cuts(costs: Sequence[float], n_ranks: int) -> list[range]:
-    """The layers of every rank, so that the largest sum of their costs is the least."""
-    n, best = len(costs), None
-    for inner in combinations(range(1, n), n_ranks - 1):
-        ends = [0, *inner, n]
-        found = [range(ends[i], ends[i + 1]) for i in range(n_ranks)]
-        most = max(sum(costs[index] for index in some) for some in found)
-        if best is None or most < best[0]:
-            best = most, found
-    assert best is not None
-    return best[1]
+    """The layers of every rank, so that the largest sum of their costs is least, then the next."""
+    n = len(costs)
+    ways = [[0, *inner, n] for inner in combinations(range(1, n), n_ranks - 1)]
+
+    def work(ends: list[int]) -> list[float]:
+        return sorted((sum(costs[begin:end]) for begin, end in pairwise(ends)), reverse=True)
+
+    return [range(begin, end) for begin, end in pairwise(min(ways, key=work))]
 
 
 class Portion(Network):

@@ -14,11 +14,13 @@ import numpy as np
 from scipy.sparse import issparse, vstack
 from sklearn.utils import check_random_state
 
+from .._automatic import ONE_BATCH, batch_size
 from .._base import BaseFF, fitting, publish
 from .._calibration import MOST_NEIGHBOURS, calibrated, spaced
 from .._checkpoints import Describer, told_of
 from .._compatibility import check, each_objective
 from .._familiarity import fitted_moments, merged_moments
+from .._families import given_negatives
 from .._fitted import Fitted
 from .._input import Data, LabelledRows, Request, read
 from .._labels import checked_labels
@@ -53,12 +55,14 @@ def learn(
     sample_weight_val: Any = None,
 ) -> Any:
     """Fit the estimator of the first rank, with the rows of all; None on the others."""
+    with group.together():
+        refuse_estimator(estimator)
     own = estimator if group.first else copy.copy(estimator)
     with fitting(own, False), only_first_warns(group):
         with group.together():
-            refuse_estimator(own)
             own._validate_params()
             settings = settings_of(own)
+            refuse_pool(settings)
             y = y if settings.supervised else None
             rows = validated(own, X, y, sample_weight, reset=True)
             held_out = None
@@ -104,6 +108,15 @@ def refuse_estimator(estimator: Any) -> None:
         raise ValueError(
             "scikit-learn's callbacks, given by set_callbacks, are not told of a fit on several "
             "ranks; remove them, or use callbacks=[...]."
+        )
+
+
+def refuse_pool(settings: Settings) -> None:
+    negatives = given_negatives(settings.negatives)
+    if negatives is not None and (negatives.own_rows is not None or negatives.held_out is not None):
+        raise ValueError(
+            f"negatives={negatives!r} draw from a pool of rows, which every rank would need whole; "
+            f"use others, or fit in one process."
         )
 
 
@@ -174,6 +187,8 @@ def shared(
         held_out = empty if held_out is None else held_out
         n_val, begins_val, y_val, weight_val = joined(group, held_out)
         request = Request(y, weight, numbered(n_val), y_val, weight_val)
+    if not settings.supervised and batch_size(settings, n) == n <= ONE_BATCH:
+        raise ValueError(f"{n} rows without labels are a single batch; fit in one process.")
     stand_in = copy.copy(estimator)
     vars(stand_in).pop("feature_names_in_", None)
     whole = read(stand_in, settings, numbered(n), request)
@@ -238,16 +253,6 @@ def check_shared(plan: Plan, callbacks: Any) -> None:
                 f"objective={objective!r} compares the rows of a batch, of which every rank holds "
                 f"some only; {remedy}."
             )
-    if negatives.mixes_rows:
-        raise ValueError(
-            f"negatives={negatives!r} mix the rows of a batch, of which every rank holds some "
-            f"only; {remedy}, such as 'hard' with labels or 'noise' without."
-        )
-    if getattr(negatives, "own_rows", None) is not None or negatives.held_out is not None:
-        raise ValueError(
-            f"negatives={negatives!r} draw from a pool of rows, which every rank would need whole; "
-            f"{remedy}."
-        )
     if plan.augmentation is not None:
         raise ValueError(
             "augmentation varies images by numbers that the ranks cannot share; vary the images "

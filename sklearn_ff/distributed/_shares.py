@@ -59,12 +59,19 @@ class SharedRows(Ranks):
         n, here = part.stop - part.start, self.batch.here
         begin, end = np.searchsorted(here, [part.start, part.stop])
         if self.batch.empty or begin == end:
-            return slice(0, 1), weight[:1] * 0, SharedDraws(draws, n, np.array([0]))
+            return slice(0, 1), weight[:1] * 0, SharedDraws(draws, n, np.array([0]), empty=True)
         some = slice(int(begin), int(end))
         return some, weight[some], SharedDraws(draws, n, here[some] - part.start)
 
     def draws(self, draws: Draws) -> Draws:
         return SharedDraws(draws, self.n, self.here)
+
+    def negatives(self, part: Any) -> Any:
+        return Mixing(part, self) if part.mixes_rows else part
+
+    def weighted(self, rows: Any) -> bool:
+        low, high = rows.weight.min().item(), rows.weight.max().item()
+        return bool(self.least(low) < self.most(high))
 
     # Training -----------------------------------------------------------------------------------
 
@@ -136,17 +143,66 @@ class Shares:
         return self.rows.batch(torch.from_numpy(numbers).to(self.rows.y.device), numbers)
 
 
+class Mixing:
+    """Negatives made of other rows: every rank makes those of the whole batch, and takes its own.
+
+    `part` is what makes them.
+    """
+
+    def __init__(self, part: Any, ranks: SharedRows) -> None:
+        self.part, self.ranks = part, ranks
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.part, name)
+
+    def candidates(self, x: Tensor, draws: Any) -> Tensor:
+        if not self.part.of_rows:
+            return x
+        return self._of_all(self.part.candidates, x, draws)
+
+    def draw(self, y: Tensor, n_classes: int, draws: Any, belief: Any = None) -> Tensor:
+        if self.part.of_rows:
+            return self.part.draw(y, n_classes, draws, belief)
+        return self._of_all(lambda y, draws: self.part.draw(y, n_classes, draws), y, draws)
+
+    def _of_all(self, make: Callable[..., Tensor], rows: Tensor, draws: Any) -> Tensor:
+        if not isinstance(draws, SharedDraws):  # of rows that one rank has
+            return make(rows, draws)
+        weight = None if draws.weight is None else self._joined(draws.weight, draws)
+        plain = Draws(draws.generator, draws.device, draws.dtype, weight)
+        return make(self._joined(rows, draws), plain)[draws.places]
+
+    def _joined(self, rows: Tensor, draws: SharedDraws) -> Tensor:
+        """The rows of all ranks in their order."""
+        every = rows.new_zeros(draws.n, *rows.shape[1:])
+        if not draws.empty:
+            every[draws.places] = rows
+        return self.ranks.group.reduce(every)
+
+
 class SharedDraws(Draws):
-    """Draws for rows at some places of n: numbers are drawn for all n, on every rank the same."""
+    """Draws for rows at some places of n: numbers are drawn for all n, on every rank the same.
+
+    An `empty` share is of one row that stands for none.
+    """
 
     def __init__(
-        self, draws: Draws, n: int, here: np.ndarray, weight: Tensor | None = None
+        self,
+        draws: Draws,
+        n: int,
+        here: np.ndarray,
+        weight: Tensor | None = None,
+        empty: bool = False,
     ) -> None:
         super().__init__(draws.generator, draws.device, draws.dtype, weight)
-        self.n, self.here = n, here
+        self.n, self.here, self.empty = n, here, empty
+
+    @property
+    def places(self) -> Tensor:
+        return torch.from_numpy(self.here).to(self.device)
 
     def by(self, weight: Tensor | None) -> Draws:
-        return SharedDraws(self, self.n, self.here, weight)
+        return SharedDraws(self, self.n, self.here, weight, self.empty)
 
     def uniform(self, *shape: int) -> Tensor:
         return self._of_rows(super().uniform, shape)
@@ -157,7 +213,7 @@ class SharedDraws(Draws):
     def _of_rows(self, draw: Callable[..., Tensor], shape: tuple[int, ...]) -> Tensor:
         if not shape or shape[0] != len(self.here):
             return draw(*shape)
-        return draw(self.n, *shape[1:])[torch.from_numpy(self.here).to(self.device)]
+        return draw(self.n, *shape[1:])[self.places]
 
     def permutation(self, n: int) -> Tensor:
         raise ValueError(
