@@ -166,9 +166,7 @@ def dropping(shape):
         (FFClassifier(8, negatives=OwnRows(X), prediction="head"), "draw from a pool"),
         (FFClassifier(8, negatives=HeldOutClasses([9])), "draw from a pool"),
         (
-            FFClassifier(
-                layers=[Conv2d(2, 3, norm="batch")], image_shape=(1, 8, 8), goodness="readout"
-            ),
+            FFClassifier(layers=[Dense(8, norm="batch")], goodness="readout"),
             "Batch normalisation",
         ),
         (FFClassifier(layers=[Module(dropping)], goodness="readout"), "global generator"),
@@ -272,13 +270,13 @@ def test_layers_on_two_ranks_learn_to_the_bit_what_one_process_learns(two, name)
         ({"callbacks": [Callback()]}, "callbacks"),
         ({"negatives": OwnRows(X), "prediction": "goodness"}, "pool of rows|only the head"),
         ({"layers": [Dense(8, learned=False), Dense(8)], "prediction_layers": [1]}, "layers .1."),
-        ({"batch_size": 10**6, "hidden_layer_sizes": [10**5]}, "lower it"),
+        ({"batch_size": 10**6, "layers": [Dense(10**5)]}, "lower it"),
         ({"activation": lambda a: a.relu()}, "cannot be sent"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_what_layers_on_several_ranks_cannot_learn_is_refused(one_rank, parameters, said):
-    estimator = FFClassifier(8, **{"negatives": "uniform", **parameters})
+    estimator = FFClassifier(**{"negatives": "uniform", **parameters})
     with pytest.raises(ValueError, match=said):
         distributed.fit_layers(estimator, X, y)
 
@@ -291,7 +289,7 @@ def test_more_ranks_than_layers_are_refused(two):
 
 def test_layers_are_divided_so_that_the_work_is_even():
     assert cuts([1, 1, 1, 1], 2) == [range(2), range(2, 4)]
-    assert cuts([5, 1, 1, 1, 2], 3) == [range(1), range(1, 4), range(4, 5)]
+    assert cuts([5, 1, 1, 1, 2], 3) == [range(1), range(1, 3), range(3, 5)]
 
 
 # Failures -----------------------------------------------------------------------------------------

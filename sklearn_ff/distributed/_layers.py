@@ -95,7 +95,7 @@ def cuts(costs: Sequence[float], n_ranks: int) -> list[range]:
     n = len(costs)
     ways = [[0, *inner, n] for inner in combinations(range(1, n), n_ranks - 1)]
 
-    def work(ends: list[int]) -> list[float]:
+    def work(ends: Any) -> list[float]:
         return sorted((sum(costs[begin:end]) for begin, end in pairwise(ends)), reverse=True)
 
     return [range(begin, end) for begin, end in pairwise(min(ways, key=work))]
