@@ -271,7 +271,6 @@ def test_layers_on_two_ranks_learn_to_the_bit_what_one_process_learns(two, name)
         ({"negatives": OwnRows(X), "prediction": "goodness"}, "pool of rows|only the head"),
         ({"layers": [Dense(8, learned=False), Dense(8)], "prediction_layers": [1]}, "layers .1."),
         ({"batch_size": 10**6, "layers": [Dense(10**5)]}, "lower it"),
-        ({"activation": lambda a: a.relu()}, "cannot be sent"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-import socket
+import platform
 from typing import Any
-from urllib.parse import urlsplit
 
 import numpy as np
 import torch.distributed as dist
@@ -29,8 +28,9 @@ def learn_on_workers(
     workers = processes(client)
     shares = in_shares(client, tables, workers)
     workers = workers[: len(shares)]
-    port = client.submit(free_port, workers=workers[:1], pure=False).result()
-    address = f"tcp://{urlsplit(workers[0]).hostname}:{port}"
+    host = workers[0].partition("://")[2].rpartition(":")[0]
+    port = client.submit(free_port, host, workers=workers[:1], pure=False).result()
+    address = f"tcp://{host}:{port}"
     tasks = []
     for rank, share in enumerate(shares):
         place = {"rank": rank, "world_size": len(shares), "init_method": address}
@@ -55,14 +55,12 @@ def processes(client: Any) -> list[str]:
 
 
 def process() -> tuple[str, int]:
-    return socket.gethostname(), os.getpid()
+    return platform.node(), os.getpid()
 
 
-def free_port() -> int:
+def free_port(host: str) -> int:
     """A port of this worker's machine that is free now."""
-    with socket.socket() as tried:
-        tried.bind(("", 0))
-        return tried.getsockname()[1]
+    return dist.TCPStore(host, 0, is_master=True, wait_for_workers=False).port
 
 
 # Rows ---------------------------------------------------------------------------------------------

@@ -7,7 +7,6 @@ ones, and what every layer learns is the same as in one process, to the bit.
 from __future__ import annotations
 
 import copy
-import pickle
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
@@ -15,6 +14,8 @@ from itertools import combinations, pairwise
 from typing import Any
 
 import numpy as np
+from joblib.externals.cloudpickle import loads
+from joblib.externals.loky.backend.reduction import dumps
 from torch import Tensor
 
 from .._base import fitting, publish
@@ -54,8 +55,8 @@ def learn_layers(group: Group, estimator: Any, X: Any, y: Any, sample_weight: An
         with group.together():
             if group.first:
                 data, plan = planned(own, X, y, sample_weight, group.size)
-                told = pickled(plan, data.n_rows)
-        plan, n_rows = pickle.loads(group.from_first(lambda: told))
+                told = sendable(plan, data.n_rows)
+        plan, n_rows = loads(group.from_first(lambda: told))
         network, draws = build(plan)
         fitted = train(group, plan, network, draws, data, n_rows)
         if not group.first:
@@ -77,13 +78,13 @@ def planned(estimator: Any, X: Any, y: Any, sample_weight: Any, n_ranks: int) ->
     return data, plan
 
 
-def pickled(plan: Plan, n_rows: int) -> bytes:
+def sendable(plan: Plan, n_rows: int) -> bytes:
     try:
-        return pickle.dumps((plan, n_rows))
+        return bytes(dumps((plan, n_rows)))
     except Exception as error:
         raise ValueError(
             f"The parts of the network cannot be sent to the other ranks ({error}); give functions "
-            f"that a module defines, not lambdas."
+            f"and objects that can be pickled."
         ) from error
 
 
