@@ -14,8 +14,7 @@ from itertools import combinations, pairwise
 from typing import Any
 
 import numpy as np
-from joblib.externals.cloudpickle import loads
-from joblib.externals.loky.backend.reduction import dumps
+from joblib.externals.loky.backend.reduction import dumps, loads
 from torch import Tensor
 
 from .._base import fitting, publish
