@@ -205,7 +205,7 @@ def own_callbacks(plan: Plan, data: Data, judge: Any = None) -> dict[str, Any]:
         own["validation"] = Validation(score, loss, patience, settings.tol or 0.0)
     elif may_be_flat(plan):
         own["flat"] = FlatLoss(settings.tol, settings.n_iter_no_change)
-    if settings.verbose:
+    if settings.verbose and data.ranks.first:
         own["log"] = Log()
     return own
 
