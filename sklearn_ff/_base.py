@@ -332,6 +332,8 @@ def attributes(fitted: Fitted) -> dict[str, Any]:
         "best_validation_score_": fitted.best_validation_score,
         "_fitted": fitted,
     }
+    if plan.settings.predicts:
+        found["prediction_"] = own_copy(fitted.rule)
     there = {f"{name}_": own_copy(getattr(fitted, name)) for name in OPTIONAL}
     return found | {name: value for name, value in there.items() if value is not None}
 

@@ -54,12 +54,13 @@ def calibrated(fitted, data, previous=None):
     rows do not move it far: the mean of the rates, and of the logarithms of the scales.
     """
     previous = previous if fitted.plan.resume else None
+    fitted = with_settled_rule(fitted, data)
     weight = data.copies
     counts = np.bincount(data.codes, weight, minlength=data.n_classes)
     if previous is not None:
         counts = counts + previous.class_count
     sample = calibration_sample(fitted, data, weight, counts)
-    scale, slips = likeliest(scores_of(fitted, sample, fitted.plan.prediction), sample)
+    scale, slips = likeliest(scores_of(fitted, sample, fitted.rule), sample)
     before = None if previous is None else scale_before(previous, fitted.plan.prediction)
     if before is not None:
         new = weight.sum() / counts.sum()
@@ -67,6 +68,16 @@ def calibrated(fitted, data, previous=None):
         slips = float(before[1] * (1 - new) + slips * new)
     evidence = kept_evidence(fitted, sample, previous)
     return replace(fitted, class_count=counts, scale=scale, slips=slips, evidence=evidence)
+
+
+def with_settled_rule(fitted, data):
+    """The fitted value with the rule of prediction that the rows held out of it have chosen."""
+    rule, network = fitted.plan.prediction, fitted.network
+    layers = reached(network, fitted.plan.counted)
+    if not (rule.open and layers):  # none where a greedy fit was cut short below them
+        return fitted
+    scores = scores_by_layer(network, fitted.plan, data.held_out.X)[:, layers]
+    return replace(fitted, settled=rule.settled(scores, layers, *data.held_out[1:]))
 
 
 def scale_before(previous, rule):
@@ -304,8 +315,10 @@ def ruled(fitted, given, scale, slips):
     """
     rule = checked_rule(given)
     if describe(rule) == describe(fitted.plan.prediction):
-        return fitted.plan, scale, slips
+        return replace(fitted.plan, prediction=fitted.rule), scale, slips
     reason = why_not(rule, fitted.plan)
+    if rule.open:
+        reason = "is settled on rows held out of a fit, and the last fit has not done so; fit again"
     if reason:
         raise ValueError(f"prediction={given!r} {reason}.")
     return replace(fitted.plan, prediction=rule), *scale_by_evidence(fitted, rule)

@@ -144,7 +144,8 @@ class FFClassifier(AccuracyScore, BaseFF):
         the better. None is accuracy. It is weighted by class and sample where it can be. Scores of
         probabilities take longer, as these are calibrated after every epoch.
     validation_fraction : float, default=0.1
-        Share of the rows held out by `early_stopping`, unless `fit` is given `X_val`.
+        Share of the rows held out by `early_stopping`, or by a `prediction` that chooses its layers
+        on such rows, unless `fit` is given `X_val`.
     warm_start : bool, default=False
         Whether `fit` continues from the weights of the last fit.
     class_weight : dict, "balanced" or None, default=None
@@ -213,6 +214,8 @@ class FFClassifier(AccuracyScore, BaseFF):
     batch_size_, max_iter_, learning_rate_init_, scaling_, precision_, label_strength_ : int, \
             float, str or list
         The values, with "auto" resolved.
+    prediction_ : Prediction
+        The rule of prediction of the fit, with the layers that it has chosen, if it does.
     net_ : skorch net
         The trained torch network is ``net_.module_``.
 

@@ -20,7 +20,7 @@ from ._weights import describe
 from .exceptions import NoEffectWarning
 from .objectives import LayerFacts
 from .overlays import is_real
-from .predictions import Prediction
+from .predictions import Prediction, checked_rule
 from .schedules import checked_schedule
 
 # Parts that fix what the weights mean; a warm start must find them unchanged.
@@ -48,6 +48,7 @@ def check_partial_fit(settings: Settings) -> None:
         "early_stopping=True": settings.early_stopping,
         "class_weight='balanced'": is_name(settings.class_weight, "balanced"),
         f"schedule={settings.schedule!r}": not checked_schedule(settings.schedule).at_once,
+        f"prediction={settings.prediction!r}": checked_rule(settings.prediction).open,
     }
     for name, given in refused.items():
         if given:
@@ -61,13 +62,13 @@ def why_not(rule: Prediction, plan: Plan) -> str:
     learns_labels = plan.negatives.labelled or not plan.negatives.of_rows
     if rule.needs_goodness and not learns_labels:
         return "needs layers that learn labels, which the last fit has not trained; use 'head'"
-    strange = set(() if rule.layers is None else rule.layers) - set(plan.counted)
+    strange = set(() if rule.asked is None else rule.asked) - set(plan.counted)
     if strange:
         return (
             f"names layers {sorted(map(int, strange))}, which do not count; those that do are "
             f"{[*plan.counted]}"
         )
-    asked = plan.counted if rule.layers is None else rule.layers
+    asked = plan.counted if rule.asked is None else rule.asked
     random = sorted({int(i) for i in asked if not plan.kinds[i].learned})
     if rule.needs_goodness and random:
         return (

@@ -85,7 +85,7 @@ def without_end(plan: Plan) -> Effects:
     settings = plan.settings
     if plan.resume:
         return
-    if not settings.early_stopping:
+    if not (settings.early_stopping or plan.prediction.open):
         yield "validation_fraction", "no rows are held out", "set early_stopping=True"
     if settings.early_stopping or may_be_flat(plan):
         return

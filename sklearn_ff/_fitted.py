@@ -46,6 +46,8 @@ class Fitted:
         The best of them, in the last stage.
     scale, slips : float or None
         What turns scores into probabilities; see `_calibration`.
+    settled : Prediction or None
+        The rule of prediction that held-out rows have chosen, where the plan's leaves it open.
     evidence : dict or None
         Scores of some training rows, from which other rules of prediction get their scale.
     moments : dict or None
@@ -66,8 +68,14 @@ class Fitted:
     scale: float | None = None
     slips: float | None = None
     evidence: dict | None = None
+    settled: Any = None
     moments: dict | None = None
     error: Exception | None = None
+
+    @property
+    def rule(self) -> Any:
+        """The rule of prediction."""
+        return self.plan.prediction if self.settled is None else self.settled
 
     @property
     def network(self) -> Network:

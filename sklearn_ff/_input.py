@@ -20,6 +20,7 @@ from ._typing import MatrixLike
 from ._validation import checked_own_rows, checked_weight, distinct, heavy, validate_rows
 from ._warn import pointed, warn
 from .negatives import Negatives
+from .predictions import checked_rule
 
 Pool = tuple[Any, np.ndarray]  # rows, weight
 
@@ -122,7 +123,7 @@ def read(
     if request.resume and previous is not None and previous.class_count is not None:
         refuse_sudden_weight(rows.weight, previous.class_count.sum())
     held_out = given_rows(estimator, settings, request, classes, by_class)
-    if settings.early_stopping and held_out is None:
+    if held_out is None and holds_out(settings):
         rows, held_out = split(settings, rows, classes)
     return Data(*rows, classes=classes, pool=pool, held_out=held_out)
 
@@ -322,6 +323,16 @@ def given_rows(
     return LabelledRows(X_val, codes, weight)
 
 
+def holds_out(settings: Settings) -> bool:
+    """Whether a share of the training rows is held out where none are given."""
+    return settings.early_stopping or (settings.predicts and checked_rule(settings.prediction).open)
+
+
+def why_held_out(settings: Settings) -> str:
+    """The parameter that asks for it, as it is given."""
+    return "early_stopping" if settings.early_stopping else f"prediction={settings.prediction!r}"
+
+
 def split(
     settings: Settings, rows: LabelledRows, classes: np.ndarray
 ) -> tuple[LabelledRows, LabelledRows]:
@@ -329,14 +340,14 @@ def split(
     are as many as classes."""
     codes = rows.codes
     counts = np.bincount(codes, minlength=len(classes))
-    refuse_single_rows(counts, classes)
+    refuse_single_rows(settings, counts, classes)
     n_classes = int(np.count_nonzero(counts))
     n_held_out = int(np.ceil(settings.validation_fraction * len(codes)))
     n_held_out = min(n_held_out, len(codes) - n_classes)
     by_class = n_held_out >= n_classes
     if not by_class:
         warn(
-            f"early_stopping holds out {n_held_out} rows, fewer than there are classes "
+            f"{why_held_out(settings)} holds out {n_held_out} rows, fewer than there are classes "
             f"({n_classes}), and draws them regardless of class; raise validation_fraction."
         )
     learn, hold = train_test_split(
@@ -350,14 +361,15 @@ def split(
     return kept, held_out
 
 
-def refuse_single_rows(counts: np.ndarray, classes: np.ndarray) -> None:
+def refuse_single_rows(settings: Settings, counts: np.ndarray, classes: np.ndarray) -> None:
     """A class of one row can be learned from or held out, not both."""
     single = np.flatnonzero(counts == 1)
     if len(single):
         raise ValueError(
-            f"early_stopping learns from a class and holds out rows of it, but of "
+            f"{why_held_out(settings)} learns from a class and holds out rows of it, but of "
             f"{classes[single].tolist()!r} there is only 1 row with a weight above zero; give at "
-            f"least 2 of every class, pass X_val and y_val, or set early_stopping=False."
+            f"least 2 of every class, pass X_val and y_val, or set "
+            f"{'early_stopping=False' if settings.early_stopping else 'another prediction'}."
         )
 
 

@@ -10,7 +10,9 @@ computes what a rule asks for, and nothing else:
 
 `needs_head` states that a rule reads the head, `needs_goodness` that it reads the goodness of
 labels. A callable (evidence) -> scores serves too. A rule acts in prediction: another one may be
-set on a fitted estimator.
+set on a fitted estimator. One that is `open` is settled by the fit, on rows that are held out of
+the training: `settled(scores, layers, codes, weight)` returns the rule that serves in its place,
+from the goodness of these rows in each of the `layers`, (rows, layers, classes).
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ import numpy as np
 import torch
 
 from ._params import brief
-from ._parts import Family, Part, check_number, is_number
+from ._parts import Family, Part, check_number, is_name, is_number
 
 __all__ = [
     "EarlyExit",
@@ -41,13 +43,22 @@ class Prediction(Part):
     needs_head = False
     needs_goodness = True
     abrupt = False  # whether scores may jump where a score below them changes in its last digit
-    layers: Any = None  # indices of the layers that it asks for; None: all that count
+    open = False  # whether rows held out of the fit settle it
+    layers: Any = None  # what a rule calls its layers
+
+    @property
+    def asked(self) -> Any:
+        """Indices of the layers that it asks for; None: all that count."""
+        return self.layers
 
     def n_shown(self, n_classes: int) -> int:
         """Number of labels that are scored at once, which bounds memory."""
         return n_classes
 
     def scores(self, evidence: Any) -> torch.Tensor:
+        raise NotImplementedError
+
+    def settled(self, scores: Any, layers: Any, codes: Any, weight: Any) -> Prediction:
         raise NotImplementedError
 
 
@@ -78,25 +89,46 @@ class Goodness(Prediction):
     """The goodness, summed over the counted layers (Hinton, 2022), or over some of these.
 
     `layers` are indices of the layers that are summed, so that they may be chosen after the fit, on
-    rows held out of it.
+    rows held out of it. "best" chooses them at the end of the fit: those from one layer to another
+    whose sum finds the most labels of held-out rows (Sun et al., 2025).
     """
 
     def __init__(self, layers=None):
         self.layers = layers
 
+    @property
+    def open(self):
+        return is_name(self.layers, "best")
+
+    @property
+    def asked(self):
+        return None if self.open else self.layers
+
+    def settled(self, scores, layers, codes, weight):
+        """The sum over the best range; of equally good ones that which ends first."""
+        upto = np.pad(np.cumsum(scores, axis=1, dtype=np.float64), ((0, 0), (1, 0), (0, 0)))
+        best, most = layers, -np.inf
+        for end in range(1, len(layers) + 1):
+            for start in range(end):
+                found = (upto[:, end] - upto[:, start]).argmax(1)
+                right = float(weight @ (found == codes))
+                if right > most:
+                    best, most = layers[start:end], right
+        return Goodness([*best])
+
     def check(self):
-        if self.layers is None:
+        if self.layers is None or self.open:
             return
         array = isinstance(self.layers, np.ndarray) and self.layers.ndim == 1
         listed = [*self.layers] if array or isinstance(self.layers, (list, tuple, range)) else []
         if not listed or not all(is_number(i, whole=True) and i >= 0 for i in listed):
             raise ValueError(
                 f"Goodness(layers={brief(self.layers)}) names no layers; give a list of indices "
-                f"from 0, such as [1, 2], or None for all that count."
+                f"from 0, such as [1, 2], None for all that count, or 'best'."
             )
 
     def scores(self, evidence):
-        if self.layers is None:
+        if self.asked is None:
             return sum(g for _, g in evidence.layers())
         chosen, summed, g = {int(index) for index in self.layers}, [], None
         for index, g in evidence.layers():

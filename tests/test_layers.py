@@ -153,7 +153,13 @@ def test_channels_are_grouped_by_class():
     np.testing.assert_allclose(found, expected, rtol=1e-6)
 
 
-@pytest.mark.parametrize("pool, reduce", [("max", np.max), ("mean", np.mean)])
+def root_mean_square(h, axis):
+    return np.sqrt(np.mean(h**2, axis))
+
+
+@pytest.mark.parametrize(
+    "pool, reduce", [("max", np.max), ("mean", np.mean), ("rms", root_mean_square)]
+)
 def test_pooling_follows_the_activation_and_drops_what_is_left_over(pool, reduce):
     made = affine_of(Conv2d(4, pool=pool, pool_size=2))
     a = made(torch.tensor(IMAGES)).detach()
@@ -186,6 +192,20 @@ def test_batch_normalisation_outside_learning_uses_and_keeps_its_running_average
     torch.testing.assert_close(first, a / (1 + 1e-5) ** 0.5)
     assert not norm.running_mean.any()
     torch.testing.assert_close(norm.eval()(a, (2, 6, 5)), first)
+
+
+def test_normalisation_may_stand_at_the_end():
+    made = affine_of(Conv2d(4, norm="batch", norm_last=True, pool="rms"))
+    pooled = affine_of(Conv2d(4, pool="rms"))
+    a = made(torch.tensor(IMAGES))
+    h = pooled.outputs(a, torch.relu).detach().reshape(4, 3, -1, 4)
+    mean, var = h[:, 0].mean((0, 1)), h[:, 0].var((0, 1), correction=0)
+    found = made.outputs(a, torch.relu)
+    expected = (h - mean) / (var + 1e-5).sqrt()
+    torch.testing.assert_close(found, expected.reshape(found.shape))
+    silent = torch.zeros(1, 1, 120, dtype=torch.float64, requires_grad=True)
+    pooled.outputs(silent, torch.relu).sum().backward()
+    assert not silent.grad.any()
 
 
 @pytest.mark.parametrize("n_candidates", [1, 3])
@@ -379,7 +399,7 @@ def test_the_shape_of_images_may_be_an_array():
         ({"layers": [Conv2d(4)], "image_shape": None}, "set image_shape"),
         ({"layers": [20, Conv2d(4)]}, "put dense layers last"),
         ({"layers": [Conv2d(4, kernel_size=20, padding=0)]}, "leaves no pixel"),
-        ({"layers": [Conv2d(4, pool="sum")]}, "one of [None, 'max', 'mean']"),
+        ({"layers": [Conv2d(4, pool="sum")]}, "one of [None, 'max', 'mean', 'rms']"),
         ({"layers": [Conv2d(0)]}, "n_channels must be a whole number of at least 1"),
         ({"layers": [Conv2d(4, padding="valid")]}, "padding must be"),
         ({"layers": [Conv2d]}, "is a class; pass an instance"),

@@ -5,11 +5,11 @@ import pickle
 import numpy as np
 import pytest
 import torch
-from devices import put
+from devices import array, put
 from sklearn.base import clone
 from sklearn.datasets import load_digits
 
-from sklearn_ff import FFClassifier, FFTransformer
+from sklearn_ff import FFClassifier, FFTransformer, load, save
 from sklearn_ff.core.prediction import Evidence
 from sklearn_ff.objectives import Swish
 from sklearn_ff.predictions import (
@@ -73,6 +73,56 @@ def test_scores_of_a_row_do_not_depend_on_the_other_rows(fitted, rule):
     together = model.predict_proba(X[TEST])
     alone = np.vstack([model.predict_proba(row[None]) for row in X[TEST][:12]])
     np.testing.assert_allclose(alone, together[:12], rtol=0, atol=1e-6)
+
+
+@pytest.fixture(scope="module")
+def chose():
+    """A classifier that has chosen its layers on rows held out."""
+    params = {"max_iter": 3, "random_state": 0, "n_threads": 1, "prediction": Goodness("best")}
+    clf = FFClassifier((32, 24, 24), goodness="readout", negatives="all", **params)
+    return clf.fit(X[TRAIN], y[TRAIN], X_val=X[TEST], y_val=y[TEST])
+
+
+def test_layers_are_chosen_on_rows_held_out(chose):
+    g, chosen = chose.layer_scores(X[TEST]), chose.prediction_.layers
+    right = {
+        (a, b): (g[:, a:b].sum(1).argmax(1) == y[TEST]).mean()
+        for b in range(1, 4)
+        for a in range(b)
+    }
+    assert right[chosen[0], chosen[-1] + 1] == max(right.values()) > min(right.values())
+    decided = g[:, chosen].sum(1).argmax(1)
+    for clf in (chose, pickle.loads(pickle.dumps(chose))):
+        np.testing.assert_array_equal(clf.predict(X[TEST]), decided)
+    assert clone(chose).prediction.layers == chose.prediction.layers == "best"
+
+
+def test_chosen_layers_last_and_leave_room_for_other_rules(chose, tmp_path):
+    save(chose, tmp_path / "chose.ff")
+    again = load(tmp_path / "chose.ff")
+    assert again.prediction_.layers == chose.prediction_.layers
+    np.testing.assert_array_equal(again.predict_proba(X[TEST]), chose.predict_proba(X[TEST]))
+    p = torch.exp(again.net_.module_(put(X[TEST])))
+    np.testing.assert_allclose(array(p), chose.predict_proba(X[TEST]), rtol=1e-3, atol=1e-4)
+    last = again.set_params(prediction="last").predict(X[TEST])
+    np.testing.assert_array_equal(last, chose.layer_scores(X[TEST])[:, -1].argmax(1))
+    again.set_params(prediction=Goodness("best"))
+    np.testing.assert_array_equal(again.predict(X[TEST]), chose.predict(X[TEST]))
+
+
+def test_a_share_of_the_rows_is_held_out_to_choose_layers():
+    params = {"max_iter": 1, "random_state": 0, "validation_fraction": 0.2}
+    clf = FFClassifier((8, 8), prediction=Goodness("best"), **params).fit(X[:200], y[:200])
+    assert clf.class_count_.sum() == 160 and len(clf.validation_scores_) == 1
+
+
+def test_layers_cannot_be_chosen_without_rows_held_out(fitted):
+    with pytest.raises(ValueError, match=r"Goodness\(layers='best'\) is settled .*; fit again"):
+        ruled(fitted, Goodness("best")).predict(X[TEST])
+    with pytest.raises(ValueError, match=r"partial_fit does not support prediction=Goodness\(lay"):
+        clone(fitted).partial_fit(X, y, classes=range(10))
+    with pytest.raises(ValueError, match=r"Goodness\(layers='best'\) learns from a class and "):
+        clone(fitted).fit(X[:30], [*y[:29], 77])
 
 
 def test_the_rules_are_what_they_say(fitted):

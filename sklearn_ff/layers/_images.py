@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .._parts import check_choice, check_number
+from .._parts import check_choice, check_flag, check_number
 from .._typing import Function, Shape
 from ._base import (
     BaseMap,
@@ -38,6 +38,7 @@ class ImageLayer(LayerKind):
     pool: str | None
     pool_size: int
     groups = 1
+    norm_last = False  # whether normalisation stands after activation and pooling
 
     @property
     def whole_batches(self) -> bool:
@@ -48,8 +49,9 @@ class ImageLayer(LayerKind):
         for name in ("n_channels", "kernel_size", "stride", "pool_size", "groups"):
             check_number(self, name, at_least=1, whole=True)
         self._check_padding()
-        check_choice(self, "pool", (None, "max", "mean"))
+        check_choice(self, "pool", (None, *POOLS))
         check_choice(self, "norm", (None, "batch", "group"))
+        check_flag(self, "norm_last")
 
     def _check_padding(self) -> None:
         same = isinstance(self.padding, str) and self.padding == "same"
@@ -139,13 +141,27 @@ class Maps(BaseMap):
         return z.reshape(-1, *self.shape_in) if self.raw else images(z, self.shape_in)
 
     def outputs(self, a: Tensor, function: Function) -> Tensor:
-        if self.norm is not None:
+        last = self.kind.norm_last
+        if self.norm is not None and not last:
             a = self.norm(a, self.maps)
         h = function(a)
-        if self.kind.pool is None:
-            return h
-        pool = F.max_pool2d if self.kind.pool == "max" else F.avg_pool2d
-        return flat(pool(images(h, self.maps), self.kind.pool_size), h)
+        if self.kind.pool is not None:
+            pool = POOLS[self.kind.pool]
+            h = flat(pool(images(h, self.maps), self.kind.pool_size), h)
+        return self.norm(h, self.shape) if self.norm is not None and last else h
+
+
+def rms_pool2d(h: Tensor, size: int) -> Tensor:
+    """Root mean squares over squares of `size` pixels."""
+    return (F.avg_pool2d(h.square(), size) + TINY).sqrt()
+
+
+TINY = 1e-12  # below any mean square, so that pixels without one have a gradient
+POOLS: dict[str | None, Callable[[Tensor, int], Tensor]] = {
+    "max": F.max_pool2d,
+    "mean": F.avg_pool2d,
+    "rms": rms_pool2d,
+}
 
 
 class Convolution(Maps):
@@ -226,9 +242,11 @@ class Conv2d(ImageLayer):
     """A convolution with `n_channels` kernels, then normalisation and pooling.
 
     `padding="same"` keeps an image's size (kernels of odd size, stride 1). `norm` is None,
-    "batch" (statistics of the positive candidates) or "group"; `pool` is None, "max" or "mean"
-    over squares of `pool_size`, after the activation. Each channel has one bias. With `groups`,
-    channels are divided into as many groups, each of which reads its own group of input channels.
+    "batch" (statistics of the positive candidates) or "group"; `pool` is None, "max", "mean" or
+    "rms" (root mean square) over squares of `pool_size`, after the activation. `norm` stands before
+    the activation, or with `norm_last=True` after pooling. Each channel has one bias. With
+    `groups`, channels are divided into as many groups, each of which reads its own group of input
+    channels.
     `weight_init` and `learned` are as of :class:`Dense`.
     """
 
@@ -243,6 +261,7 @@ class Conv2d(ImageLayer):
         padding: int | str = "same",
         groups: int = 1,
         norm: str | None = None,
+        norm_last: bool = False,
         pool: str | None = None,
         pool_size: int = 2,
         weight_init: str = "normal",
@@ -254,6 +273,7 @@ class Conv2d(ImageLayer):
         self.padding = padding
         self.groups = groups
         self.norm = norm
+        self.norm_last = norm_last
         self.pool = pool
         self.pool_size = pool_size
         self.weight_init = weight_init
@@ -264,7 +284,7 @@ class Conv2d(ImageLayer):
 class LocallyConnected2d(ImageLayer):
     """Local receptive fields without shared weights (Hinton, 2022).
 
-    Parameters are those of :class:`Conv2d`, without groups.
+    Parameters are those of :class:`Conv2d`, without `groups` and `norm_last`.
     """
 
     affine: Callable[..., LayerMap] = LocalPatches
