@@ -97,7 +97,7 @@ class Goodness(Prediction):
         self.layers = layers
 
     @property
-    def open(self):
+    def open(self) -> bool:  # type: ignore[override]
         return is_name(self.layers, "best")
 
     @property

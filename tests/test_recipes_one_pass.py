@@ -11,7 +11,7 @@ X, y = load_digits(return_X_y=True)
 X, y = X[:400] / 16, y[:400]
 BRIEF = {"max_iter": 2, "random_state": 0, "n_threads": 1}
 IMAGES = {**BRIEF, "image_shape": (1, 8, 8)}
-CONVOLUTIONAL = {
+CONVOLUTIONAL = {  # names of the recipes that have such a form, and what makes it small
     "hff": {"n_channels": (6, 8)},
     "mono_forward": {"n_channels": (6, 8)},
 }
@@ -66,6 +66,42 @@ def test_local_loss_refuses_what_it_does_not_know():
         recipes.local_loss(hidden_layer_sizes=(10,))
     with pytest.raises(ValueError, match="must be six numbers"):
         recipes.local_loss(convolutional=True, n_channels=(10,))
+
+
+def test_cwcomp_stops_its_layers_one_after_another():
+    clf = recipes.cwcomp(ends=(1, 1, 3, 4))
+    assert clf.schedule == [([0, 1, 2, 3], 1), ([2, 3], 2), ([3], 1)]
+    assert recipes.cwcomp(max_iter=3).schedule == "simultaneous"
+    for ends in ((2, 3, 4), (2, 3, 4, 3), (0, 1, 2, 3)):
+        with pytest.raises(ValueError, match="must be 4 numbers of epochs, one per layer"):
+            recipes.cwcomp(ends=ends)
+
+
+def test_deeper_forward_has_seventeen_layers_or_four_and_chooses_among_them():
+    residual = [getattr(kind, "residual", False) for kind in recipes.deeper_forward().layers]
+    assert len(residual) == 17 and sum(residual) == 13 and not residual[5]
+    small = {"n_channels": (10, 10), **IMAGES, "learning_rate_init": 0.02}
+    clf = recipes.deeper_forward(residual=False, **small).fit(X, y)
+    assert [layer.affine.shape for layer in layers_of(clf)] == [(10, 4, 4), (10, 2, 2)]
+    assert clf.class_count_.sum() == 400 - 67 and set(clf.prediction_.layers) <= {0, 1}
+    assert len(recipes.deeper_forward(residual=False).layers) == 4
+
+
+def test_asge_divides_layers_of_few_channels_into_more_patches():
+    clf = recipes.asge(image_shape=(3, 32, 32), n_channels=(64, 128, 256))
+    assert [part.patch for part in clf.goodness] == [4, 4, 4]
+    clf = recipes.asge(image_shape=(3, 32, 32), n_channels=(64, 64, 64))
+    assert [part.patch for part in clf.goodness] == [16, 8, 4]
+
+
+def test_scff_teaches_one_layer_after_another_without_labels():
+    small = {"hidden_layer_sizes": (24, 16), "random_state": 0, "schedule": [(0, 3), (1, 2)]}
+    features = recipes.scff(**small).fit(X)
+    learned = ~np.isnan(features.history_["loss"])
+    assert learned.tolist() == [[True, False]] * 3 + [[False, True]] * 2
+    assert features.history_["ranking_accuracy"][2, 0] > 0.9
+    conv = recipes.scff(True, n_channels=(4, 6, 8), **IMAGES).fit(X[:60])
+    assert conv.schedule == "greedy" and conv.transform(X[:3]).shape[1] == 4 * 16 + 6 * 4 + 8
 
 
 def test_mono_forward_predicts_by_the_last_readout_or_by_their_sum():

@@ -6,7 +6,10 @@ and 1. Faults of the programs that lie outside the method are not repeated; the 
 them.
 """
 
+from ._asge import asge
 from ._backprop import backpropagation
+from ._cwcomp import cwcomp
+from ._deeper_forward import deeper_forward
 from ._hff import hff
 from ._hinton import hinton_jitter, hinton_supervised, loewe
 from ._hinton_features import hinton_local, hinton_unsupervised
@@ -15,9 +18,13 @@ from ._mono_forward import mono_forward
 from ._mpezeshki import mpezeshki
 from ._pairs import swish, symba
 from ._rmwkwok import rmwkwok_conv, rmwkwok_dense
+from ._scff import scff
 
 __all__ = [
+    "asge",
     "backpropagation",
+    "cwcomp",
+    "deeper_forward",
     "hff",
     "hinton_jitter",
     "hinton_local",
@@ -29,6 +36,7 @@ __all__ = [
     "mpezeshki",
     "rmwkwok_conv",
     "rmwkwok_dense",
+    "scff",
     "swish",
     "symba",
 ]

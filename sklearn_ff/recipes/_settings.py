@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, TypeVar
 
+from .._base import BaseFF
 from .._classifier import FFClassifier
 from ..goodness import goodness
 from ..negatives import negatives
 from ..predictions import checked_rule
 from ..schedules import checked_schedule
 
+E = TypeVar("E", bound=BaseFF)
+
 
 def ready(
-    settings: dict[str, Any], overrides: dict[str, Any], estimator: Any = FFClassifier
-) -> Any:
+    settings: dict[str, Any],
+    overrides: dict[str, Any],
+    estimator: type[E] = FFClassifier,  # type: ignore[assignment]
+) -> E:
     """The estimator, without settings that have no effect beside an override."""
     unused = _replaced_by(overrides) | _without_place({**settings, **overrides})
     kept = {name: value for name, value in settings.items() if name not in unused}
     return estimator(**{**kept, **overrides})
+
+
+def stages(pairs: Sequence[Any], overrides: dict[str, Any], otherwise: str) -> Any:
+    """The schedule of these stages, or another one where `max_iter` replaces their epochs."""
+    return otherwise if "max_iter" in overrides else [*pairs]
 
 
 def refuse_sizes(name: str, overrides: dict[str, Any], instead: str = "n_channels") -> None:
