@@ -165,7 +165,7 @@ def test_pooling_follows_the_activation_and_drops_what_is_left_over(pool, reduce
     a = made(torch.tensor(IMAGES)).detach()
     h = np.maximum(a.numpy(), 0).reshape(4, 3, 6, 5, 4)[..., :4, :].reshape(4, 3, 3, 2, 2, 2, 4)
     found = made.outputs(a, torch.relu)
-    np.testing.assert_allclose(found, reduce(h, axis=(3, 5)).reshape(4, 3, -1), atol=1e-12)
+    np.testing.assert_allclose(found, reduce(h, axis=(3, 5)).reshape(4, 3, -1), atol=2e-6)
     assert made.shape == (4, 3, 2) and made.n_outputs == 24
 
 
