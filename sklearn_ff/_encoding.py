@@ -30,7 +30,7 @@ from ._registry import NAMES, name_of
 from .callbacks import Checkpoint, LayerMetric
 from .exceptions import ModelFileError
 from .layers import layer_kinds
-from .schedules import schedules
+from .schedules import rates, schedules
 
 DEEPEST = 50  # values inside of values
 NUMBERS = re.compile(r"[<>=|]?[biuf][1248]")  # dtypes that a file holds as they are
@@ -52,7 +52,10 @@ def public_name(cls: type) -> str:
 
 CLASSES: list[Any] = [*classes_below(Part), Checkpoint, LayerMetric]
 OURS: dict[str, Any] = {public_name(cls): cls for cls in CLASSES}
-FAMILIES: dict[str, Family[Any]] = {**NAMED, "layers": layer_kinds, "schedule": schedules}
+FAMILIES: dict[str, Family[Any]] = {
+    **NAMED,
+    **{"layers": layer_kinds, "schedule": schedules, "learning_rate": rates},
+}
 FAMILY_OF_ALL = "sklearn_ff"  # in the place of a family: the package's own classes
 REGISTERED = "registered"  # in the same place: the classes that `register` has named
 

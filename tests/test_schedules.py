@@ -7,11 +7,20 @@ from devices import put
 from sklearn.datasets import load_iris
 from skorch.callbacks import Callback
 
-from sklearn_ff import FFClassifier
+from sklearn_ff import FFClassifier, load, save
 from sklearn_ff.core.passes import one_sided
 from sklearn_ff.heads import SoftmaxHead
 from sklearn_ff.objectives import objectives
-from sklearn_ff.schedules import Cooldown, Cosine, Drops, Rate, Simultaneous, Stage, Stages
+from sklearn_ff.schedules import (
+    Cooldown,
+    Cosine,
+    Drops,
+    Rate,
+    Simultaneous,
+    Stage,
+    Stages,
+    rates,
+)
 
 X, y = load_iris(return_X_y=True)
 
@@ -182,8 +191,8 @@ def test_a_rate_that_cools_down_does_so_in_every_stage():
 
 def test_rates_fall_as_they_say():
     at = [0, 0.25, 0.5, 0.75, 0.9, 1]
-    rates = Cosine(end=0.1), Drops(), Drops([0.9], share=0.5), Cooldown()
-    found = [[rate.factor(progress) for progress in at] for rate in rates]
+    some = Cosine(end=0.1), Drops(), Drops([0.9], share=0.5), Cooldown()
+    found = [[rate.factor(progress) for progress in at] for rate in some]
     half = (1 + np.cos(np.pi * np.array(at))) / 2
     np.testing.assert_allclose(found[0], 0.1 + 0.9 * half)
     assert found[1] == [1, 1, 0.25, 0.25**2, 0.25**3, 0.25**4]
@@ -207,6 +216,21 @@ def test_rates_fall_as_they_say():
 def test_rates_that_mean_nothing_are_refused(rate, words):
     with pytest.raises(ValueError, match=words):
         classifier(learning_rate=rate).fit(X, y)
+
+
+class Root(Rate):
+    def factor(self, progress):
+        return (1 - progress) ** 0.5
+
+
+def test_a_rate_of_your_own_has_a_name_in_files(monkeypatch, tmp_path):
+    monkeypatch.setitem(rates.registry, "root", Root)
+    given = {"batch_size": "all", "max_iter": 4, "tol": None}
+    named, one = (classifier(learning_rate=rate, **given).fit(X, y) for rate in ("root", Root()))
+    constant = classifier(learning_rate="constant", **given).fit(X, y)
+    assert named.loss_curve_ == one.loss_curve_ != constant.loss_curve_
+    save(one, tmp_path / "model")
+    assert type(load(tmp_path / "model").learning_rate) is Root
 
 
 def test_the_parameters_of_a_rate_have_names():
