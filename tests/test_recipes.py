@@ -166,7 +166,7 @@ SETTINGS = {
         "batch_size": 100,
     },
     "hff": ONE_PASS
-    | {"hidden_layer_sizes": (1000, 1000), "goodness__scale": 20.0, "normalization": "rms"},
+    | {"hidden_layer_sizes": (1000, 1000), "goodness__scale": 40.0, "normalization": "rms"},
     "local_loss": {
         **{f"layers__{i}__{name}": value for i in range(3) for name, value in DENSE_1024.items()},
         "image_shape": (1, 28, 28),

@@ -119,4 +119,4 @@ def test_hff_scores_by_the_cosine_to_a_prototype():
     h = np.maximum(X @ array(first.affine.weight).T + array(first.affine.bias), 0)
     p = array(first.goodness.score.weight)
     cosine = h @ p.T / np.linalg.norm(h, axis=1)[:, None] / np.linalg.norm(p, axis=1)
-    np.testing.assert_allclose(clf.layer_scores(X)[:, 0], 20 * cosine, rtol=1e-6)
+    np.testing.assert_allclose(clf.layer_scores(X)[:, 0], 40 * cosine, rtol=1e-6)

@@ -31,9 +31,9 @@ def hff(
 
     What differs: the publication's layers, temperature, rates and epochs are not known here. Two
     layers of 1,000 units, or with ``convolutional=True`` four of 64, 128, 256 and 512 channels with
-    average pooling; a temperature of 20; Adam at a rate of 0.001 that falls linearly, batches of
-    128 and 20 epochs are ours. Activations are passed on at mean square 1, which is their direction
-    at another length.
+    average pooling; a temperature of 40, chosen on held-out rows of MNIST; Adam at a rate of 0.001
+    that falls linearly, batches of 128 and 20 epochs are ours. Activations are passed on at mean
+    square 1, which is their direction at another length.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ def hff(
     True
     """
     settings: dict[str, Any] = dict(
-        goodness=Prototypes(scale=20.0),
+        goodness=Prototypes(scale=40.0),
         objective=Softmax(sharpness=1.0),
         normalization="rms",
         learning_rate_init=1e-3,
