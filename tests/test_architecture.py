@@ -218,6 +218,7 @@ ACROSS = {  # tests of no one file
         "docstrings",
         "ecosystem",
         "examples",
+        "links",
         "metadata",
         "mutations",
     ),
