@@ -13,7 +13,7 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 from named_run import epochs_of, network_of
-from report_table import Section, get, mebibytes, percent, wrapped
+from report_table import NOT_MEASURED, Section, get, mebibytes, percent, table, wrapped
 from run import OUTPUT, is_same, lines_of, settings, usual
 from runs import GROUPS, RUNS
 
@@ -22,7 +22,7 @@ from sklearn_ff import FFClassifier
 HERE = Path(__file__).parent
 DOCS = HERE.parents[1] / "docs"
 KEYS = ["run", "rows", "seed"]
-RULES = ("goodness", "last", "head", "predict")
+RULES = ("goodness", "last", "head", "hybrid", "predict")
 INTRODUCTION = """\
 # Results
 
@@ -40,9 +40,10 @@ and images. [The plan](results_plan.md) lists what is still to be measured.
 
 def main():
     args = arguments()
-    lines = results(lines_of(args.runs))
+    every = lines_of(args.runs)
     args.docs.mkdir(parents=True, exist_ok=True)
-    (args.docs / "results.md").write_text(render(lines), encoding="utf-8")
+    (args.docs / "results.md").write_text(render(every), encoding="utf-8")
+    lines = results(every)
     for section in SECTIONS:
         of_section = [line for line in lines if line["benchmark"] == section.benchmark]
         if curves := in_order(with_curve(of_section)):
@@ -58,13 +59,14 @@ def arguments():
 
 def render(lines):
     notes = (HERE / "results_notes.md").read_text(encoding="utf-8")
-    lines = results(lines)
-    return "\n".join([INTRODUCTION, *(section.render(lines) for section in SECTIONS), notes])
+    counted = results(lines)
+    sections = [section.render(counted) for section in SECTIONS]
+    return "\n".join([INTRODUCTION, *sections, tries(results(lines, "held_out")), notes])
 
 
-def results(lines):
-    """The lines that count: on test rows, with the settings of today, the last of a seed."""
-    lines = [line for line in lines if line["rows"] == "test" and line["run"] in RUNS]
+def results(lines, rows="test"):
+    """The lines that count: on these rows, with the settings of today, the last of a seed."""
+    lines = [line for line in lines if line["rows"] == rows and line["run"] in RUNS]
     lines = [line for line in lines if of_today(line)]
     return list({tuple(line[key] for key in KEYS): line for line in lines}.values())
 
@@ -284,6 +286,23 @@ SECTIONS = [
         more=lambda lines: told(lines, "Loss against epochs of the features"),
     ),
 ]
+
+
+def tries(lines):
+    """What was tried on held-out rows, with the settings that differ from the defaults."""
+    columns = COMMON | {"data": data_of, "held-out error": figure("error")}
+    columns |= {"processor minutes": minutes("processor_seconds")}
+    cells = [[column(row) for column in columns.values()] for row in by_rule(lines)]
+    prose = (
+        "Errors on the sixth of the training rows that `run.py --validate` holds out, by which "
+        "the settings of our networks were chosen; the test rows are not used."
+    )
+    found = [
+        table(columns, cells),
+        "\n".join(settings_of(line) for line in in_order(with_curve(lines))),
+    ]
+    texts = ["## Tried on held-out rows", wrapped(prose), *(found if lines else [NOT_MEASURED])]
+    return "\n\n".join(texts) + "\n"
 
 
 # Figures ------------------------------------------------------------------------------------------

@@ -36,12 +36,35 @@ FIELD = with_backpropagation(
         "mono_forward_fashion": method(
             "mono_forward", published="9.48 % (9.73 %)", rule="last", data=FASHION
         ),
+        "mono_forward_conv": method(
+            "mono_forward", True, published="0.42 % (0.48 %)", rule="last", epochs=20, max_iter=5
+        ),
         "hff": method("hff"),
+        "hff_conv": method("hff", True, image_shape=(1, 28, 28), epochs=20, max_iter=5),
         "local_loss": method(
             "local_loss", published="0.62 % (0.75 %)", rule="last", epochs=100, max_iter=20
         ),
         "local_loss_pred": method(
             "local_loss", "pred", published="0.68 % (0.75 %)", rule="last", epochs=100, max_iter=20
         ),
+        "local_loss_fashion": method(
+            "local_loss",
+            published="8.54 % (8.37 %)",
+            rule="last",
+            data=FASHION,
+            epochs=200,
+            dropout=0.025,
+            augmentation=["shifts", "flips"],
+            max_iter=40,
+        ),
+        "symba": method("symba", published="1.42 %"),
+        "swish": method("swish", published="1.65 %"),
+        "swish_2000": method("swish", (2000, 2000), published="1.35 %", epochs=61, max_iter=10),
     }
 )
+UNLABELLED = {
+    "hinton_unsupervised": unlabelled(
+        "hinton_unsupervised", published="1.37 %", epochs=100, max_iter=16
+    ),
+    "hinton_local": unlabelled("hinton_local", published="1.16 %", epochs=60, max_iter=16),
+}
