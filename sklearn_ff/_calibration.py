@@ -33,7 +33,6 @@ from .predictions import Head, checked_rule
 
 CALIBRATION_ROWS = 1_000  # rows that are scored
 CALIBRATION_SCORES = 2**20  # with many classes, fewer rows are scored
-SETTLING_SCORES = 2**25  # by which a rule is settled; with many classes, of fewer rows
 NEIGHBOURS = 5_000  # rows among which the nearest is searched, at least
 NEIGHBOURS_PER_CLASS = 10  # on average over the classes, at least
 MOST_NEIGHBOURS = 20_000  # at most
@@ -77,11 +76,8 @@ def with_settled_rule(fitted, data):
     layers = reached(network, fitted.plan.counted)
     if not (rule.open and layers):  # none where a greedy fit was cut short below them
         return fitted
-    X, codes, weight = data.held_out
-    size = max(1, SETTLING_SCORES // (network.depth * fitted.plan.n_classes))
-    some = spaced(len(codes), size)
-    scores = scores_by_layer(network, fitted.plan, X[some])[:, layers]
-    return replace(fitted, settled=rule.settled(scores, layers, codes[some], weight[some]))
+    scores = scores_by_layer(network, fitted.plan, data.held_out.X)[:, layers]
+    return replace(fitted, settled=rule.settled(scores, layers, *data.held_out[1:]))
 
 
 def scale_before(previous, rule):

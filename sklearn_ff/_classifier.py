@@ -76,13 +76,14 @@ class FFClassifier(AccuracyScore, BaseFF):
         column ("standard"), by the mean of each and one deviation for all ("shared"), by one mean
         and one deviation ("global"), without centring and by the rarity of words ("sparse"), or not
         at all (None). "auto" chooses by the columns; see docs/scaling.md.
-    schedule : {"simultaneous", "greedy"}, Schedule or list of (layers, epochs), \
+    schedule : {"simultaneous", "greedy", "in_turn"}, Schedule or list of (layers, epochs), \
             default="simultaneous"
-        All layers learn from every batch, or one layer is trained after another. Or a list of
-        stages: layers is an index, a list of indices, "all", or "head" for the softmax head alone,
-        as in ``[("all", 10), ("head", 50)]``; `max_iter` then has no effect. An object such as
-        ``Greedy(phases="by_epoch")`` makes an epoch a pass over all positive candidates and then
-        one over all negative ones; see :mod:`sklearn_ff.schedules`.
+        All layers learn from every batch, or one layer is trained after another, or layers take
+        turns, one in every batch. Or a list of stages: layers is an index, a list of indices,
+        "all", or "head" for the softmax head alone, as in ``[("all", 10), ("head", 50)]``;
+        `max_iter` then has no effect. An object such as ``Greedy(phases="by_epoch")`` makes an
+        epoch a pass over all positive candidates and then one over all negative ones; see
+        :mod:`sklearn_ff.schedules`.
     layers : list of int or layer kinds, or None, default=None
         Layers instead of `hidden_layer_sizes`, which then has no effect, such as ``[Conv2d(32),
         500]``; see :mod:`sklearn_ff.layers`. Layers that read images need `image_shape`.

@@ -254,7 +254,7 @@ def check_batches(plan: Plan) -> None:
     if plan.whole_batches:
         raise ValueError(
             "Batch normalisation compares a row with the others of its batch, but a batch holds 1 "
-            "sample; give batch_size=2 or more, or use layers without it."
+            "sample; give batch_size=2 or more, or use layers, and a normalization, without it."
         )
     for part in each_objective(plan):
         if part.compares_rows:
@@ -280,7 +280,7 @@ def check_objectives(plan: Plan) -> None:
         if part.ignores_scores and plan.settings.predicts and plan.prediction.needs_goodness:
             raise ValueError(
                 f"objective={part!r} does not teach the scores by which the classifier decides; "
-                f"give a weight below 1, such as 0.99, or use prediction='head'."
+                f"use prediction='head', or an objective that does, such as Similarity(0.99)."
             )
         if part.matches_labels and not plan.goodness.scores_classes:
             raise ValueError(

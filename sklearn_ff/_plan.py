@@ -305,7 +305,10 @@ def sizes_of(settings: Settings, parts: dict[str, Any], shape: Shape, n_classes:
         width=max(live(affine) for affine in found),
         n_products=max(affine.n_products for affine in found),
         n_weights=own + sum(p.numel() for affine in found for p in affine.parameters()),
-        whole_batches=any(affine.whole_batches for affine in found),
+        whole_batches=any(
+            affine.whole_batches or parts["normalization"].for_layer(index).whole_batches
+            for index, affine in enumerate(found)
+        ),
     )
 
 

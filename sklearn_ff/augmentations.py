@@ -9,6 +9,7 @@ entries of a list act in turn, each on what the one before returned.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -27,7 +28,7 @@ from ._parts import (
 )
 from ._typing import Function
 
-__all__ = ["Augmentation", "Flips", "PerImage", "Shifts", "Views", "augmentations"]
+__all__ = ["Augmentation", "Flips", "PerImage", "Rotations", "Shifts", "Views", "augmentations"]
 
 
 class Augmentation(Part):
@@ -154,6 +155,35 @@ class Flips(Augmentation):
     def __call__(self, images: Tensor, draws: Draws) -> Tensor:
         mirrored = draws.uniform(len(images), 1, 1, 1) < self.probability
         return torch.where(mirrored, images.flip(-1), images)
+
+
+@augmentations.register("rotations")
+class Rotations(Augmentation):
+    """Images turned about their centre by up to `max_degrees` either way, with equal chances.
+
+    Pixels are interpolated between the nearest four; those from outside have the value `fill`. The
+    whole batch is turned at once.
+    """
+
+    keeps_finite = True
+
+    def __init__(self, max_degrees: float = 15.0, fill: float = 0.0) -> None:
+        self.max_degrees = max_degrees
+        self.fill = fill
+
+    def check(self) -> None:
+        check_number(self, "max_degrees", above=0, at_most=180)
+        check_number(self, "fill")
+
+    def __call__(self, images: Tensor, draws: Draws) -> Tensor:
+        n, _, height, width = images.shape
+        turn = (2 * draws.uniform(n).to(images.dtype) - 1) * math.radians(self.max_degrees)
+        cos, sin, none = turn.cos(), turn.sin(), torch.zeros_like(turn)
+        aspect = height / width  # both axes of the grid are of length 2
+        rows = [cos, -sin * aspect, none], [sin / aspect, cos, none]
+        matrix = torch.stack([torch.stack(row, 1) for row in rows], 1)
+        places = F.affine_grid(matrix, list(images.shape), align_corners=False)
+        return F.grid_sample(images - self.fill, places, align_corners=False) + self.fill
 
 
 class Views:

@@ -9,13 +9,13 @@ are normalised by `center` and `factor`, unless a normalisation is `local`.
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ._parts import Family, Part, PerLayer, check_flag
 from ._typing import Function, Shape
 
 __all__ = [
-    *("ChannelNorm", "LayerNorm", "NoNorm", "Normalization", "RMSNorm", "UnitNorm"),
+    *("BatchNorm", "ChannelNorm", "LayerNorm", "NoNorm", "Normalization", "RMSNorm", "UnitNorm"),
     *("input_normalizations", "normalizations"),
 ]
 
@@ -26,6 +26,7 @@ class Normalization(Part):
     identity = False
     centers = False
     local = False  # whether parts of a row have factors of their own
+    whole_batches = False  # whether rows are normalised by those beside them in a batch
 
     def build(self, shape: Shape) -> Function:
         """N for activations of a shape."""
@@ -104,6 +105,46 @@ class OverChannels:
 
     def __call__(self, z: Tensor) -> Tensor:
         return self.normalization(z.reshape(*z.shape[:-1], -1, self.n_channels)).view(z.shape)
+
+
+class BatchNorm(RMSNorm):
+    """Mean 0 and mean square 1 of every channel over the batch (Ioffe and Szegedy, 2015), before
+    the next layer, as in Dooms et al. (2023).
+
+    Mean and square are those of the batch's positive candidates, and in prediction running averages
+    of these; there is no learned scale. A row's length stays, from which the next layer can read
+    the goodness of this one. In a dense layer every unit is a channel. The activations of the last
+    layer, which no layer reads, stay as they are.
+    """
+
+    local = whole_batches = True
+
+    def build(self, shape: Shape) -> Function:
+        return OverBatch(shape[0])
+
+
+class OverBatch(nn.Module):
+    """Batch normalisation of runs of `n_channels` numbers: between layers, of the pixels."""
+
+    running_mean: Tensor
+    running_var: Tensor
+    whole_batches = True
+
+    def __init__(self, n_channels: int, momentum: float = 0.1, eps: float = 1e-5) -> None:
+        super().__init__()
+        self.momentum, self.eps = momentum, eps
+        self.register_buffer("running_mean", torch.zeros(n_channels))
+        self.register_buffer("running_var", torch.ones(n_channels))
+
+    def forward(self, z: Tensor) -> Tensor:
+        places = z.reshape(*z.shape[:-1], -1, len(self.running_mean))
+        mean, var = self.running_mean, self.running_var
+        if self.training and torch.is_grad_enabled():  # not while the head or others look on
+            var, mean = torch.var_mean(places[:, 0].detach(), (0, 1), correction=0)
+            n = places[:, 0, :, 0].numel()
+            self.running_mean.lerp_(mean, self.momentum)
+            self.running_var.lerp_(var * n / max(1, n - 1), self.momentum)
+        return ((places - mean) * (var + self.eps).rsqrt()).reshape(z.shape)
 
 
 @normalizations.register(None)

@@ -220,14 +220,15 @@ class Spatial(Overlay):
     """A wave over the whole image, whose direction is the class (Scodellaro et al., 2023).
 
     Class c adds √2 cos(2π r·e_c / `wavelength`) at place r of every channel, with unit vectors e_c
-    spread over half a turn, so every receptive field sees the label.
+    spread over half a turn, so every receptive field sees the label. With a list of m wavelengths,
+    classes have these in turn, and m of them share a direction.
     """
 
     needs_image = True
 
     def __init__(
         self,
-        wavelength: float = 5.0,
+        wavelength: float | Sequence[float] = 5.0,
         image_shape: Shape | None = None,
         strength: float | str = "auto",
     ) -> None:
@@ -237,7 +238,14 @@ class Spatial(Overlay):
 
     def check(self) -> None:
         super().check()
-        check_number(self, "wavelength", above=0)
+        if not isinstance(self.wavelength, (list, tuple)):
+            return check_number(self, "wavelength", above=0)
+        lengths = self.wavelength
+        if not (lengths and all(is_number(one) and 1e-3 <= one <= 1e6 for one in lengths)):
+            raise ValueError(
+                f"Spatial(wavelength={lengths!r}) cannot be used: wavelength must be a number, or "
+                f"a list of numbers, of pixels from 0.001 to 1e6."
+            )
 
     def for_images(self, image_shape: Shape) -> Self:
         return self.changed(image_shape=image_shape)
@@ -252,11 +260,15 @@ class Spatial(Overlay):
     def code(self, n_features: int, n_classes: int) -> Tensor:
         assert self.image_shape is not None  # see `check_room`
         channels, height, width = self.image_shape
-        turn = math.pi * torch.arange(n_classes, dtype=torch.float64) / n_classes
+        lengths = torch.tensor(self.wavelength, dtype=torch.float64).reshape(-1)
+        c = torch.arange(n_classes)
+        place, n_places = c // len(lengths), -(-n_classes // len(lengths))
+        turn = math.pi * place.double() / n_places
         y = torch.arange(height, dtype=torch.float64)[:, None] - (height - 1) / 2
         x = torch.arange(width, dtype=torch.float64) - (width - 1) / 2
         along = turn.cos()[:, None, None] * x + turn.sin()[:, None, None] * y
-        wave = math.sqrt(2) * (2 * math.pi / self.wavelength * along).cos()
+        number = 2 * math.pi / lengths[c % len(lengths)]
+        wave = math.sqrt(2) * (number[:, None, None] * along).cos()
         return wave.repeat(1, channels, 1).reshape(n_classes, n_features)
 
 

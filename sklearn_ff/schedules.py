@@ -4,9 +4,10 @@ The contract. `stages(n_layers, n_epochs, depth)` returns a list of `Stage`: `n_
 of `max_iter`, and `depth` is the number of layers that exist from an earlier fit. `phases` is
 "together" where every batch trains positive and negative candidates, and "by_epoch" where an epoch
 is a pass over all positive candidates and then one over all negative ones. `at_once` states that
-all layers learn from every batch, which `partial_fit` needs, `holds_epochs` that the schedule has
-its own number of epochs, which `n_epochs()` returns, instead of `max_iter`. A list of pairs
-(layers, epochs) means `Stages(list)`.
+all layers learn from every batch, which `partial_fit` needs, `in_turn` that a batch teaches one
+layer of its stage, and the next batch the next layer, `holds_epochs` that the schedule has its own
+number of epochs, which `n_epochs()` returns, instead of `max_iter`. A list of pairs (layers,
+epochs) means `Stages(list)`.
 
 A rate has `factor(progress)`, the share of the first rate that remains when a share `progress` of
 the stage has passed, from 0 to 1; `constant` states that it does not fall.
@@ -25,7 +26,7 @@ from ._params import brief
 from ._parts import Family, Part, check_choice, check_number, is_number
 
 __all__ = [
-    *("Greedy", "Schedule", "Simultaneous", "Stage", "Stages", "schedules"),
+    *("Greedy", "InTurn", "Schedule", "Simultaneous", "Stage", "Stages", "schedules"),
     *("Constant", "Cooldown", "Cosine", "Drops", "Linear", "Rate", "rates"),
 ]
 
@@ -43,6 +44,7 @@ class Schedule(Part):
 
     phases = "together"
     at_once = False  # whether all layers learn from every batch
+    in_turn = False  # whether every batch teaches one layer of the stage alone
     holds_epochs = False  # whether the schedule states the number of epochs
 
     def check(self) -> None:
@@ -81,6 +83,18 @@ class Greedy(Schedule):
 
     def stages(self, n_layers: int, n_epochs: int, depth: int = 0) -> list[Stage]:
         return [Stage((layer,), n_epochs, layer + 1) for layer in range(n_layers)]
+
+
+@schedules.register("in_turn")
+class InTurn(Simultaneous):
+    """Layers take turns: one learns from a batch, the next from the next one (Lorberbom et al.,
+    2024).
+
+    A layer learns from one in as many batches as there are layers.
+    """
+
+    at_once = False
+    in_turn = True
 
 
 class Stages(Schedule):

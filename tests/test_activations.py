@@ -12,7 +12,7 @@ from sklearn_ff.activations import activations
 from sklearn_ff.core.build import dropped
 from sklearn_ff.core.peers import Peers
 from sklearn_ff.layers import Conv2d, Dense, LocallyConnected2d
-from sklearn_ff.normalizations import ChannelNorm, normalizations
+from sklearn_ff.normalizations import BatchNorm, ChannelNorm, normalizations
 
 EPS = 1e-10
 NORMALIZATIONS = {
@@ -189,3 +189,33 @@ def test_channel_norm_serves_layers_of_different_width():
 def test_channel_norm_of_the_input_is_refused():
     with pytest.raises(ValueError, match="no channels to act on; use 'rms'"):
         FFClassifier(8, input_normalization="channel_norm").fit(np.eye(4), [0, 1, 0, 1])
+
+
+def test_batch_norm_is_of_positive_candidates_and_of_averages_in_prediction():
+    z = np.random.default_rng(7).normal(1, 2, size=(5, 2, 4 * 3))  # 4 pixels of 3 channels
+    norm, pixels = BatchNorm().build((3, 2, 2)).double(), z.reshape(5, 2, 4, 3)
+    out = norm(torch.tensor(z)).reshape(5, 2, 4, 3).numpy()
+    positive = pixels[:, 0].reshape(-1, 3)
+    mean, var = positive.mean(0), positive.var(0)
+    np.testing.assert_allclose(out, (pixels - mean) / np.sqrt(var + 1e-5), rtol=1e-10)
+    with torch.no_grad():  # as the head sees it
+        looked = norm(torch.tensor(z)).reshape(5, 2, 4, 3).numpy()
+    var = 0.9 + 0.1 * positive.var(0, ddof=1)
+    np.testing.assert_allclose(looked, (pixels - 0.1 * mean) / np.sqrt(var + 1e-5), rtol=1e-10)
+    assert torch.equal(norm.eval()(torch.tensor(z)).detach(), torch.tensor(looked).view(5, 2, 12))
+
+
+def test_a_network_with_batch_norm_learns_and_scores_each_row_alone():
+    X, y = load_digits(return_X_y=True)
+    params = {"layers": [Conv2d(6, pool="max"), 20], "image_shape": (1, 8, 8), "max_iter": 10}
+    params |= {"normalization": BatchNorm(), "goodness": "readout", "random_state": 0}
+    clf = FFClassifier(**params).fit(X[:500], y[:500])
+    assert clf.score(X[:500], y[:500]) > 0.8
+    alone, beside = clf.decision_function(X[:1]), clf.decision_function(X[:50])[:1]
+    np.testing.assert_allclose(alone, beside, rtol=1e-4, atol=1e-4)
+    z = clf.transform(X[:500])[:, : 16 * 6].reshape(-1, 6)
+    np.testing.assert_allclose([z.mean(), z.std()], [0, 1], atol=0.2)
+    with pytest.raises(ValueError, match="but a batch holds 1 sample; give batch_size=2 or more"):
+        FFClassifier(**params, batch_size=1).fit(X[:500], y[:500])
+    with pytest.raises(ValueError, match="no channels to act on"):
+        FFClassifier(8, input_normalization=BatchNorm()).fit(X, y)

@@ -58,7 +58,7 @@ TABLE = [
     ["recipes._backprop", "recipes._hinton", "recipes._mpezeshki", "recipes._rmwkwok"],
     ["recipes._asge", "recipes._cwcomp", "recipes._deeper_forward", "recipes._hff"],
     ["recipes._local_loss", "recipes._mono_forward", "recipes._scff"],
-    ["recipes._pairs"],
+    ["recipes._pairs", "recipes._collaboration", "recipes._convolutions"],
     ["recipes._hinton_features"],
     ["recipes", "datasets", "plotting", "persistence"],
     ["distributed._group"],

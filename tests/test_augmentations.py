@@ -17,6 +17,7 @@ from sklearn_ff.augmentations import (
     Augmentation,
     Flips,
     PerImage,
+    Rotations,
     Shifts,
     Views,
     augmentations,
@@ -64,6 +65,29 @@ def test_shifts_match_a_loop_over_padded_images():
         assert len(fits) == 1
         seen |= set(fits)
     assert len(seen) == 25, "every shift occurs"
+
+
+class Largest:
+    """Draws that are always the largest."""
+
+    def uniform(self, *size):
+        return torch.ones(size)
+
+
+@pytest.mark.parametrize(
+    "degrees, size, turned",
+    [(180, (4, 7), lambda x: x.flip(2, 3)), (90, (5, 5), lambda x: x.rot90(1, (2, 3)))],
+    ids=["half a turn", "a quarter"],
+)
+def test_rotations_turn_images_about_their_centre(degrees, size, turned):
+    images = draws().uniform(3, 2, *size)
+    found = Rotations(degrees)(images, Largest())
+    torch.testing.assert_close(found, turned(images), rtol=0, atol=1e-5)
+
+
+def test_rotations_fill_what_comes_from_outside():
+    turned = Rotations(45.0, fill=-1.0)(torch.ones(1, 1, 8, 8), Largest())[0, 0]
+    assert turned[0, 0] == -1 and turned[3, 3] == 1
 
 
 def test_a_transform_of_torchvision_sees_one_image_at_a_time():
@@ -226,7 +250,7 @@ def test_an_image_of_another_shape_is_refused_by_the_entry_that_made_it():
         ({"image_shape": None, "augmentation": "shifts"}, "set image_shape"),
         ({"image_shape": (1, 8, 9)}, "means 72 pixels, but X has 64"),
         ({"image_shape": (8, 8)}, "no shape of an image"),
-        ({"augmentation": "turns"}, "one of ['flips', 'shifts']"),
+        ({"augmentation": "turns"}, "one of ['flips', 'rotations', 'shifts']"),
         ({"augmentation": "turns"}, "or a list of these, which act in turn"),
         ({"augmentation": Flips(0)}, "probability must be a finite number above 0 and at most 1"),
         ({"augmentation": Flips(1.5)}, "probability must be a finite number above 0 and at most 1"),

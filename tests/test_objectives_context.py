@@ -5,7 +5,7 @@ import pickle
 import numpy as np
 import pytest
 import torch
-from devices import put
+from devices import array, put
 from scipy.special import expit, logsumexp
 from sklearn.base import clone
 from sklearn.datasets import load_digits, load_iris
@@ -22,6 +22,7 @@ from sklearn_ff.objectives import (
     Logistic,
     Margin,
     Objective,
+    Routing,
     Similarity,
     Swish,
 )
@@ -209,6 +210,36 @@ def test_similarity_of_images_compares_deviations_of_channels():
     np.testing.assert_allclose(found, matching(deviations, labels, 3), rtol=1e-6)
 
 
+@pytest.mark.parametrize("shape", [(7,), (5, 2, 3)])
+def test_routing_matches_reference(shape):
+    """The first half of units or channels takes the first classes as positive."""
+    n_units, labels = int(np.prod(shape)), np.arange(12) % 5
+    h = normal(12, 1, n_units)
+    layer = LayerFacts(0, n_units, shape=shape, n_classes=5, labels=torch.tensor(labels))
+    layer = layer.beside(h, torch.tensor(labels), 0.0, [])
+    squares = h.numpy().reshape(12, -1, shape[0]) ** 2  # between layers, pixel by pixel
+    halves = squares[..., : shape[0] // 2].sum((1, 2)), squares[..., shape[0] // 2 :].sum((1, 2))
+    first = labels < 2
+    own, other = np.where(first, halves, halves[::-1])
+    expected = np.logaddexp(0, 3 * (0.5 - own)) + np.logaddexp(0, 3 * (other - 0.5))
+    part = Routing(0.5, sharpness=3.0, split="same")
+    found = part.build(layer).double().loss(normal(12, 5), layer)
+    np.testing.assert_allclose(found, expected, rtol=1e-10)
+
+
+def test_every_layer_draws_its_own_classes():
+    params = {"goodness": "class_groups", "prediction": "head", "random_state": 0, "max_iter": 30}
+    images, digits = (part[:300] for part in load_digits(return_X_y=True))
+    params |= {"objective": Routing(), "batch_size": 50}
+    clf = FFClassifier((20, 20, 20), **params).fit(images, digits)
+    splits = [array(layer.objective.built.own)[:, 0] for layer in clf.net_.module_.layers]
+    assert all(split.sum() == 5 for split in splits)
+    assert len({split.tobytes() for split in splits}) == 3
+    assert clf.score(images, digits) > 0.6
+    with pytest.raises(ValueError, match=r"does not teach the scores .* use prediction='head'"):
+        clf.set_params(prediction="goodness").fit(images, digits)
+
+
 @pytest.mark.parametrize("layers", [[9, 6], [Conv2d(4), 6]])
 def test_the_map_of_a_similarity_is_drawn_from_the_seed_and_learned(layers):
     images, digits = load_digits(return_X_y=True)
@@ -290,6 +321,7 @@ CONTEXT = [
     {"objective": Collaboration("swish")},
     {"objective": Collaboration(reads="below")},
     {"objective": Similarity(), "goodness": "readout"},
+    {"objective": Routing(), "goodness": "class_groups", "prediction": "head"},
     {"objective": ["softmax", Similarity(mapped=False)], "goodness": "readout"},
 ]
 WAYS = [
@@ -327,9 +359,7 @@ def test_a_search_reaches_the_objective_inside_of_a_collaboration():
 def test_similarity_alone_teaches_no_scores():
     X, y = load_iris(return_X_y=True)
     params = {"goodness": "readout", "objective": Similarity(weight=1.0), "random_state": 0}
-    with pytest.raises(
-        ValueError, match=r"does not teach the scores .* or use prediction='head'\.$"
-    ):
+    with pytest.raises(ValueError, match=r"does not teach the scores .* use prediction='head'"):
         FFClassifier(8, **params).fit(X, y)
     head = FFClassifier(16, prediction="head", max_iter=60, **params).fit(X, y)
     assert head.score(X, y) > 0.8

@@ -162,6 +162,22 @@ def test_a_label_in_a_corner_of_an_image_is_refused(overlay):
         network(overlay, layers=[Conv2d(4)])
 
 
+def test_spatial_has_several_wavelengths_in_turn():
+    def code(wavelength, n_classes):
+        return Spatial(wavelength=wavelength).for_images((1, 9, 11)).code(99, n_classes)
+
+    mixed = code([4.0, 8.0], 6)
+    for start, wavelength in enumerate((4.0, 8.0)):
+        assert torch.equal(mixed[start::2], code(wavelength, 3))
+    assert torch.equal(code([4.0], 3), code(4.0, 3))
+
+
+@pytest.mark.parametrize("wavelength", [[], [4.0, 0.0], [True], ["4"], [4.0, np.inf]], ids=repr)
+def test_wavelengths_that_are_none_are_refused(wavelength):
+    with pytest.raises(ValueError, match=r"wavelength must be a number, or a list of numbers"):
+        Spatial(wavelength=wavelength).check()
+
+
 def test_spatial_reads_rows_as_the_estimator_does():
     with pytest.raises(ValueError, match="give the shape once"):
         network(Spatial(image_shape=(1, 8, 1)))

@@ -12,7 +12,7 @@ from sklearn.base import clone
 from sklearn.datasets import load_digits, load_iris
 
 from sklearn_ff import FFClassifier, FFTransformer, load, recipes, save
-from sklearn_ff.augmentations import Shifts
+from sklearn_ff.augmentations import Rotations, Shifts
 from sklearn_ff.exceptions import NoEffectWarning
 from sklearn_ff.heads import SoftmaxHead
 from sklearn_ff.layers import Conv2d, Dense, LocallyConnected2d
@@ -45,6 +45,11 @@ OF_IMAGES = {
         ],
     },
 }
+OF_IMAGES |= {
+    "rmwkwok_routed": {**BRIEF, "n_units": 24},
+    "scodellaro": {**BRIEF, **IMAGES, "n_channels": 4},
+    "trifecta": {**BRIEF, **IMAGES, "n_channels": (4, 4, 4, 4, 4, 8)},
+}
 QUICK = {"batch_size": 40, "learning_rate_init": 1e-2}
 WIDE = {**QUICK, "hidden_layer_sizes": (60, 60)}
 BY_HEAD = {**QUICK, "learning_rate_init": 3e-3, "head": SoftmaxHead(learning_rate_init=3e-2)}
@@ -63,7 +68,11 @@ LEARNS = {  # more overrides, with which a small network learns 400 rows in 10 e
     "loewe": WIDE,
     "mpezeshki": {"max_iter": 120},
     "rmwkwok_conv": BY_HEAD,
+    "layer_collaboration": {**QUICK, "learning_rate_init": 2e-2},
     "rmwkwok_dense": BY_HEAD,
+    "rmwkwok_routed": BY_HEAD,
+    "scodellaro": {**QUICK, "learning_rate_init": 2e-2},
+    "trifecta": {**QUICK, "augmentation": Rotations(15)},
     "swish": {"batch_size": 80, "learning_rate_init": 0.05},
     "symba": {"batch_size": 40, "learning_rate_init": 5e-3},
 }
@@ -130,6 +139,16 @@ FEATURES = {  # no head, no labels
     "negatives__n_blurs": 6,
     "peer_normalization": 0.06,
     "optimizer_params": {"momentum": 0.9, "weight_decay": 0.002},
+}
+OURS = {  # what most recipes have whose authors' rates are not known
+    "negatives": "uniform",
+    "goodness": "mean_square",
+    "optimizer": "adam",
+    "learning_rate": "linear",
+    "learning_rate_init": 1e-3,
+    "batch_size": 128,
+    "max_iter": 60,
+    "tol": None,
 }
 SETTINGS = {
     "asge": ONE_PASS
@@ -243,17 +262,59 @@ SETTINGS = {
     | {f"layers__{i}__n_channels": n for i, n in enumerate((128, 220, 512))}
     | {f"layers__{i}__kernel_size": n for i, n in enumerate((10, 2, 2))}
     | {"layers__0__stride": 6, "layers__1__padding": 0},
-    "symba": {
+    "layer_collaboration": OURS
+    | {
+        "hidden_layer_sizes": (1000,) * 3,
+        "objective__objective__threshold": 2.0,
+        "objective__objective__sharpness": 4.0,
+        "objective__reads": "all",
+        "schedule": "in_turn",
+    },
+    "rmwkwok_routed": {
+        "hidden_layer_sizes": (2000,) * 4,
+        "objective__threshold": 0.1,
+        "objective__split": "random",
+        "normalization": "unit",
+        "prediction": "head",
+        "prediction_layers": "skip_first",
+        "learning_rate": "constant",
+        "learning_rate_init": 1e-4,
+        "head__learning_rate_init": 1e-3,
+        "batch_size": 256,
+        "max_iter": 200,
+        "shuffle": True,
+    },
+    "scodellaro": OURS
+    | {
+        **{f"layers__{i}__n_channels": 16 for i in range(3)},
+        **{f"layers__{i}__kernel_size": 5 for i in range(3)},
+        "overlay__wavelength": [4.0, 8.0],
+        "objective__threshold": 1.0,
+        "objective__sharpness": 10.0,
+        "normalization": "layer_norm",
+        "prediction_layers": "skip_first",
+        "learning_rate_init": 5e-3,
+        "max_iter": 20,
+    },
+    "trifecta": OURS
+    | {
+        **{f"layers__{i}__n_channels": n for i, n in enumerate((128, 128, 256, 256, 256, 512))},
+        **{f"layers__{i}__pool": "max" if i in (0, 2, 5) else None for i in range(6)},
+        "overlay": "channel",
+        "objective__sharpness": 4.0,
+        "augmentation__0__max_pixels": 4,
+        "augmentation__1__max_degrees": 15,
+        "scaling": "global",
+        "prediction_layers": [-1],
+        "learning_rate": "constant",
+        "batch_size": 512,
+        "max_iter": 100,
+    },
+    "symba": OURS
+    | {
         "hidden_layer_sizes": (1000,) * 3,
         "overlay__matrix": class_patterns,
-        "negatives": "uniform",
-        "goodness": "mean_square",
         "objective__sharpness": 4.0,
-        "optimizer": "adam",
-        "learning_rate": "linear",
-        "learning_rate_init": 1e-3,
-        "batch_size": 128,
-        "max_iter": 60,
     },
     "swish": {
         "layers__0__n_units": 500,
@@ -329,8 +390,11 @@ def test_overrides_and_keeps_what_it_is_made_of(name):
     assert clone(ALL[name](alpha=0.5, overlay="append")).get_params()["alpha"] == 0.5
     with pytest.raises(TypeError, match="nonsense"):
         ALL[name](nonsense=1)
-    ALL[name]().set_params(objective__sharpness=7.0)
-    assert ALL[name]().objective.sharpness != 7.0
+    layers = ALL[name](layers=[7, 8]).layers
+    assert (layers[0].kinds if name == "backpropagation" else layers) == [7, 8]
+    inner = next(key for key in ALL[name]().get_params() if key.endswith("__sharpness"))
+    ALL[name]().set_params(**{inner: 7.0})
+    assert ALL[name]().get_params()[inner] != 7.0
 
 
 @pytest.mark.parametrize("name", ALL)

@@ -10,11 +10,14 @@ from skorch.callbacks import Callback
 from sklearn_ff import FFClassifier, load, save
 from sklearn_ff.core.passes import one_sided
 from sklearn_ff.heads import SoftmaxHead
+from sklearn_ff.layers import Dense
 from sklearn_ff.objectives import objectives
+from sklearn_ff.overlays import Append
 from sklearn_ff.schedules import (
     Cooldown,
     Cosine,
     Drops,
+    InTurn,
     Rate,
     Simultaneous,
     Stage,
@@ -339,3 +342,67 @@ def test_objectives_that_compare_candidates_have_no_phases(name):
     for objective in (name, ["logistic", name, "logistic"]):
         with pytest.raises(ValueError, match=r"objective=.* cannot, since it compares them; use"):
             phased(objective=objective, **kind).fit(X, y)
+
+
+# Layers in turn ---------------------------------------------------------------------------------
+
+
+class Moved(Callback):
+    """The layers whose weights a batch has changed, batch by batch."""
+
+    def on_train_begin(self, net, **kwargs):
+        self.moved_, self.before_ = [], self.weights(net)
+
+    def on_batch_end(self, net, **kwargs):
+        after = self.weights(net)
+        moved = [i for i, w in enumerate(after) if not torch.equal(w, self.before_[i])]
+        self.moved_.append(moved)
+        self.before_ = after
+
+    def weights(self, net):
+        return [layer.affine.weight.detach().clone() for layer in net.module_.layers]
+
+
+@pytest.mark.parametrize("params", [{}, {"objective": "logistic", "schedule": InTurn("by_epoch")}])
+def test_layers_take_turns(params):
+    seen = Moved()
+    given = {"schedule": "in_turn", "prediction": "goodness", "max_iter": 2, "batch_size": 40}
+    model = classifier(**given | params, callbacks=[seen]).fit(X, y)
+    n_batches = len(seen.moved_)
+    assert seen.moved_ == [[i % 3] for i in range(n_batches)] and n_batches >= 8
+    assert np.isfinite(model.history_["loss"]).all()
+
+
+def test_a_layer_in_turn_is_told_of_its_own_batches():
+    """At a rate of zero, the loss of layer i is that of batch i in a fit of all layers."""
+    still = {"learning_rate_init": 1e-30, "negatives": "all", "overlay": Append(1.0)}
+    still |= {"scaling": None, "shuffle": False, "max_iter": 1, "prediction": "goodness"}
+    turns = classifier(**still, schedule="in_turn", batch_size=50).fit(X, y).history_
+    for i in range(3):
+        rows = slice(50 * i, 50 * i + 50)
+        known = np.r_[rows, 0, 50, 100]  # every class occurs, so that labels have the same codes
+        weight = np.where(np.arange(len(known)) < 50, 1.0, 1e-9)
+        alone = classifier(**still, batch_size="all").fit(X[known], y[known], weight).history_
+        for name in turns:
+            np.testing.assert_allclose(turns[name][0, i], alone[name][0, i], rtol=1e-4)
+
+
+def test_layers_whose_turn_does_not_come_have_no_statistics():
+    one = {"schedule": "in_turn", "batch_size": "all", "max_iter": 4, "prediction": "goodness"}
+    model = classifier(**one).fit(X, y)
+    known = np.isfinite(model.history_["loss"])
+    np.testing.assert_array_equal(known, np.eye(3, dtype=bool)[[0, 1, 2, 0]])
+    assert np.isfinite(model.loss_curve_).all()
+
+
+def test_random_layers_have_no_turn():
+    layers = [Dense(9, learned=False), 8, 6]
+    params = {"layers": layers, "schedule": "in_turn", "batch_size": 50, "max_iter": 1}
+    seen = Moved()
+    FFClassifier(**params, callbacks=[seen], prediction_layers=[1, 2], random_state=0).fit(X, y)
+    assert seen.moved_ == [[1], [2], [1]]
+
+
+def test_turns_are_not_those_of_partial_fit():
+    with pytest.raises(ValueError, match="partial_fit does not support schedule='in_turn'"):
+        classifier(schedule="in_turn").partial_fit(X, y, classes=[0, 1, 2])

@@ -129,8 +129,8 @@ def captured(net):
     if asked:
         warn(
             "compile=True has no effect: steps are not recorded beside callbacks or hooks that "
-            "look into them, one optimizer per layer, an optimizer that is not fused, or passes of "
-            "positive before negative candidates.",
+            "look into them, one optimizer per layer, an optimizer that is not fused, passes of "
+            "positive before negative candidates, or layers that take turns.",
             FFWarning,
         )
     return None
@@ -138,14 +138,14 @@ def captured(net):
 
 def may_capture(net):
     """Whether the steps of a net can be recorded: nothing looks inside a step, the optimizer can
-    read its rates from the device, and positive candidates have no pass of their own.
+    read its rates from the device, all candidates are learned from at once, and so are all layers.
     """
     on_device = all(group.get("fused") for group in net.optimizer_.param_groups)
     single = not hasattr(net.optimizer_, "optimizers")  # not one for every group
     unseen = not (net.watched_ or net.listeners_ or has_hooks(net.module_))
     if net.captures != "asked":  # a callback may change more than rates from batch to batch
         unseen = unseen and not any(map(acts_on_batches, net.callbacks or ()))
-    return on_device and single and unseen and len(net.passes) == 1
+    return on_device and single and unseen and len(net.passes) == 1 and not net.in_turn
 
 
 def has_hooks(network):

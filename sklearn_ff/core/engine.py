@@ -17,7 +17,7 @@ from .forward_forward import step
 from .freezing import fixed_weights, not_frozen
 from .head import step_head
 from .interrupts import current
-from .passes import one_sided, statistics
+from .passes import Sum, Turns, compares_rows, one_sided, statistics, teach, told
 from .rows import Batches, n_parts, parts
 from .serving import Serving
 from .user_callbacks import (
@@ -41,7 +41,7 @@ LIVE_TENSORS = 5
 PASSING = (
     *("interrupts_", "end_", "n_loaded_", "stage_", "stage_number_", "stage_epochs_"),
     *("learning_", "passes_", "side_", "watched_", "weighted_", "listeners_", "first_update_"),
-    *("planned_", "fixed_", "keeper_", "rows_", "captured_", "rates_", "ranks_"),
+    *("planned_", "fixed_", "keeper_", "rows_", "captured_", "rates_", "ranks_", "taught_"),
 )
 
 
@@ -62,6 +62,7 @@ def ready_net(plan, network, draws, own=(), callbacks=()):
         optimizer=optimizer,
         stages=plan.stages,
         passes=plan.passes,
+        in_turn=plan.schedule.in_turn,
         negatives=plan.negatives,
         draws=draws,
         groups=plan.groups,
@@ -88,6 +89,7 @@ class FFNet(Serving, NeuralNet):
     """
 
     callbacks_: list[Any]
+    in_turn = False  # also of nets that were pickled before they had turns
     keeper_: Any = None  # writes checkpoints, and goes on from one
     ranks_: Any = ALONE  # the processes among which the rows lie
 
@@ -96,6 +98,7 @@ class FFNet(Serving, NeuralNet):
         *args,
         stages=(),
         passes=(None,),
+        in_turn=False,
         negatives=None,
         draws=None,
         groups=(),
@@ -106,6 +109,7 @@ class FFNet(Serving, NeuralNet):
         **kw,
     ):
         self.stages, self.passes, self.draws, self.groups = stages, passes, draws, groups
+        self.in_turn = in_turn  # whether a batch teaches one layer alone
         self.negatives, self.shuffle, self.own = negatives, shuffle, own
         self.resumes = resumes  # whether this is one of many calls of `partial_fit`
         self.captures = captures  # whether steps are recorded; "asked" if the user asks for it
@@ -278,21 +282,21 @@ class FFNet(Serving, NeuralNet):
         self.learning_ = not_frozen(self.stage_, self.module_, self.fixed_)
         if self.captured_ and self.callbacks:  # a user's may have changed anything
             self.captured_.forget()
-        for layer in self.module_.layers:
-            layer.learning = layer in self.learning_
+        teach(self, self.learning_)
         self._draw_once_an_epoch(iterator.rows)
         totals: Any = 0.0
         for side in self.passes_:
             with one_sided(self.module_.layers, side):
                 totals = totals + self._run_pass(iterator, step_fn, training, side, fit_params)
         totals[1:] /= len(self.passes_)
+        teach(self, self.learning_)
         own = [layer.index for layer in self.learning_]
         self._record(*self.ranks_.total(totals, own))
 
     def _run_pass(self, iterator, step_fn, training, side, fit_params):
         """The statistics of one pass over the rows."""
         self.side_ = side
-        totals = 0.0
+        totals: Any = Turns(self) if self.in_turn and self.stage_ else Sum()
         for batch in iterator:
             self._stop_if_interrupted(between_batches=True)
             self.notify("on_batch_begin", batch=batch, training=training)
@@ -300,13 +304,14 @@ class FFNet(Serving, NeuralNet):
             if not self.resumes:
                 done = self.n_updates_ - self.first_update_
                 self.module_.progress = min(1.0, done / self.planned_)
+            totals.begin(self)
             statistics = step_fn(batch, **fit_params)
             self.n_updates_ += 1
-            totals = totals + statistics * (self.ranks_.size(len(batch[1])) / len(iterator.rows))
+            totals.add(statistics, self.ranks_.size(len(batch[1])) / len(iterator.rows))
             self.notify("on_batch_end", batch=batch, training=training, loss=statistics[0])
             if self.end_ is not None:
                 raise self.end_
-        return totals
+        return totals.mean()
 
     def _stop_if_interrupted(self, between_batches=False):
         """End the training after Ctrl-C; several ranks do so together, when an epoch begins."""
@@ -349,13 +354,13 @@ class FFNet(Serving, NeuralNet):
     def _show_scores(self, record, y, weight):
         """Let callbacks see the scores g of every layer that has learned, (rows, candidates)."""
         y = y if self.module_.n_classes > 1 else None
-        for layer, (_, g) in zip(self.learning_, record, strict=False):
+        for layer, (_, g) in zip(self.taught_, record, strict=False):
             for hook in self.listeners_:
                 hook(self, layer=layer.index, scores=g, labels=y, weight=weight)
 
     def _part_size(self, x):
         net = self.module_
-        if any(layer.affine.whole_batches or compares(layer.objective) for layer in net.layers):
+        if any(map(compares_rows, net.layers)):
             return len(x)
         shown = net.encoder.shows_labels or self.negatives.of_rows
         candidates = self.negatives.n_candidates(net.n_classes) if shown else 1
@@ -406,7 +411,7 @@ class FFNet(Serving, NeuralNet):
 
     def _record(self, totals, layers):
         """Record the statistics of an epoch, (4, layers that learn), in the history."""
-        totals = totals.cpu().numpy().astype(np.float64)
+        totals, layers = told(totals.cpu().numpy().astype(np.float64), layers)
         loss = float(totals[0].mean())
         self.history.record("train_loss", loss)
         self.history.record("train_loss_best", loss < self.lowest_loss_)
@@ -426,11 +431,6 @@ def hooks_named(name, callbacks):
     """Methods of this name that some callbacks have."""
     hooks = [getattr(callback, name, None) for _, callback in callbacks]
     return [hook for hook in hooks if hook is not None]
-
-
-def compares(loss):
-    """Whether the objective of a layer compares the rows of a batch."""
-    return loss.objective.compares_rows
 
 
 def learners(network):

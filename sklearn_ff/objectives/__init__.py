@@ -19,7 +19,7 @@ and terms with g⁻ are averaged over the negative candidates.
 
 from .._parts import name_publicly
 from ._base import LayerFacts, Objective, objectives
-from ._context import Collaboration, Similarity
+from ._context import Collaboration, Routing, Similarity
 from ._scores import Logistic, Margin, Softmax, Swish, SymBa
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "Logistic",
     "Margin",
     "Objective",
+    "Routing",
     "Similarity",
     "Softmax",
     "Swish",

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from .._parts import check_choice, check_flag, check_number
-from ._base import LayerFacts, Objective, objectives
+from ._base import LayerFacts, Objective, objectives, softplus
 
 
 @objectives.register("collaboration")
@@ -166,6 +166,62 @@ class SimilarityLoss(nn.Module):
         matching = (cosines(h) - cosines_of_labels(layer)).square().mean(1)
         predicted = -(self.objective.factor(layer) * scores).log_softmax(1)[:, 0]
         return (1 - share) * predicted + share * matching
+
+
+class Routing(Objective):
+    """softplus(β(θ − s)) + softplus(β(s' − θ)) by halves of a layer: class routing (rmwkwok, 2023).
+
+    One half of the units takes the rows of one half of the classes as positive and all others as
+    negative, the other half the reverse: s is the sum of h_j² over the units that take a row as
+    positive, s' that over the others; `threshold` θ. With `split="random"` every layer draws its
+    own halves of the classes, "same" is the first half and the last in all layers. Scores are not
+    taught, so that a head predicts.
+    """
+
+    matches_labels = ignores_scores = True
+
+    def __init__(
+        self, threshold: float = 1.0, sharpness: float | str = 1.0, split: str = "random"
+    ) -> None:
+        self.threshold = threshold
+        self.sharpness = sharpness
+        self.split = split
+
+    def check(self) -> None:
+        super().check()
+        check_number(self, "threshold")
+        check_choice(self, "split", ("random", "same"))
+
+    def build(self, layer: LayerFacts) -> nn.Module:
+        return RoutingLoss(self, layer)
+
+
+class RoutingLoss(nn.Module):
+    """The loss of `Routing` in one layer, with the units that take a class as positive."""
+
+    own: Tensor  # (classes, units)
+
+    def __init__(self, objective: Routing, layer: LayerFacts) -> None:
+        super().__init__()
+        self.objective = objective
+        n_channels = (layer.shape or (layer.n_units,))[0]  # between layers, pixel by pixel
+        half = torch.arange(layer.n_units) % n_channels < n_channels // 2
+        first = torch.arange(layer.n_classes) < layer.n_classes // 2
+        self.register_buffer("own", (half == first[:, None]).float())
+
+    def reset(self, generator: torch.Generator) -> None:
+        if self.objective.split == "random":
+            n = len(self.own)
+            order = torch.randperm(n, generator=generator, device=generator.device)
+            self.own.copy_(self.own[order])
+
+    def loss(self, scores: Tensor, layer: LayerFacts) -> Tensor:
+        assert layer.activations is not None and layer.labels is not None
+        squares, factor = layer.activations[:, 0].square(), self.objective.factor(layer)
+        positive = (squares * self.own[layer.labels]).sum(1)
+        negative = squares.sum(1) - positive
+        threshold = self.objective.threshold
+        return softplus(factor * (threshold - positive)) + softplus(factor * (negative - threshold))
 
 
 TINY = 1e-12  # below any variance, so that a channel without one has a gradient

@@ -8,6 +8,8 @@ them.
 
 from ._asge import asge
 from ._backprop import backpropagation
+from ._collaboration import layer_collaboration
+from ._convolutions import scodellaro, trifecta
 from ._cwcomp import cwcomp
 from ._deeper_forward import deeper_forward
 from ._hff import hff
@@ -17,7 +19,7 @@ from ._local_loss import local_loss
 from ._mono_forward import mono_forward
 from ._mpezeshki import mpezeshki
 from ._pairs import swish, symba
-from ._rmwkwok import rmwkwok_conv, rmwkwok_dense
+from ._rmwkwok import rmwkwok_conv, rmwkwok_dense, rmwkwok_routed
 from ._scff import scff
 
 __all__ = [
@@ -30,13 +32,17 @@ __all__ = [
     "hinton_local",
     "hinton_supervised",
     "hinton_unsupervised",
+    "layer_collaboration",
     "local_loss",
     "loewe",
     "mono_forward",
     "mpezeshki",
     "rmwkwok_conv",
     "rmwkwok_dense",
+    "rmwkwok_routed",
     "scff",
+    "scodellaro",
     "swish",
     "symba",
+    "trifecta",
 ]

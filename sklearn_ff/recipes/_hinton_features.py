@@ -71,8 +71,8 @@ def hinton_local(**overrides: Any) -> FFTransformer:
 
     Published: 1.16 % test error on MNIST by a linear softmax classifier; reported by the paper.
 
-    What differs: as for :func:`hinton_unsupervised`. The sizes of the layers are from memory of a
-    footnote of the paper, and to be checked before they are quoted.
+    What differs: as for :func:`hinton_unsupervised`. The sizes of the layers, from a footnote of
+    the paper, are not verified.
 
     Parameters
     ----------

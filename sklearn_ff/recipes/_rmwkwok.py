@@ -14,7 +14,7 @@ from .._typing import Shape
 from ..heads import SoftmaxHead
 from ..layers import Conv2d, LayerKind
 from ..negatives import HeldOutClasses
-from ..objectives import Logistic
+from ..objectives import Logistic, Routing
 from ..overlays import Add, Replace
 from ..schedules import Simultaneous
 from ._settings import ready, refuse_sizes
@@ -189,3 +189,71 @@ def _as_large_as(image_shape: Any, n_channels: int) -> list[LayerKind]:
         )
     whole = Conv2d(n_channels, kernel_size=int(image_shape[1]), padding=0)
     return [whole, *(Conv2d(n_channels, kernel_size=1, padding=0) for _ in range(3))]
+
+
+def rmwkwok_routed(n_units: int = 2000, *, split: str = "random", **overrides: Any) -> FFClassifier:
+    """Class routing: half of a layer's units take half of the classes as positive.
+
+    All digits are positive rows for one half of a layer, and negative rows for the other half.
+
+    Settings: four layers of 2,000 units, rows normalised to length 1 between them; the logistic
+    loss with threshold 0.1 of the sum of squares over the half that takes a row's class as
+    positive, and over the other half; every layer draws its own five classes; no label is shown;
+    Adam at a constant rate of 1e-4 for the layers and of 1e-3 for the softmax head, which reads the
+    normalised activations of layers 2 to 4; 200 epochs of shuffled batches of 256.
+
+    Published, the best accuracy of 200 epochs on all test digits, in per cent: 97.1 by the head,
+    97.4 by heads of the first layer or of all four. With labels and wrong labels as negatives 94.8
+    by goodness, and 95.1 without routing.
+
+    What differs: every batch trains both halves; the program passes over all positive rows and then
+    over all negative ones. First weights are normal with variance 1 / inputs, and zero in the head;
+    the program's are uniform by Glorot's rule. The form with labels, whose goodness is that of one
+    half while it learns and of all units when it predicts, is left out.
+
+    Parameters
+    ----------
+    n_units : int, default=2000
+        Units of each of the four layers.
+    split : {"random", "same"}, default="random"
+        Whether every layer draws its own half of the classes, or all have the same.
+    **overrides : dict
+        Parameters of :class:`FFClassifier` that replace those of the recipe.
+
+    Returns
+    -------
+    clf : FFClassifier
+        Not fitted.
+
+    References
+    ----------
+    rmwkwok (2023). forward_forward_algorithm, a program.
+    https://github.com/rmwkwok/forward_forward_algorithm.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn_ff.recipes import rmwkwok_routed
+    >>> X, y = load_digits(return_X_y=True)
+    >>> clf = rmwkwok_routed(n_units=60, batch_size=50, max_iter=15, random_state=0)
+    >>> clf.fit(X[:800] / 16, y[:800]).score(X[800:] / 16, y[800:]) > 0.5
+    True
+    """
+    settings = dict(
+        hidden_layer_sizes=(n_units,) * 4,
+        goodness="class_groups",
+        objective=Routing(threshold=0.1, sharpness=1.0, split=split),
+        normalization="unit",
+        input_normalization=None,
+        scaling=None,
+        prediction="head",
+        prediction_layers="skip_first",
+        optimizer="adam",
+        learning_rate="constant",
+        learning_rate_init=1e-4,
+        head=SoftmaxHead(learning_rate_init=1e-3),
+        batch_size=256,
+        max_iter=200,
+        tol=None,
+    )
+    return ready(settings, overrides)
