@@ -57,13 +57,11 @@ def epochs_of(clf):
 
 
 def with_backpropagation(runs):
-    """Each run, and backpropagation below it where it predicts by a rule."""
+    """Each run, and backpropagation below it."""
     found = {}
     for name, run in runs.items():
-        found[name] = run
-        if run.rules:
-            run.against = f"{name}_backprop"
-            found[run.against] = beside(run)
+        run.against = f"{name}_backprop"
+        found |= {name: run, run.against: beside(run)}
     return found
 
 

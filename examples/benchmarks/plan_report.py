@@ -24,7 +24,7 @@ ours, of those of the publication where they are more: published settings where 
 thirty minutes on two cores, else as many epochs as fit. `processor minutes` are those of one run,
 measured where a line has them, else estimated. A run counts as half of them, since two runs with a
 thread each keep two cores busy. Three seeds where that is at most ten minutes, two up to thirty,
-one beyond; the two founding programs have three.
+one beyond and of those with fewer epochs than published; the two founding programs have three.
 """
 
 
@@ -33,20 +33,21 @@ def main():
 
 
 def render(lines, lines_of_parts):
-    lines = results(lines)
+    lines = results(lines) + results(lines, "held_out")
     groups = [group(title, planned, lines) for title, planned in PLAN.groups.items()]
     return "\n".join([INTRODUCTION, total(lines), *groups, of_parts(lines_of_parts)])
 
 
 def total(lines):
     """The hours of all, and of what is left."""
-    every = [planned for group in PLAN.groups.values() for planned in group]
+    every = [one for group in PLAN.groups.values() for one in group if not one.gpu]
     hours = sum(one.n_seeds * minutes(one, lines) for one in every) / 60 / CORES
     left = sum(missing_seeds(one, lines) * minutes(one, lines) for one in every) / 60 / CORES
     text = (
         f"In all the named runs take {hours:.1f} hours on {CORES} cores, of which {left:.1f} are "
         f"left; `python examples/benchmarks/run.py --plan --minutes 60 --threads 1` carries on for "
-        f"an hour, and a second such command with `--backwards` beside it from the other end."
+        f"an hour, and a second such command with `--backwards` beside it from the other end. Runs "
+        f"for a GPU are not counted; the command trains them where there is one."
     )
     return f"{wrapped(text)}\n"
 
@@ -63,14 +64,14 @@ def row(planned, lines):
         f"`{planned.run}`",
         run.data,
         epochs_told(run),
-        f"{minutes(planned, lines):.1f}",
+        "GPU" if planned.gpu else f"{minutes(planned, lines):.1f}",
         planned.n_seeds,
         planned.n_seeds - missing_seeds(planned, lines),
     ]
 
 
 def of(planned, lines):
-    return [line for line in lines if line["run"] == planned.run]
+    return [line for line in lines if (line["run"], line["rows"]) == (planned.run, planned.rows)]
 
 
 def minutes(planned, lines):

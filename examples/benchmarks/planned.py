@@ -19,6 +19,8 @@ class Planned:
     run: str
     processor_minutes: float
     seeds: int = 0
+    rows: str = "test"  # or "held_out"
+    gpu: bool = False  # whether it would take days on a processor
 
     @property
     def minutes(self):
@@ -35,9 +37,10 @@ class Plan:
 
     groups: dict = field(default_factory=dict)
 
-    def in_order(self):
+    def in_order(self, gpu=False):
         """Pairs of a planned run and a seed, group by group; the first seeds of a group first."""
-        for group in self.groups.values():
+        for every in self.groups.values():
+            group = [planned for planned in every if gpu or not planned.gpu]
             for seed in range(max((planned.n_seeds for planned in group), default=0)):
                 yield from ((planned, seed) for planned in group if seed < planned.n_seeds)
 
@@ -47,8 +50,29 @@ class Plan:
         return next((planned for planned in found if planned.run == name), Planned(name, 0))
 
 
+def tried(run, processor_minutes):
+    return Planned(run, processor_minutes, seeds=1, rows="held_out")
+
+
+def on_gpu(run):
+    return Planned(run, 600, seeds=1, gpu=True)
+
+
 PLAN = Plan(
     {
+        "Tried on held-out rows": [
+            tried("try_dense_wide", 4),
+            tried("try_dense_wider", 12),
+            tried("try_fashion_hard", 4),
+            tried("try_fashion_local", 3),
+            tried("try_fashion_varied", 8),
+            tried("try_shifts_hard", 12),
+            tried("try_shifts_softmax", 12),
+            tried("try_features_long", 30),
+            tried("try_features_more_shifts", 16),
+            tried("try_conv_wide", 40),
+            tried("try_conv_similarity", 30),
+        ],
         "Our networks": [
             Planned("mnist_conv", 17),
             Planned("fashion_conv", 17),
@@ -68,6 +92,7 @@ PLAN = Plan(
             Planned("symba_backprop", 9),
             Planned("swish", 20),
             Planned("swish_backprop", 4),
+            Planned("scff", 15),
             Planned("local_loss", 9),
             Planned("local_loss_backprop", 6),
             Planned("local_loss_pred", 5),
@@ -78,6 +103,21 @@ PLAN = Plan(
             Planned("hinton_local", 22, seeds=1),
             Planned("swish_2000", 25, seeds=1),
             Planned("swish_2000_backprop", 5, seeds=1),
+            Planned("layer_collaboration", 11, seeds=1),
+            Planned("layer_collaboration_backprop", 4, seeds=1),
+            Planned("hinton_jitter", 24, seeds=1),
+            Planned("hinton_jitter_backprop", 12, seeds=1),
+            Planned("rmwkwok_routed_500", 20, seeds=1),
+            Planned("scodellaro", 18, seeds=1),
+            Planned("scodellaro_backprop", 10, seeds=1),
+            Planned("trifecta", 14, seeds=1),
+            Planned("trifecta_backprop", 8, seeds=1),
+            Planned("cwcomp", 12, seeds=1),
+            Planned("cwcomp_backprop", 12, seeds=1),
+            Planned("deeper_forward", 10, seeds=1),
+            Planned("deeper_forward_backprop", 10, seeds=1),
+            Planned("asge", 18, seeds=1),
+            Planned("asge_backprop", 18, seeds=1),
             Planned("mono_forward_conv", 22, seeds=1),
             Planned("mono_forward_conv_backprop", 22, seeds=1),
             Planned("hff_conv", 22, seeds=1),
@@ -116,6 +156,28 @@ PLAN = Plan(
         "Other published methods": [
             Planned("hinton_supervised", 35),
             Planned("loewe", 30),
+        ],
+        "At full length, on a GPU": [
+            on_gpu("rmwkwok_2000"),
+            on_gpu("rmwkwok_2000_supervised"),
+            on_gpu("hinton_jitter_full"),
+            on_gpu("hinton_jitter_full_backprop"),
+            on_gpu("local_loss_full"),
+            on_gpu("local_loss_full_backprop"),
+            on_gpu("local_loss_vgg8b"),
+            on_gpu("local_loss_vgg8b_backprop"),
+            on_gpu("mono_forward_conv_full"),
+            on_gpu("mono_forward_conv_full_backprop"),
+            on_gpu("cwcomp_full"),
+            on_gpu("cwcomp_full_backprop"),
+            on_gpu("asge_full"),
+            on_gpu("asge_full_backprop"),
+            on_gpu("scodellaro_full"),
+            on_gpu("scodellaro_full_backprop"),
+            on_gpu("trifecta_full"),
+            on_gpu("trifecta_full_backprop"),
+            on_gpu("deeper_forward_full"),
+            on_gpu("deeper_forward_full_backprop"),
         ],
     }
 )

@@ -44,8 +44,9 @@ def main():
     if args.threads:
         torch.set_num_threads(args.threads)
     start = time.perf_counter()
-    pairs = list(PLAN.in_order()) if args.plan else asked(args)
+    pairs = list(PLAN.in_order(torch.cuda.is_available())) if args.plan else asked(args)
     for planned, seed in pairs[::-1] if args.backwards else pairs:
+        args.rows = planned.rows if args.plan else "held_out" if args.validate else "test"
         spent = time.perf_counter() - start
         if args.budget is not None and spent > args.budget:
             tell(f"The budget of {args.budget:g} seconds is spent; {planned.run} is not begun.")
@@ -138,7 +139,7 @@ def case_of(args, name, seed):
     if args.epochs:
         (clf if network_of(clf) is None else network_of(clf)).set_params(max_iter=args.epochs)
     case = {"benchmark": GROUP_OF[name], "run": name, "data": args.data or run.data}
-    case |= {"rows": "held_out" if args.validate else "test", "seed": seed}
+    case |= {"rows": args.rows, "seed": seed}
     return clf, case, settings(clf)
 
 
@@ -177,7 +178,7 @@ def split(args, run):
     X, y, X_test, y_test = load_images(data, args.data_home, download=not args.data_home)
     order = np.random.default_rng(0).permutation(len(y))
     n_train = run.n_train or len(y)
-    if args.validate:
+    if args.rows == "held_out":
         n_train = min(n_train, len(y) - int(HELD_OUT * len(y)))
     learn, hold = order[:n_train], order[n_train:]
     if run.learned:
@@ -185,7 +186,7 @@ def split(args, run):
     rows = {"train": (X[learn], y[learn])}
     scored = {"held_out": (X[hold], y[hold]), "test": (X_test, y_test)}
     rows |= {name: of_classes(run.classes, *pair) for name, pair in scored.items()}
-    rows["scored"] = rows["held_out" if args.validate else "test"]
+    rows["scored"] = rows[args.rows]
     rows["watched"] = rows["scored" if run.watch_test else "held_out"]
     return rows
 

@@ -5,7 +5,7 @@ A new run is an entry in one of the dictionaries at the end.
 
 from named_run import BOTH, HEAD, Run
 from runs_ablation import ABLATION
-from runs_field import FIELD, UNLABELLED
+from runs_field import FIELD, FULL, UNLABELLED
 from runs_ours import CIFAR, FEATURES, IMAGES, TRIES
 from sklearn.neural_network import MLPClassifier
 
@@ -106,7 +106,7 @@ RMWKWOK = {
 }
 GROUPS = {
     "recipes": RECIPES,
-    "field": FIELD,
+    "field": FIELD | FULL,
     "rmwkwok": RMWKWOK,
     "ablation": ABLATION,
     "images": IMAGES,

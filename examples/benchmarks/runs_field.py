@@ -5,7 +5,7 @@ from runs_ours import linear
 
 from sklearn_ff import recipes
 
-FASHION = "fashion_mnist"
+FASHION, PIXELS = "fashion_mnist", (1, 28, 28)
 
 
 def method(recipe, *args, published="", rule="goodness", data="mnist", epochs=0, **more):
@@ -16,6 +16,13 @@ def method(recipe, *args, published="", rule="goodness", data="mnist", epochs=0,
 
     found = {rule: published} if published else {}
     return Run(make, (rule,), data=data, epochs=epochs, published=found)
+
+
+def chosen_layers(recipe, *args, published="", epochs=0, **more):
+    """A recipe that predicts by layers which the fit has chosen on rows it held out."""
+    run = method(recipe, *args, published=published, rule="predict", epochs=epochs, **more)
+    run.rules, run.by = (), "goodness of chosen layers"
+    return run
 
 
 def unlabelled(recipe, *args, published="", data="mnist", epochs=0, **more):
@@ -40,7 +47,18 @@ FIELD = with_backpropagation(
             "mono_forward", True, published="0.42 % (0.48 %)", rule="last", epochs=20, max_iter=5
         ),
         "hff": method("hff"),
-        "hff_conv": method("hff", True, image_shape=(1, 28, 28), epochs=20, max_iter=5),
+        "hff_conv": method("hff", True, image_shape=PIXELS, epochs=20, max_iter=5),
+        "cwcomp": method("cwcomp", published="0.58 %", rule="last", epochs=5, ends=(1, 1, 2, 2)),
+        "deeper_forward": chosen_layers(
+            "deeper_forward",
+            False,
+            image_shape=PIXELS,
+            n_channels=(40, 80, 160, 160),
+            epochs=150,
+            max_iter=4,
+            published="0.50 % (0.42 %)",
+        ),
+        "asge": method("asge", published="0.35 %", epochs=20, max_iter=4),
         "local_loss": method(
             "local_loss", published="0.62 % (0.75 %)", rule="last", epochs=100, max_iter=20
         ),
@@ -59,10 +77,47 @@ FIELD = with_backpropagation(
         ),
         "symba": method("symba", published="1.42 %"),
         "swish": method("swish", published="1.65 %"),
+        "layer_collaboration": method(
+            "layer_collaboration", published="2.1 % (1.5 to 2.0 %)", epochs=60, max_iter=25
+        ),
+        "hinton_jitter": method("hinton_jitter", published="0.64 %", epochs=500, max_iter=16),
+        "rmwkwok_routed_500": method(
+            "rmwkwok_routed",
+            500,
+            published="2.9 % (2,000 units)",
+            rule="head",
+            epochs=200,
+            max_iter=60,
+        ),
+        "scodellaro": method("scodellaro", published="0.84 %", epochs=20, max_iter=6),
+        "trifecta": method(
+            "trifecta", (16, 16, 32, 32, 32, 64), published="0.42 %", epochs=100, max_iter=10
+        ),
         "swish_2000": method("swish", (2000, 2000), published="1.35 %", epochs=61, max_iter=10),
     }
 )
+# At full length, which takes a GPU.
+FULL = with_backpropagation(
+    {
+        "hinton_jitter_full": method("hinton_jitter", published="0.64 %"),
+        "trifecta_full": method("trifecta", published="0.42 %"),
+        "mono_forward_conv_full": method(
+            "mono_forward", True, published="0.42 % (0.48 %)", rule="last"
+        ),
+        "deeper_forward_full": chosen_layers(
+            "deeper_forward", image_shape=PIXELS, published="0.37 % (0.42 %)"
+        ),
+        "asge_full": method("asge", published="0.35 %"),
+        "cwcomp_full": method("cwcomp", published="0.58 %", rule="last"),
+        "scodellaro_full": method("scodellaro", published="0.84 %"),
+        "local_loss_full": method("local_loss", published="0.62 % (0.75 %)", rule="last"),
+        "local_loss_vgg8b": method(
+            "local_loss", convolutional=True, published="0.31 % (0.26 %)", rule="last"
+        ),
+    }
+)
 UNLABELLED = {
+    "scff": unlabelled("scff", published="1.30 %"),
     "hinton_unsupervised": unlabelled(
         "hinton_unsupervised", published="1.37 %", epochs=100, max_iter=16
     ),

@@ -27,6 +27,18 @@ def convolutions(seed):
     )
 
 
+def wider_convolutions(objective):
+    """Four convolutions, of which the second and the fourth are pooled."""
+
+    def make(seed):
+        clf = convolutions(seed)
+        sizes = [(32, None), (64, "max"), (64, None), (128, "max")]
+        layers = [Conv2d(n, norm="batch", pool=pool) for n, pool in sizes]
+        return clf.set_params(layers=layers, objective=objective, max_iter=10)
+
+    return make
+
+
 def dense_with_shifts(seed):
     return FFClassifier(
         (1000, 1000),
@@ -58,6 +70,7 @@ LOCAL = {
     "learning_rate_init": 1e-3,
     "max_iter": 20,
 }
+SHIFTED = {"image_shape": PIXELS, "augmentation": Shifts(1)}
 VARIED = {"image_shape": PIXELS, "augmentation": [Shifts(1), Flips()]}
 
 NETWORKS = {
@@ -129,4 +142,12 @@ TRIES = {
     "try_fashion_varied": dense(
         data="fashion_mnist", **LOCAL | VARIED | {"dropout": 0.1, "max_iter": 40}
     ),
+    "try_shifts_hard": dense(max_iter=50, rules=BOTH, **SHIFTED),
+    "try_shifts_softmax": dense(
+        **LOCAL | SHIFTED | {"dropout": 0.1, "max_iter": 60, "learning_rate_init": 2e-3}
+    ),
+    "try_features_long": features(max_iter=40),
+    "try_features_more_shifts": features(shifts=2, max_iter=20),
+    "try_conv_wide": Run(wider_convolutions(Softmax(1.0))),
+    "try_conv_similarity": Run(wider_convolutions(Similarity(sharpness=1.0))),
 }

@@ -163,6 +163,11 @@ def test_the_plan_goes_by_worth_and_begins_nothing_that_would_end_late(
     order = [(one.run, seed) for one, seed in plan.in_order()]
     assert order == [("a", 0), ("b", 0), ("a", 1), ("b", 1), ("a", 2), ("c", 0)]
     assert plan.of("d").processor_minutes == 0
+    large = Plan({"first": [Planned("a", 8, seeds=1), Planned("b", 600, gpu=True)]})
+    assert [[one.run for one, _ in large.in_order(gpu)] for gpu in (False, True)] == [
+        ["a"],
+        ["a", "b"],
+    ]
     assert {one.run for one, _ in planned["PLAN"].in_order()} <= set(benchmark("runs")["RUNS"])
     output = few_images / "plan.jsonl"
     benchmark("run", "--plan", "--minutes", 0, "--output", output)["main"]()
