@@ -171,7 +171,8 @@ class FFClassifier(AccuracyScore, BaseFF):
         True, your own parts must do the same in every step, on the device, and draw random numbers
         from `draws` alone. It has no effect on a CPU.
     n_threads : int or None, default=None
-        Threads of torch during fit and prediction; None does not change them. A fork has one.
+        Threads of torch during fit and prediction; None does not change them, but lets small
+        networks learn in one, which is faster. A fork has one.
     verbose : bool or int, default=False
         Whether to print a line per epoch, which names the layers that learn.
     random_state : int, RandomState or None, default=None

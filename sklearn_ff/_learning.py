@@ -11,10 +11,11 @@ from ._base import BaseFF, fitting, publish
 from ._compatibility import check, check_partial_fit
 from ._input import Request, read
 from ._judging import judge_of
+from ._machine import one_thread
 from ._plan import make_plan
 from ._settings import settings_of
 from ._tasks import Finish, Tasks
-from ._training import build, train
+from ._training import build, is_small, train
 
 E = TypeVar("E", bound=BaseFF)
 M = TypeVar("M", bound=Callable[..., Any])
@@ -35,7 +36,8 @@ def learn(estimator: E, X: Any, request: Request, finish: Finish) -> E:
         check(plan, previous)
         network, draws = build(plan, previous)
         ways = tasks.begin(plan, data, finish), judge_of(estimator, plan, data, finish)
-        fitted = train(plan, network, draws, data, estimator.callbacks, previous, *ways)
+        with one_thread(estimator.n_threads is None and is_small(plan)):
+            fitted = train(plan, network, draws, data, estimator.callbacks, previous, *ways)
         publish(estimator, finish(fitted, data, previous))
         tasks.end()
     return estimator

@@ -212,6 +212,20 @@ def torch_threads(n_threads):
 
 
 @contextmanager
+def one_thread(alone):
+    """Use one thread of torch inside the block if `alone`."""
+    before = torch.get_num_threads()
+    if not alone or before == 1:
+        yield
+        return
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
 def own_settings():
     """Gradients, devices, casts and array dispatch as a fit needs them, for any caller's settings.
 

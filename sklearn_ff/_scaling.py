@@ -23,7 +23,7 @@ further call fixes it anew from all rows so far; after that, a column that has b
 its scale from the first call in which it varies. Its rows before that count as one row.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -320,17 +320,14 @@ def extremes(X, weight, ranks):
         seen = np.einsum("i,ij->j", weight[part], there.astype(np.float64))
         return rows.min(0), rows.max(0), seen, np.count_nonzero(there, axis=1)
 
-    found: Any = None
-    filled = []
-    for low, high, seen, n_filled in map(look, _parts(X)):
-        filled.append(n_filled)
-        if found is None:
-            found = low, high, seen
-        else:
-            found = np.minimum(found[0], low), np.maximum(found[1], high), found[2] + seen
-    low, high, seen = found
+    looks = map(look, _parts(X))
+    low, high, seen, filled = next(looks)
+    every = [filled]
+    for lowest, highest, more, filled in looks:
+        low, high, seen = np.minimum(low, lowest), np.maximum(high, highest), seen + more
+        every.append(filled)
     shown = ranks.summed(seen) / ranks.weight_of(weight)
-    alike = rows_alike(np.concatenate(filled), weight, ranks)
+    alike = rows_alike(np.concatenate(every), weight, ranks)
     return ranks.least(low), ranks.most(high), shown, alike
 
 

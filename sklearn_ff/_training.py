@@ -39,10 +39,13 @@ from .core.user_callbacks import checked_callback
 from .exceptions import DivergenceError, OverfittingWarning
 from .schedules import checked_rate
 
-GUARDED_UPDATES = 10  # updates between checks of weights and scores
+GUARDED_UPDATES = 30  # updates between checks of weights and scores
 PROBED_ROWS = 8  # rows that are scored after every epoch, to check the weights
 LINEAR = 1e-3  # relative difference of a product of sums and a sum of products, at most
 LARGE = 10.0  # size of unscaled values beyond which they may make a fit diverge
+# Multiply-adds of a layer and batch below which one thread is faster, and those in whose time a
+# number of a layer is read and written by other operators than products.
+SMALL_STEP, SIMPLE = 2**24, 64
 HISTORY = ("loss", "goodness_positive", "goodness_negative", "ranking_accuracy")
 
 
@@ -155,6 +158,17 @@ def train(
     if not warn_of_lifeless(fitted, data):
         warn_of_overfitting(plan, net, data)
     return fitted
+
+
+def is_small(plan: Plan) -> bool:
+    """Whether threads cost more time than they save: they wait for each other in every operator."""
+    unknown = plan.augmentation is not None or any(kind.composite for kind in plan.kinds)
+    if unknown or torch.device(plan.device).type != "cpu":
+        return False
+    shown = plan.shows_labels or plan.negatives.of_rows
+    n_candidates = plan.negatives.n_candidates(plan.n_classes) if shown else 1
+    per_candidate = max(plan.n_products, SIMPLE * plan.width)
+    return plan.batch_size * n_candidates * per_candidate < SMALL_STEP
 
 
 def own_draws(plan: Plan, draws: Draws) -> Any:

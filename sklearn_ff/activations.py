@@ -11,7 +11,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from ._parts import Family, Part, PerLayer, call_intact, check_choice, checked_like
@@ -80,30 +79,20 @@ class FunctionActivation(Activation):
 activations = Family("activation", Activation, FunctionActivation, "(tensor) -> tensor", PerLayer)
 
 
-class FadedRelu(torch.autograd.Function):
-    """max(0, a) in place, whose backward pass needs no mask: with g = Σ h², ∂g/∂a = 2h.
-
-    This saves one of four tensors of a layer's candidates at the peak of a step.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, a: Tensor) -> Tensor:
-        ctx.mark_dirty(a)
-        return a.relu_()
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:
-        return gradient
-
-
 def overwriting_relu(a: Tensor) -> Tensor:
     """max(0, a), in place unless a is a view, whose gradient would be copied several times."""
     return F.relu(a) if a._is_view() else torch.relu_(a)
 
 
 def faded_relu(a: Tensor) -> Tensor:
-    return F.relu(a) if a._is_view() else FadedRelu.apply(a)
+    """max(0, a) in place, whose gradient passes without a mask: with g = Σ h², ∂g/∂a = 2h.
+
+    This saves one of four tensors of a layer's candidates at the peak of a step.
+    """
+    if a._is_view():
+        return F.relu(a)
+    with torch.no_grad():  # unseen by autograd, for which the result is still a
+        return a.relu_()
 
 
 def unchanged(a: Tensor) -> Tensor:

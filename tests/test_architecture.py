@@ -36,7 +36,7 @@ TABLE = [
     ["core.build"],
     ["core.callbacks", "core.interrupts", "core.rows", "core.user_callbacks", "callbacks"],
     ["core.resume"],
-    ["core.freezing", "core.serving", "core.capture", "core.passes"],
+    ["core.freezing", "core.serving", "core.capture", "core.passes", "core.updates"],
     ["core.engine"],
     ["_families", "_labels", "_machine", "_per_layer", "_weights"],
     ["_automatic", "_encoding", "_settings", "_validation", "_lifeless", "_overfitting"],
@@ -69,7 +69,7 @@ TABLE = [
     [""],
 ]
 ROW = {name: row for row, names in enumerate(TABLE) for name in names}
-SKORCH = {"core.engine", "core.callbacks", "core.user_callbacks", "callbacks"}
+SKORCH = {"core.engine", "core.callbacks", "core.updates", "core.user_callbacks", "callbacks"}
 
 
 def module_of(path):

@@ -10,6 +10,7 @@ import pytest
 import torch
 from joblib import Parallel, delayed, parallel_config
 from sklearn.datasets import load_iris
+from skorch.callbacks import Callback
 
 from sklearn_ff import FFClassifier
 
@@ -59,6 +60,26 @@ def test_fits_in_threads_have_their_own_number_of_threads():
     seen = Parallel(2, "threading")(delayed(threads_in_a_fit)(n) for n in given)
     assert seen == [{n} for n in given]
     assert (torch.get_num_threads(), threads_of_a_new_thread()) == before
+
+
+class CountsInTraining(Callback):
+    def __init__(self):
+        self.seen = set()
+
+    def on_batch_end(self, net, **kwargs):
+        self.seen.add(torch.get_num_threads())
+
+
+@pytest.mark.parametrize("units, n_threads, expected", [(8, None, 1), (8, 2, 2), (4096, None, 2)])
+def test_small_networks_learn_in_one_thread(units, n_threads, expected):
+    before, counts = torch.get_num_threads(), CountsInTraining()
+    torch.set_num_threads(2)
+    try:
+        params = {"max_iter": 1, "batch_size": 64, "callbacks": [counts], "n_threads": n_threads}
+        FFClassifier(units, **params).fit(X, Y)
+        assert (counts.seen, torch.get_num_threads()) == ({expected}, 2)
+    finally:
+        torch.set_num_threads(before)
 
 
 LIFE = """

@@ -70,7 +70,7 @@ class Captured:
 
 
 class Recording:
-    """One step as a CUDA graph, the tensors that it reads, and the statistics that it writes."""
+    """One step as a CUDA graph, the tensors that it reads, and what `FFNet.learn` returns."""
 
     def __init__(self, net, batch):
         self.batch = [None if part is None else part.clone() for part in batch]
@@ -82,7 +82,7 @@ class Recording:
             read_from(net, self.progress, self.rates),
             torch.cuda.graph(self.graph, capture_error_mode="thread_local"),
         ):
-            self.statistics = net.learn(self.batch)
+            self.lesson = net.learn(self.batch)
 
     def replay(self, net, batch):
         for place, part in zip(self.batch, batch, strict=True):
@@ -92,7 +92,7 @@ class Recording:
         for place, group in zip(self.rates, net.optimizer_.param_groups, strict=True):
             place.fill_(group["lr"])
         self.graph.replay()
-        return self.statistics.clone()
+        return [tuple(value.clone() for value in part) for part in self.lesson]
 
 
 @contextmanager

@@ -1,12 +1,13 @@
 """The training loop: a skorch net around the step of the algorithm."""
 
 from contextlib import suppress
+from functools import reduce
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from skorch import NeuralNet
-from skorch.callbacks import Callback, EpochTimer
+from skorch.callbacks import EpochTimer
 
 from .._optimizers import per_group
 from .._ranks import ALONE
@@ -17,9 +18,10 @@ from .forward_forward import step
 from .freezing import fixed_weights, not_frozen
 from .head import step_head
 from .interrupts import current
-from .passes import Sum, Turns, compares_rows, one_sided, statistics, teach, told
+from .passes import Sum, Turns, compares_rows, one_sided, teach, told
 from .rows import Batches, n_parts, parts
 from .serving import Serving
+from .updates import descend, descend_together, may_wait, penalize, watches_gradients
 from .user_callbacks import (
     LISTED,
     check_load,
@@ -39,8 +41,9 @@ CANDIDATE_BYTES = 2**28
 LIVE_TENSORS = 5
 # Attributes of a net that exist during training only.
 PASSING = (
-    *("interrupts_", "end_", "n_loaded_", "stage_", "stage_number_", "stage_epochs_"),
-    *("learning_", "passes_", "side_", "watched_", "weighted_", "listeners_", "first_update_"),
+    *("interrupts_", "end_", "n_loaded_", "stage_", "stage_number_", "stage_epochs_", "every_"),
+    "first_update_",
+    *("learning_", "passes_", "side_", "watched_", "weighted_", "listeners_", "waiting_"),
     *("planned_", "fixed_", "keeper_", "rows_", "captured_", "rates_", "ranks_", "taught_"),
 )
 
@@ -141,6 +144,12 @@ class FFNet(Serving, NeuralNet):
         self.optimizer_ = self.optimizer(groups, **self.get_params_for("optimizer"))
         return self
 
+    def _set_training(self, training=True):
+        """As skorch's, which takes a while, unless all modules are in this mode already."""
+        every = vars(self).get("every_")
+        if every is None or any(module.training != training for module in every):
+            super()._set_training(training)
+
     def get_dataset(self, X, y=None):
         return X
 
@@ -175,6 +184,8 @@ class FFNet(Serving, NeuralNet):
             self.watched_ = any(watches_gradients(c) for _, c in self.callbacks_)
             self.listeners_ = hooks_named("on_layer_scores", self.callbacks_)
             self.rates_, self.captured_ = None, captured(self)
+            self.waiting_: Any = [] if may_wait(self) else None  # groups to step after the batch
+            self.every_ = list(self.module_.modules())
             self.rows_ = rows
             for number, stage in enumerate(self.stages):
                 if self.keeper_ is None or number >= self.keeper_.stage:
@@ -305,10 +316,11 @@ class FFNet(Serving, NeuralNet):
                 done = self.n_updates_ - self.first_update_
                 self.module_.progress = min(1.0, done / self.planned_)
             totals.begin(self)
-            statistics = step_fn(batch, **fit_params)
+            lesson = step_fn(batch, **fit_params)
             self.n_updates_ += 1
-            totals.add(statistics, self.ranks_.size(len(batch[1])) / len(iterator.rows))
-            self.notify("on_batch_end", batch=batch, training=training, loss=statistics[0])
+            totals.add(lesson, self.ranks_.size(len(batch[1])) / len(iterator.rows))
+            loss = reduce(torch.add, [part[0] for part in lesson])
+            self.notify("on_batch_end", batch=batch, training=training, loss=loss)
             if self.end_ is not None:
                 raise self.end_
         return totals.mean()
@@ -332,24 +344,27 @@ class FFNet(Serving, NeuralNet):
         return self.learn(batch) if self.captured_ is None else self.captured_(batch)
 
     def learn(self, batch):
-        """The step of the algorithm, in parts of the batch if its candidates are many."""
+        """The step of the algorithm, in parts of the batch if its candidates are many.
+
+        Returns the losses and scores of the layers, and the weights of the rows, of every part.
+        """
         x, y, weight, drawn = batch
-        n_rows, total = self.ranks_.size(len(y)), 0.0
+        n_rows, lesson = self.ranks_.size(len(y)), []
         weight = weight / n_rows
         for some in parts(n_rows, self._part_size(x)):
             update = self._update if some.stop == n_rows else lambda module: None
-            lesson = step if self.stage_ else step_head
+            learned_by = step if self.stage_ else step_head
             part, own, draws = self.ranks_.share(some, weight, self.draws)
             draws = draws.by(own) if self.weighted_ else draws
             rows, known = (x[part], y[part], own), None if drawn is None else drawn[part]
-            record = lesson(self.module_, self.negatives, *rows, update, draws, known)
-            losses, scores = map(torch.stack, zip(*record, strict=True))
-            total = total + statistics(losses, scores, own)
+            record = learned_by(self.module_, self.negatives, *rows, update, draws, known)
             if self.listeners_:
                 self._show_scores(record, y[part], own * n_rows)
+            lesson.append((*map(torch.stack, zip(*record, strict=True)), own))
+        descend_together(self)
         for layer in self.module_.layers:
             layer.peers.end_batch()
-        return total
+        return lesson
 
     def _show_scores(self, record, y, weight):
         """Let callbacks see the scores g of every layer that has learned, (rows, candidates)."""
@@ -369,7 +384,7 @@ class FFNet(Serving, NeuralNet):
         return max(2 if self.negatives.of_rows else 1, CANDIDATE_BYTES // needed)
 
     def _update(self, module):
-        """Step the parameter group of this layer, then drop its gradient.
+        """Step the parameter group of this layer, or let it wait for the end of the batch.
 
         The head has no negative candidates and learns in the pass of the positive ones.
         """
@@ -377,21 +392,19 @@ class FFNet(Serving, NeuralNet):
             module.zero_grad(set_to_none=True)
             return
         self.ranks_.add_up(module)
-        optimizer, every = self.optimizer_, self.optimizer_.param_groups
         index = learners(self.module_).index(module)
-        self._penalize(every[index], module)
+        group = self.optimizer_.param_groups[index]
+        # The penalty is divided among the passes of an epoch.
+        alone = module is self.module_.head
+        penalize(group, group["l2"] if alone else group["l2"] / len(self.passes_))
         if self.watched_:
             self.notify("on_grad_computed", named_parameters=list(module.named_parameters()))
-        group = every[index]
         if self.rates_ is not None:  # a step that is recorded reads its rate from the device
             group = group | {"lr": self.rates_[index], "capturable": True}
-        optimizer.param_groups = [group]
-        try:
-            optimizer.step()
-        finally:
-            optimizer.param_groups = every
-        for weights in every[index]["params"]:  # as zero_grad, but faster
-            weights.grad = None
+        if self.waiting_ is None:
+            descend(self.optimizer_, [group])
+        else:
+            self.waiting_.append(group)
 
     def drop_gradients(self):
         """Forget what a step that was not finished has left behind."""
@@ -399,32 +412,18 @@ class FFNet(Serving, NeuralNet):
         for layer in self.module_.layers:
             layer.peers.parts = []
 
-    def _penalize(self, group, module):
-        """Add the gradient of ½ l2 ‖W‖² for weights, not for biases and scales.
-
-        The penalty is divided among the passes of an epoch.
-        """
-        l2 = group["l2"] if module is self.module_.head else group["l2"] / len(self.passes_)
-        for weights in group["params"] if l2 else ():
-            if weights.ndim > 1 and weights.grad is not None:
-                weights.grad.add_(weights.detach(), alpha=l2)
-
     def _record(self, totals, layers):
         """Record the statistics of an epoch, (4, layers that learn), in the history."""
         totals, layers = told(totals.cpu().numpy().astype(np.float64), layers)
         loss = float(totals[0].mean())
-        self.history.record("train_loss", loss)
-        self.history.record("train_loss_best", loss < self.lowest_loss_)
+        self.history[-1].update(
+            train_loss=loss,
+            train_loss_best=loss < self.lowest_loss_,
+            stage=self.stage_number_,
+            layers=layers,
+            statistics=totals.tolist(),
+        )
         self.lowest_loss_ = min(loss, self.lowest_loss_)
-        self.history.record("stage", self.stage_number_)
-        self.history.record("layers", layers)
-        self.history.record("statistics", totals.tolist())
-
-
-def watches_gradients(callback):
-    """Whether a callback has `on_grad_computed`, whose list of weights costs 2 % of a step."""
-    method = callback.on_grad_computed
-    return getattr(method, "__func__", method) is not Callback.on_grad_computed
 
 
 def hooks_named(name, callbacks):

@@ -13,7 +13,7 @@ from sklearn_ff._draws import Draws
 from sklearn_ff._scaling import Scaler
 from sklearn_ff.core import engine
 from sklearn_ff.core.engine import learners
-from sklearn_ff.core.passes import statistics
+from sklearn_ff.core.passes import Sum, statistics
 from sklearn_ff.core.rows import Batches, Rows, as_tensor
 from sklearn_ff.negatives import Uniform
 
@@ -54,6 +54,17 @@ def test_statistics_count_a_tie_as_wrong():
 def test_statistics_hold_no_graph():
     g = torch.rand(1, 4, 2, requires_grad=True)
     assert not statistics(g.sum()[None], g, torch.ones(4)).requires_grad
+
+
+def test_statistics_of_many_batches_at_once_are_those_of_one_after_another():
+    rng, totals, expected = np.random.default_rng(0), Sum(), 0.0
+    for number in range(70):
+        rows, n_parts = (9 if number % 30 else 4), 1 + (number == 40)
+        shapes = (2,), (2, rows, 3), (rows,)
+        lesson = [[torch.tensor(rng.random(shape)) for shape in shapes] for _ in range(n_parts)]
+        totals.add(lesson, share=1 / (number + 1))
+        expected = expected + sum(statistics(*part) for part in lesson) / (number + 1)
+    np.testing.assert_allclose(totals.mean(), expected, rtol=1e-12)
 
 
 # Rows -------------------------------------------------------------------------------------------
