@@ -5,13 +5,13 @@
 Every rank has one thread. Measured in turns: one process, layers on two ranks (`fit_layers`), rows
 on two ranks (`fit`), of the same network and batches. The model knows nothing of these but
 
-* the seconds of every layer in one process, alone,
+* the seconds of every layer in one process, alone, and those of a step outside of its layers,
 * by how much two processes that compute at the same time slow each other down,
 * the seconds of a message from rank to rank, and of a sum over both, of the sizes that occur.
 
-A step of the pipeline takes as long as its slowest rank: its layers, and its messages. A step of
-data parallel takes the layers at half of the batch, and a sum over the weights of every layer. With
---ranks the model predicts more machines, with one rank and one layer on each.
+A step of the pipeline takes as long as its slowest rank: its layers, its messages, and what is
+outside. A step of data parallel takes one of half of the batch, longer by what the larger of two
+random shares exceeds the half, and a sum over the weights of every layer.
 """
 
 import argparse
@@ -71,9 +71,9 @@ def measured(args, pair, units, batch, X, y):
     n, cut = len(X) // batch, len(X) // 2
     turns = []
     for _ in range(args.turns):
-        one = timed(estimator, "one", X, y)
+        one = pair.only(timed, estimator, "one", X, y)
         both = pair.run(timed, (estimator, "one", X, y), (estimator, "one", X, y))
-        less = timed(half, "one", X[:cut], y[:cut])
+        less = pair.only(timed, half, "one", X[:cut], y[:cut])
         layers = pair.run(timed, (estimator, "layers", X, y), (estimator, "layers", None, None))
         rows = pair.run(
             timed,
@@ -85,10 +85,11 @@ def measured(args, pair, units, batch, X, y):
         told = pair.run(exchanged, (message, sizes), (message, sizes))[0]
         turns.append(
             {
-                "one": one["step"],
+                "one": one["epoch"] / n,
                 "layer_seconds": one["layers"],
-                "layer_seconds_half": less["layers"],
-                "slowdown": np.mean([each["step"] for each in both]) / one["step"],
+                "outside": one["epoch"] / n - one["layers"].sum(),
+                "half": less["epoch"] / n,
+                "slowdown": np.mean([each["epoch"] for each in both]) / one["epoch"],
                 "pipeline": layers[0]["epoch"] / n,
                 "rows": rows[0]["epoch"] / n,
                 "message": told[0],
@@ -97,7 +98,7 @@ def measured(args, pair, units, batch, X, y):
         )
     found = {name: np.median([turn[name] for turn in turns], 0) for name in turns[0]}
     pipeline = of_pipeline(found, n, 2)
-    rows = of_rows(found)
+    rows = of_rows(found, batch)
     return {
         "benchmark": "pipeline",
         "shape": [784, *[units] * args.layers],
@@ -105,6 +106,8 @@ def measured(args, pair, units, batch, X, y):
         "steps": n,
         "one_ms": 1e3 * found["one"],
         "layers_ms": (1e3 * found["layer_seconds"]).round(3).tolist(),
+        "outside_ms": 1e3 * float(found["outside"]),
+        "half_ms": 1e3 * float(found["half"]),
         "slowdown": float(found["slowdown"]),
         "message_bytes": 4 * message,
         "message_ms": 1e3 * float(found["message"]),
@@ -129,16 +132,21 @@ def of_pipeline(found, n, n_ranks):
     costs = found["layer_seconds"]
     ends = np.linspace(0, len(costs), n_ranks + 1).astype(int)
     ranks = [
-        found["slowdown"] * costs[begin:end].sum()
+        found["slowdown"] * (costs[begin:end].sum() + found["outside"])
         + found["message"] * ((begin > 0) + (end < len(costs)))
         for begin, end in pairwise(ends)
     ]
     return float(max(ranks) + (sum(ranks) - max(ranks)) / n)
 
 
-def of_rows(found):
-    """Seconds of a step: the layers at half of the batch, and a sum over all weights."""
-    return float(found["slowdown"] * found["layer_seconds_half"].sum() + found["sum"])
+def of_rows(found, batch):
+    """Seconds of a step: one of half of the batch and some rows more, and a sum over all weights.
+
+    Of b rows in random order each of two ranks has b/2 ± √b/2, the larger share b/2 + 0.4 √b.
+    """
+    per_row = (found["one"] - found["half"]) / (batch / 2)
+    step = found["half"] + 0.4 * batch**0.5 * per_row
+    return float(found["slowdown"] * step + found["sum"])
 
 
 # What is timed ------------------------------------------------------------------------------------
@@ -162,10 +170,9 @@ class Clock(Callback):
 
 
 def timed(estimator, how, X, y):
-    """Median seconds of a step, of its layers, and of an epoch after the first."""
+    """Mean seconds of an epoch after the first, and of the layers in a step."""
     estimator = estimator.__class__(**estimator.get_params(deep=False))
-    clock, torch_threads = Clock(), torch.get_num_threads()
-    assert torch_threads == 1
+    clock = Clock()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         if how == "one":
@@ -178,10 +185,9 @@ def timed(estimator, how, X, y):
     found = {"epoch": float(np.mean(fitted.net_.history[:, "dur"][1:]))}
     if how == "one":
         steps = np.array(clock.seconds[len(clock.seconds) // estimator.max_iter :])
-        layers = np.median(steps, 0)
+        layers = steps.mean(0)
         layers[-2] += layers[-1]  # the update of the last layer
-        found |= {"step": float(np.mean(steps.sum(1))), "layers": layers[:-1]}
-        found["layers"] *= found["step"] / found["layers"].sum()
+        found["layers"] = layers[:-1]
     return found
 
 
@@ -198,8 +204,9 @@ def exchanged(message, sizes, repeats=20):
     added = []
     for _ in range(repeats):
         begin = time.perf_counter()
-        for one in sums:
-            dist.all_reduce(one)
+        for one in sums:  # copied before and after, as gradients are
+            dist.all_reduce(copied := torch.cat([one]))
+            one.copy_(copied)
         added.append(time.perf_counter() - begin)
     return float(np.median(seconds)), float(np.median(added))
 
@@ -236,6 +243,11 @@ class Pair:
         for end, own in zip(self.ends, given, strict=True):
             end.send((function, own))
         return [end.recv() for end in self.ends]
+
+    def only(self, function, *given):
+        """The result of the first alone, while the other waits."""
+        self.ends[0].send((function, given))
+        return self.ends[0].recv()
 
     def __exit__(self, *error):
         for process in self.processes:
