@@ -151,6 +151,18 @@ def test_ranks_that_differ_are_told_in_what(two):
         assert answer.message.startswith("The ranks differ in hidden_layer_sizes; ")
 
 
+def drawing(y, n_classes, draws):
+    draws.uniform(len(y) + 1)  # of the rows of this rank, and one more
+    return (y[:, None] + 1) % n_classes
+
+
+def test_a_part_that_draws_another_number_of_times_on_each_rank_is_found_out(two):
+    two.begin(fit, [FFClassifier(8, negatives=drawing, **COMMON)] * 2, shared(X, y), [{}, {}])
+    for answer in two.answers():
+        assert answer.kind == "RankError"
+        assert answer.message.startswith("The ranks have drawn different random numbers")
+
+
 @pytest.fixture
 def one_rank(tmp_path):
     """A process group of this process alone."""

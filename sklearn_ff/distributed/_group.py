@@ -61,6 +61,7 @@ def lost() -> Iterator[None]:
         yield
     except RuntimeError as error:
         said = (str(error) or type(error).__name__).splitlines()[0]
+        said = said.rpartition("] ")[2]  # without the place in gloo's source
         raise RankError(
             f"Another rank has failed or cannot be reached, and the fit has ended here too "
             f"({said}). See the error of that rank; a fit with a Checkpoint goes on from its last "

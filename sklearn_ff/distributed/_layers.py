@@ -17,7 +17,7 @@ import numpy as np
 from joblib.externals.loky.backend.reduction import dumps, loads
 from torch import Tensor
 
-from .._base import fitting, publish
+from .._base import publish
 from .._calibration import calibrated
 from .._compatibility import check, each_objective
 from .._draws import Draws
@@ -41,7 +41,7 @@ from ..core.forward_forward import Network
 from ..exceptions import DivergenceError
 from ._channel import AsSent, Layers, Sent
 from ._group import Group
-from ._rows import only_first_warns, refuse_estimator, seed_of
+from ._rows import refuse_estimator, seed_of, taking_part
 
 
 def learn_layers(group: Group, estimator: Any, X: Any, y: Any, sample_weight: Any) -> Any:
@@ -49,7 +49,7 @@ def learn_layers(group: Group, estimator: Any, X: Any, y: Any, sample_weight: An
     with group.together():
         refuse_estimator(estimator)
     own = estimator if group.first else copy.copy(estimator)
-    with fitting(own, False), only_first_warns(group):
+    with taking_part(group, own):
         data, told = None, b""
         with group.together():
             if group.first:

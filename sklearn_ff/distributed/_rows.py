@@ -6,6 +6,7 @@ import copy
 import hashlib
 import json
 import warnings
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -24,12 +25,13 @@ from .._families import given_negatives
 from .._fitted import Fitted
 from .._input import Data, LabelledRows, Request, read
 from .._labels import checked_labels
-from .._machine import memory_errors
+from .._machine import memory_errors, torch_threads
 from .._plan import Plan, make_plan
 from .._settings import Settings, settings_of
 from .._training import build, train
 from .._validation import checked_weight, validate_rows
 from ..callbacks import Checkpoint
+from ..core.interrupts import deferred_interrupt
 from ._group import Group
 from ._shares import SharedRows
 
@@ -58,7 +60,7 @@ def learn(
     with group.together():
         refuse_estimator(estimator)
     own = estimator if group.first else copy.copy(estimator)
-    with fitting(own, False), only_first_warns(group):
+    with taking_part(group, own):
         with group.together():
             own._validate_params()
             settings = settings_of(own)
@@ -74,17 +76,22 @@ def learn(
         check(plan)
         check_shared(plan, own.callbacks)
         fitted = train(plan, *build(plan), data, own.callbacks)
-        publish(own, finished(group, fitted, data, class_count))
+        fitted = finished(group, fitted, data, class_count)
+        if group.first:
+            publish(own, fitted)
+        elif fitted.error is not None:
+            raise fitted.error
     return own if group.first else None
 
 
 @contextmanager
-def only_first_warns(group: Group) -> Any:
-    """Warnings of the first rank alone, since those of the others say the same."""
+def taking_part(group: Group, estimator: Any) -> Iterator[None]:
+    """A fit of the first rank. The others help it, and what they would warn of it says too."""
     if group.first:
-        yield
+        with fitting(estimator, False):
+            yield
         return
-    with warnings.catch_warnings():
+    with deferred_interrupt(), torch_threads(estimator.n_threads), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
 
