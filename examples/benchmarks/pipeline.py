@@ -10,7 +10,7 @@ on two ranks (`fit`), of the same network and batches. The model knows nothing o
 * the seconds of a message from rank to rank, and of a sum over both, of the sizes that occur.
 
 A step of the pipeline takes as long as its slowest rank: its layers, its messages, and what is
-outside. A step of data parallel takes one of half of the batch, longer by what the larger of two
+outside. Four ranks are predicted too, on a processor of their own each. A step of data parallel takes one of half of the batch, longer by what the larger of two
 random shares exceeds the half, and a sum over the weights of every layer.
 """
 
@@ -116,6 +116,7 @@ def measured(args, pair, units, batch, X, y):
         "pipeline_ms": 1e3 * float(found["pipeline"]),
         "pipeline_predicted_ms": 1e3 * pipeline,
         "pipeline_times": float(found["one"] / found["pipeline"]),
+        "four_ranks_predicted_times": found["one"] / of_pipeline(found | {"slowdown": 1.0}, n, 4),
         "rows_ms": 1e3 * float(found["rows"]),
         "rows_predicted_ms": 1e3 * rows,
         "rows_times": float(found["one"] / found["rows"]),

@@ -51,7 +51,7 @@ def fit(
         Their weights.
     X_val, y_val, sample_weight_val : array-like or None, default=None
         Held-out rows of this rank, scored after every epoch together with those of the others.
-    timeout : float, default=60.0
+    timeout : float, default=50.0
         Seconds that a rank waits for another before it raises RankError.
 
     Returns
@@ -106,7 +106,7 @@ def fit_layers(
         layers learn from every batch, without a head, dropout, callbacks and early stopping.
     X, y, sample_weight : array-like or None
         As in `estimator.fit`, on the first rank; those of the other ranks are not looked at.
-    timeout : float, default=60.0
+    timeout : float, default=50.0
         Seconds that a rank waits for another before it raises RankError.
 
     Returns
@@ -159,7 +159,7 @@ def fit_on_dask(
         Labels and weights, in blocks like those of X if this is a Dask collection.
     client : distributed.Client or None, default=None
         The client of the cluster; None takes the current one.
-    timeout : float, default=60.0
+    timeout : float, default=50.0
         Seconds that a rank waits for another before it raises RankError.
 
     Returns

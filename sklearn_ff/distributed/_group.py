@@ -18,7 +18,7 @@ from .._ranks import Alone
 from ..core.callbacks import StopStage, StopTraining
 from ..exceptions import RankError
 
-LONGEST = 60.0  # seconds that a rank waits for another, unless it is told otherwise
+LONGEST = 50.0  # seconds that a rank waits for another: all have ended within a minute
 
 
 @contextmanager
