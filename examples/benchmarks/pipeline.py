@@ -10,8 +10,9 @@ on two ranks (`fit`), of the same network and batches. The model knows nothing o
 * the seconds of a message from rank to rank, and of a sum over both, of the sizes that occur.
 
 A step of the pipeline takes as long as its slowest rank: its layers, its messages, and what is
-outside. Four ranks are predicted too, on a processor of their own each. A step of data parallel takes one of half of the batch, longer by what the larger of two
-random shares exceeds the half, and a sum over the weights of every layer.
+outside. Four ranks are predicted too, on a processor of their own each. A step of data parallel
+takes one of half of the batch, longer by what the larger of two random shares exceeds the half, and
+a sum over the weights of every layer.
 """
 
 import argparse
