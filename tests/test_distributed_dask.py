@@ -19,11 +19,11 @@ COMMON = {"max_iter": 2, "batch_size": 32, "precision": "float64", "random_state
 
 @pytest.fixture(scope="module")
 def client():
-    with (
-        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
-        Client(cluster) as client,
-    ):
-        yield client
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("OMP_NUM_THREADS", raising=False)  # workers set it for themselves
+        local = LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None)
+        with local as cluster, Client(cluster) as client:
+            yield client
 
 
 def test_a_search_on_a_cluster_has_the_scores_of_one_process(client):
