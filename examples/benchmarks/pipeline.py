@@ -10,7 +10,8 @@ on two ranks (`fit`), of the same network and batches. The model knows nothing o
 * the seconds of a message from rank to rank, and of a sum over both, of the sizes that occur.
 
 A step of the pipeline takes as long as its slowest rank: its layers, its messages, and what is
-outside. Four ranks are predicted too, on a processor of their own each. A step of data parallel
+outside. Two and four ranks with a processor of their own each are predicted too. A step of data
+parallel
 takes one of half of the batch, longer by what the larger of two random shares exceeds the half, and
 a sum over the weights of every layer.
 """
@@ -117,7 +118,10 @@ def measured(args, pair, units, batch, X, y):
         "pipeline_ms": 1e3 * float(found["pipeline"]),
         "pipeline_predicted_ms": 1e3 * pipeline,
         "pipeline_times": float(found["one"] / found["pipeline"]),
-        "four_ranks_predicted_times": found["one"] / of_pipeline(found | {"slowdown": 1.0}, n, 4),
+        "own_processors_predicted_times": {
+            n_ranks: found["one"] / of_pipeline(found | {"slowdown": 1.0}, n, n_ranks)
+            for n_ranks in (2, 4)
+        },
         "rows_ms": 1e3 * float(found["rows"]),
         "rows_predicted_ms": 1e3 * rows,
         "rows_times": float(found["one"] / found["rows"]),
@@ -130,15 +134,21 @@ def measured(args, pair, units, batch, X, y):
 
 
 def of_pipeline(found, n, n_ranks):
-    """Seconds of a step: the slowest rank's, and the time until all ranks have work, divided."""
+    """Seconds of a step: of the slowest rank, and of the others while it has no work, divided.
+
+    Ranks slow each other down while both compute: the slowest one while another does.
+    """
     costs = found["layer_seconds"]
     ends = np.linspace(0, len(costs), n_ranks + 1).astype(int)
     ranks = [
-        found["slowdown"] * (costs[begin:end].sum() + found["outside"])
+        costs[begin:end].sum()
+        + found["outside"]
         + found["message"] * ((begin > 0) + (end < len(costs)))
         for begin, end in pairwise(ends)
     ]
-    return float(max(ranks) + (sum(ranks) - max(ranks)) / n)
+    *others, slowest = sorted(ranks)
+    step = slowest + (found["slowdown"] - 1) * max(others)
+    return float(step + sum(others) / n)
 
 
 def of_rows(found, batch):

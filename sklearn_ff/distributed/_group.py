@@ -29,20 +29,17 @@ def joined_ranks(timeout: float) -> Iterator[Group | None]:
     """
     if not (is_number(timeout) and timeout > 0):
         raise ValueError(f"timeout={timeout!r} must be a positive number of seconds.")
-    began = not dist.is_initialized()
-    if began and "RANK" not in os.environ:
+    if not dist.is_initialized() and "RANK" not in os.environ:
         yield None
         return
     with lost():
-        if began:
+        if not dist.is_initialized():  # and stays so: torchrun's store serves one beginning
             start(timeout)
         group = Group(timeout)
     try:
         yield group
     finally:
         group.close()
-        if began:
-            dist.destroy_process_group()
 
 
 def start(timeout: float, **place: Any) -> None:
