@@ -10,10 +10,9 @@ on two ranks (`fit`), of the same network and batches. The model knows nothing o
 * the seconds of a message from rank to rank, and of a sum over both, of the sizes that occur.
 
 A step of the pipeline takes as long as its slowest rank: its layers, its messages, and what is
-outside. Two and four ranks with a processor of their own each are predicted too. A step of data
-parallel
-takes one of half of the batch, longer by what the larger of two random shares exceeds the half, and
-a sum over the weights of every layer.
+outside; while another rank computes too, it is slowed down. Two and four ranks with a processor of
+their own each are predicted besides. A step of data parallel takes one of half of the batch, longer
+by what the larger of two random shares exceeds the half, and a sum over the weights of every layer.
 """
 
 import argparse
