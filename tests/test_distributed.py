@@ -24,6 +24,7 @@ from sklearn_ff.exceptions import RankError
 from sklearn_ff.layers import Conv2d, Dense, Module
 from sklearn_ff.negatives import HeldOutClasses, OwnRows, Permuted, Uniform
 from sklearn_ff.objectives import Collaboration
+from sklearn_ff.predictions import Goodness
 from sklearn_ff.schedules import Simultaneous
 
 pytestmark = pytest.mark.timeout(180)
@@ -69,6 +70,10 @@ CASES = {
             [16, 12], schedule="greedy", early_stopping=True, scaling="standard", **COMMON
         ),
         (csr_matrix(X), y.astype(str)),
+    ),
+    "layers that held-out rows choose": (
+        FFClassifier([16, 12], prediction=Goodness("best"), negatives="all", **COMMON),
+        (X, y),
     ),
     "permuted labels": (FFClassifier([16, 12], negatives=Permuted(), **COMMON), (X, y)),
     "one batch": (

@@ -255,11 +255,16 @@ def check_layers(plan: Plan, data: Data, callbacks: Any, n_ranks: int) -> None:
             "A Module may draw from torch's global generator, in an order that ranks would have to "
             "wait for; use layers of this package, or fit in one process."
         )
-    if data.held_out is not None or callbacks:
-        what = "callbacks" if callbacks else "early_stopping"
+    if callbacks:
         raise ValueError(
-            f"{what} would look at the whole network after every epoch, of which every rank holds "
-            f"some layers; leave it out, or use distributed.fit."
+            "callbacks look at the whole network, of which every rank holds some layers; leave "
+            "them out, or use distributed.fit."
+        )
+    if data.held_out is not None:
+        raise ValueError(
+            f"early_stopping={given.early_stopping} or prediction={plan.prediction!r} hold out "
+            f"rows, which the whole network scores, and every rank holds some layers; change "
+            f"them, or use distributed.fit."
         )
     if data.pool is not None:
         raise ValueError(

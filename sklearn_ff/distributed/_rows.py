@@ -298,9 +298,22 @@ def finished(group: Group, fitted: Fitted, data: Data, class_count: np.ndarray |
             every = group.gather_first(own)
             return fitted if every is None else replace(fitted, moments=merged_moments(every))
         sample = sampled(group, data)
+        held_out = whole_of(group, data.held_out) if fitted.plan.prediction.open else None
         if sample is None:
             return fitted
+        sample = replace(sample, held_out=held_out)
         return replace(calibrated(fitted, sample), class_count=class_count)
+
+
+def whole_of(group: Group, rows: LabelledRows | None) -> LabelledRows | None:
+    """The held-out rows of all ranks, on the first, for a rule that they settle."""
+    every = group.gather_first(rows)
+    if every is None:
+        return None
+    stack = vstack if issparse(every[0].X) else np.concatenate
+    X: Any = stack([some.X for some in every])
+    codes, weight = (np.concatenate([some[place] for some in every]) for place in (1, 2))
+    return LabelledRows(X.tocsr() if issparse(X) else X, codes, weight)
 
 
 def sampled(group: Group, data: Data) -> Data | None:
