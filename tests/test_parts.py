@@ -299,7 +299,7 @@ def test_a_refusal_names_the_parameter_that_was_given_and_its_default():
         ),
         ({"scaling": "none"}, "or None. Got 'none'"),
         ({"layers": [Conv2d(norm="none")]}, r"one of \[None, 'batch', 'group'\]"),
-        ({"layers": [Conv2d(pool="none")]}, r"one of \[None, 'max', 'mean'\]"),
+        ({"layers": [Conv2d(pool="none")]}, r"one of \[None, 'max', 'mean', 'rms'\]"),
     ],
 )
 def test_the_word_none_is_refused(params, known):

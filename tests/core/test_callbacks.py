@@ -9,6 +9,7 @@ import torch
 from skorch.history import History
 
 from sklearn_ff import DivergenceError, schedules
+from sklearn_ff._ranks import ALONE
 from sklearn_ff.core.callbacks import (
     Decay,
     DivergenceGuard,
@@ -26,6 +27,7 @@ def tiny_net(rates=(0.1,)):
     module = torch.nn.Linear(2, 2)
     groups = [{"params": [torch.nn.Parameter(torch.zeros(1))], "lr": rate} for rate in rates]
     return SimpleNamespace(
+        ranks_=ALONE,
         module_=module,
         optimizer_=torch.optim.SGD(groups, lr=1.0),
         history=History(),
