@@ -185,8 +185,8 @@ class BaseFF(
         """
         with torch_threads(self.n_threads):
             fitted, X = checked_rows(self, X)
-            found = features(fitted.network, fitted.plan, X, self._read_out())
-        return found.astype(np.float32 if X.dtype == np.float32 else np.float64, copy=False)
+            dtype = np.float32 if X.dtype == np.float32 else np.float64
+            return features(fitted.network, fitted.plan, X, self._read_out(), dtype)
 
     def _read_out(self) -> Any:
         """What `transform` reads from a layer: a function (layer, a, h) -> values."""

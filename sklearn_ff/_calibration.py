@@ -27,15 +27,18 @@ from ._scoring import (
     scores_by_layer,
     where_it_slips,
 )
+from ._stored import dense
 from ._weights import describe
 from .core.prediction import checked_scores, reached
 from .predictions import Head, checked_rule
 
+MOST_ROWS = 200_000  # that are looked at
 CALIBRATION_ROWS = 1_000  # rows that are scored
 CALIBRATION_SCORES = 2**20  # with many classes, fewer rows are scored
 NEIGHBOURS = 5_000  # rows among which the nearest is searched, at least
 NEIGHBOURS_PER_CLASS = 10  # on average over the classes, at least
 MOST_NEIGHBOURS = 20_000  # at most
+READ_NUMBERS = 2**20  # that are read at once
 SHARE = 0.6  # of the neighbour's label in a target
 SKETCH = 512  # numbers that replace the activations of a wide network
 TIE = 1e-5  # squared distances that differ by less are equal
@@ -110,9 +113,10 @@ def calibration_sample(fitted, data, weight, counts):
     `counts` is the weight of the rows of each class that the network has learned from.
     """
     network, plan, X, codes = fitted.network, fitted.plan, data.X, data.codes
-    first, place = distinct(X)
-    K = plan.n_classes
-    labels = csr_array((weight, (place, codes)), shape=(len(first), K))
+    looked = spaced(len(codes), MOST_ROWS)
+    first, place = distinct(X, looked)
+    first, K = looked[first], plan.n_classes
+    labels = csr_array((weight[looked], (place, codes[looked])), shape=(len(first), K))
     most = max(NEIGHBOURS, min(NEIGHBOURS_PER_CLASS * K, MOST_NEIGHBOURS))
     others = spaced(len(first), most)
     asked = spaced(len(others), max(1, min(CALIBRATION_ROWS, CALIBRATION_SCORES // K)))
@@ -127,21 +131,27 @@ def calibration_sample(fitted, data, weight, counts):
     return Sample(X[first[others[asked]]], target, weight, prior)
 
 
-def distinct(X):
-    """Indices of the first of equal rows, and for every row the number of its group of equal rows.
+def distinct(X, looked):
+    """Places of the first of equal rows, and for every row the number of its group of equal rows.
 
-    Equal rows form one group, so a weight of k counts as k copies.
+    The rows are those of X that are `looked` at. Equal rows form one group, so a weight of k counts
+    as k copies.
     """
-    if issparse(X):
-        ends = zip(X.indptr[:-1], X.indptr[1:], strict=True)
-        keys = (hash((X.indices[a:b].tobytes(), X.data[a:b].tobytes())) for a, b in ends)
-    else:
-        keys = (hash(row.tobytes()) for row in X)
     known: dict[int, int] = {}
-    place = np.array([known.setdefault(key, len(known)) for key in keys])
+    size = max(1, READ_NUMBERS // X.shape[1])
+    parts = (X[looked[start : start + size]] for start in range(0, len(looked), size))
+    place = np.array([known.setdefault(key, len(known)) for X in parts for key in keys_of(X)])
     first = np.full(len(known), len(place))
     np.minimum.at(first, place, np.arange(len(place)))
     return first, place
+
+
+def keys_of(X):
+    """A number for every row, the same for equal rows."""
+    if issparse(X):
+        ends = zip(X.indptr[:-1], X.indptr[1:], strict=True)
+        return (hash((X.indices[a:b].tobytes(), X.data[a:b].tobytes())) for a, b in ends)
+    return (hash(row.tobytes()) for row in dense(X))
 
 
 def spaced(n, most):

@@ -21,6 +21,7 @@ from ._params import has_params
 from ._plan import Plan
 from ._ranks import ALONE, Alone
 from ._settings import Settings
+from ._stored import StoredRows, dense
 from ._version import __version__
 from ._warn import warn
 from .callbacks import Checkpoint
@@ -177,10 +178,10 @@ def parts_of_table(table: Any) -> Iterator[Any]:
         for part in (np.array(rows.shape), rows.data, rows.indices, rows.indptr):
             yield from parts_of_table(part)
     else:
-        table = np.asarray(table)
+        table = table if isinstance(table, StoredRows) else np.asarray(table)
         yield f"{table.dtype.str} {table.shape}".encode()
         if table.dtype.hasobject:
             yield repr(table.tolist()).encode()
             return
         for start in range(0, len(table), BLOCK_ROWS):
-            yield np.ascontiguousarray(table[start : start + BLOCK_ROWS]).tobytes()
+            yield np.ascontiguousarray(dense(table[start : start + BLOCK_ROWS])).tobytes()

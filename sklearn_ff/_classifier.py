@@ -448,8 +448,7 @@ class FFClassifier(AccuracyScore, BaseFF):
         y : ndarray of shape (n_samples,)
             Predicted labels.
         """
-        scores = self.decision_function(X)
-        return self.classes_[(scores > 0).astype(int) if scores.ndim == 1 else scores.argmax(1)]
+        return self.classes_[self._by_parts(X, lambda log_p: log_p.argmax(1), np.intp)]
 
     def predict_log_proba(self, X: MatrixLike) -> np.ndarray:
         """Return logarithms of the classes' probabilities.
@@ -464,11 +463,19 @@ class FFClassifier(AccuracyScore, BaseFF):
         log_p : ndarray of shape (n_samples, n_classes)
             Ordered as `classes_`.
         """
+        return self._by_parts(X, lambda log_p: log_p)
+
+    def _by_parts(self, X: MatrixLike, function: Any, dtype: Any = np.float64) -> np.ndarray:
+        """A function of the log-probabilities of all rows, which never exist at once."""
         with torch_threads(self.n_threads):
             fitted, X = checked_rows(self, X)
             plan, scale, slips = ruled(fitted, self.prediction, self.scale_, self.slips_)
-            scaled = scaled_scores(fitted.network, plan, X, scale)
-        return log_probabilities(scaled, slips, class_shares(self.class_count_))
+            prior, out = class_shares(self.class_count_), np.empty(0)
+            for part, scaled in scaled_scores(fitted.network, plan, X, scale):
+                found = function(log_probabilities(scaled, slips, prior))
+                out = out if out.size else np.empty((X.shape[0], *found.shape[1:]), dtype)
+                out[part] = found
+        return out
 
     def _set_answer(self, fitted: Fitted) -> None:
         plan, scale, slips = ruled(fitted, self.prediction, self.scale_, self.slips_)
@@ -488,4 +495,4 @@ class FFClassifier(AccuracyScore, BaseFF):
         p : ndarray of shape (n_samples, n_classes)
             Ordered as `classes_`.
         """
-        return np.exp(self.predict_log_proba(X))
+        return self._by_parts(X, np.exp)

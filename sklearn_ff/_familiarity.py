@@ -68,8 +68,10 @@ def familiarity(network, plan, X, moments):
 
 
 def whitened(network, plan, X, moments):
-    """(a, h) of these layers side by side, so that the distance of two rows is Mahalanobis'."""
-    return np.concatenate([v for _, v in _whitened(network, plan, X, moments, FEW_PRIOR_ROWS)])
+    """Parts of the rows X, each with (a, h) of these layers side by side, so that the distance of
+    two rows is Mahalanobis'.
+    """
+    return _whitened(network, plan, X, moments, FEW_PRIOR_ROWS)
 
 
 def _whitened(network, plan, X, moments, prior_rows):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import LabelEncoder
 from sklearn.utils.multiclass import check_classification_targets
@@ -16,6 +17,7 @@ from ._families import given_negatives
 from ._labels import about, check_like, checked_classes, checked_labels, refuse_unseen
 from ._ranks import ALONE, Alone
 from ._settings import Settings
+from ._stored import StoredRows, dense
 from ._typing import MatrixLike
 from ._validation import checked_own_rows, checked_weight, distinct, heavy, validate_rows
 from ._warn import pointed, warn
@@ -39,7 +41,7 @@ class Data:
 
     Attributes
     ----------
-    X : ndarray or sparse matrix of shape (n_samples, n_features)
+    X : ndarray, sparse matrix or StoredRows of shape (n_samples, n_features)
         Training rows with a weight above zero, in the dtype in which they are given.
     codes : ndarray of int, shape (n_samples,)
         Numbers of their labels; zeros where no labels are learned.
@@ -224,7 +226,7 @@ def in_order(settings: Settings, X: MatrixLike, weight: np.ndarray) -> Pool:
     n_rows = X.shape[0]
     if n_rows > automatic.ONE_BATCH or automatic.batch_size(settings, n_rows) < n_rows:
         return X, weight
-    first, group = distinct(X)
+    first, group = distinct(X if issparse(X) else dense(X))
     if len(first) < 2:
         return X, weight
     return X[first], np.bincount(group, weight)
@@ -357,6 +359,8 @@ def split(
         random_state=settings.random_state,
     )
     learn, hold = with_every_class(learn, hold, codes)
+    if isinstance(rows.X, StoredRows) and not rows.X.one_block:
+        learn, hold = np.sort(learn), np.sort(hold)  # so that neighbours in the file remain so
     kept, held_out = (LabelledRows(*(values[part] for values in rows)) for part in (learn, hold))
     return kept, held_out
 

@@ -5,6 +5,7 @@ import torch
 
 from ._params import brief
 from ._per_layer import is_list
+from ._stored import dense
 from .core.rows import Rows
 
 ROWS, LABELS = 64, 10  # that are examined, evenly spread over the rows and the classes
@@ -124,6 +125,5 @@ def head_remedy(plan):
 
 def differ(X):
     """Whether some of the rows are different."""
-    rows = X[spread(X.shape[0], ROWS)]
-    rows = rows if isinstance(rows, np.ndarray) else rows.toarray()
+    rows = dense(X[spread(X.shape[0], ROWS)])
     return bool((rows != rows[:1]).any())

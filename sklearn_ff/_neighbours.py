@@ -11,17 +11,23 @@ from sklearn.neighbors import NearestNeighbors
 
 MOST_ROWS = 5000  # that distances are measured from
 NEIGHBOURS = 5  # whose mean distance is the spacing of a row
+MEBIBYTES = 64  # for distances at once
 LEAST_SPACING = 1e-3  # of the mean spacing, for rows that are repeated
 # Of the size of the rows: a distance below it is rounding. The last digits of activations depend on
 # the rest of a batch, and whitening amplifies this, to up to 2e-4 of the size.
 ALIKE = 1e-3
 
 
-def neighbours_among(rows: np.ndarray, random: RandomState) -> tuple[np.ndarray, np.ndarray]:
-    """The rows, or as many of them as may be, and the distance of each from others around it."""
+def some_of(X: Any, random: RandomState) -> Any:
+    """The rows X, or as many of them as distances are measured from."""
+    if X.shape[0] <= MOST_ROWS:
+        return X
+    return X[np.sort(random.permutation(X.shape[0])[:MOST_ROWS])]
+
+
+def with_spacing(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The rows in single precision, and the distance of each from others around it."""
     rows = rows.astype(np.float32)
-    if len(rows) > MOST_ROWS:
-        rows = rows[np.sort(random.permutation(len(rows))[:MOST_ROWS])]
     nearest = NearestNeighbors(n_neighbors=min(NEIGHBOURS, len(rows) - 1)).fit(rows)
     spacing = nearest.kneighbors()[0].mean(1)
     return rows, np.maximum(spacing, max(LEAST_SPACING * spacing.mean(), rounding(rows)))
@@ -44,5 +50,7 @@ def strangeness(neighbours: np.ndarray, spacing: np.ndarray, rows: np.ndarray) -
         distances[distances < alike] = 0
         return (distances**2 / spacing).min(1)
 
-    chunks: Any = pairwise_distances_chunked(rows, neighbours, reduce_func=least)
+    chunks: Any = pairwise_distances_chunked(
+        rows, neighbours, reduce_func=least, working_memory=MEBIBYTES
+    )
     return np.concatenate([*chunks])

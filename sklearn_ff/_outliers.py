@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._base import Watched, all_or_nothing
 from ._learning import checks_parameters
-from ._neighbours import neighbours_among, strangeness
+from ._neighbours import some_of, strangeness, with_spacing
 from ._tasks import Fits
 from ._transformer import FFTransformer
 from ._typing import MatrixLike
@@ -295,7 +295,8 @@ def learned(
     transformer = fits.fit(name, new_transformer(given, random), X)
     if transformer.negatives_.shows_strange:
         return Learned(transformer, None, None)
-    return Learned(transformer, *neighbours_among(transformer._whitened(X), random))
+    whitened = [values for _, values in transformer._whitened(some_of(X, random))]
+    return Learned(transformer, *with_spacing(np.concatenate(whitened)))
 
 
 def familiarity(
@@ -304,7 +305,10 @@ def familiarity(
     """Minus the strangeness of the rows X, or their goodness."""
     if neighbours is None or spacing is None:
         return transformer.score_samples(X)
-    return -strangeness(neighbours, spacing, transformer._whitened(X))
+    found = np.empty(X.shape[0])
+    for part, values in transformer._whitened(X):
+        found[part] = -strangeness(neighbours, spacing, values)
+    return found
 
 
 def folds_of(X: Any) -> int:

@@ -27,10 +27,10 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from scipy.sparse import issparse
 from torch import nn
 
 from ._ranks import ALONE
+from ._stored import dense
 
 __all__ = ["Scaler", "largest", "scaler_for"]
 
@@ -110,7 +110,7 @@ class Scaler(nn.Module):
     def scaled(self, rows):
         """Scale numpy or sparse rows of any numeric dtype; the result is dense and in float64."""
         anchor, shift, divisor = self.exact
-        z = deviations(rows.toarray() if issparse(rows) else rows, anchor)
+        z = deviations(dense(rows), anchor)
         z -= shift
         with np.errstate(over="ignore"):
             z /= divisor
@@ -474,5 +474,4 @@ def _parts(X):
 
 def block(X, part):
     """Some of the rows, dense."""
-    rows = X[part].toarray() if issparse(X) else X[part]
-    return np.ascontiguousarray(rows)  # sums depend on the memory layout
+    return np.ascontiguousarray(dense(X[part]))  # sums depend on the memory layout

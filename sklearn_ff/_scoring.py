@@ -81,12 +81,13 @@ class Accuracy:
         network, top = net.module_, serving(net.module_, self.plan)
         if top is not None and not scores_labels(self.plan):
             return np.nan
-        scores = network_scores(network, self.plan, self.X, None if top is None else [top])
-        return (
-            float(np.average(scores.argmax(1) == self.codes, weights=self.weight))
-            if np.isfinite(scores).all()
-            else np.nan
-        )
+        correct = np.empty(len(self.codes), bool)
+        layers = None if top is None else [top]
+        for part, scores in parts_of_scores(network, self.plan, self.X, layers):
+            if not torch.isfinite(scores).all():
+                return np.nan
+            correct[part] = scores.cpu().numpy().argmax(1) == self.codes[part]
+        return float(np.average(correct, weights=self.weight))
 
 
 class HeldOutLoss:
@@ -141,14 +142,20 @@ def network_scores(network, plan, X, layers=None):
 
     By the goodness of `layers`, if given, or of the last that has learned, if none that counts has.
     """
+    out = np.empty((X.shape[0], plan.n_classes), plan.dtype)
+    for part, scores in parts_of_scores(network, plan, X, layers):
+        out[part] = scores.cpu()
+    return out
+
+
+def parts_of_scores(network, plan, X, layers=None):
+    """Slices of the rows X with their scores on the device."""
     network.eval()
     if layers is None and network.depth <= min(plan.counted):
         layers = [network.depth - 1]
     rule = (plan.prediction, plan.counted) if layers is None else (Goodness(), layers)
     width = scored_width(plan, rule[0])
-    return by_parts(
-        network, plan, X, lambda x: label_scores(network, x, *rule), plan.n_classes, width
-    )
+    return parts_of(network, plan, X, lambda x: label_scores(network, x, *rule), width)
 
 
 def scores_by_layer(network, plan, X):
@@ -166,7 +173,7 @@ def scores_by_layer(network, plan, X):
     return by_parts(network, plan, X, read, n_layers * K, width).reshape(-1, n_layers, K)
 
 
-def features(network, plan, X, read_out):
+def features(network, plan, X, read_out, dtype):
     """Values that `read_out` takes from the layers that count, side by side: (rows, units).
 
     They are those under the neutral label, normalised as between layers.
@@ -178,7 +185,7 @@ def features(network, plan, X, read_out):
         return read_features(network, network.encode(x), layers, read_out)
 
     n_out = sum(plan.units[index] for index in layers)
-    return by_parts(network, plan, X, read, n_out, max(plan.width, n_out))
+    return by_parts(network, plan, X, read, n_out, max(plan.width, n_out), dtype)
 
 
 def scored_width(plan, rule):
@@ -187,10 +194,10 @@ def scored_width(plan, rule):
     return plan.width * n_shown + plan.n_classes
 
 
-def by_parts(network, plan, X, function, n_out, width):
+def by_parts(network, plan, X, function, n_out, width, dtype=None):
     """A function of scaled rows, (rows, n_out), over all rows of X."""
     # Written in place: small results kept between large temporaries would fragment the heap.
-    out = np.empty((X.shape[0], n_out), plan.dtype)
+    out = np.empty((X.shape[0], n_out), dtype or plan.dtype)
     for part, found in parts_of(network, plan, X, function, width):
         out[part] = found.cpu()
     return out
@@ -214,7 +221,7 @@ def slices(network, X, plan, width):
 
 
 def exact_scores(network, plan, X, scale):
-    """Scores, in double precision for all rows whose probabilities need it.
+    """Slices of the rows X and their scores, in double precision where probabilities need it.
 
     Rows are scored in single precision first, and once more where rounding could move a
     probability, softmax(scale · scores), by more than HARMLESS. After a part of the rows most of
@@ -222,32 +229,29 @@ def exact_scores(network, plan, X, scale):
     under a rule that is `abrupt`.
     """
     if plan.dtype == "float64":
-        return network_scores(network, plan, X)
-    out, twin = np.empty((X.shape[0], plan.n_classes)), None
-    again: Any  # all rows of a part, or indices
-    doubt = plan.prediction.abrupt  # whether most rows need double precision
+        for part, found in parts_of_scores(network, plan, X):
+            yield part, found.cpu().numpy()
+        return
+    twin, doubt = Twin(network, plan), plan.prediction.abrupt  # whether most rows are unsure
     for part in slices(network, X, plan, scored_width(plan, plan.prediction)):
-        block, again = X[part], slice(None)
-        if not doubt:
-            out[part] = network_scores(network, plan, block)
-            again = np.flatnonzero(unsure(out[part], scale))
-            if not len(again):
-                continue
+        block = X[part]
+        found = twin.scores(block) if doubt else None
+        if found is None:
+            found = network_scores(network, plan, block).astype(np.float64)
+            again = np.flatnonzero(unsure(found, scale))
             doubt = 2 * len(again) > block.shape[0]
-        twin = twin or Twin(network, plan)
-        scores = twin.scores(block[again])
-        if scores is None:  # a user's part that supports single precision only
-            return network_scores(network, plan, X).astype(np.float64)
-        out[part][again] = scores
-    return out
+            better = twin.scores(block[again]) if len(again) else None
+            if better is not None:
+                found[again] = better
+        yield part, found
 
 
 def scaled_scores(network, plan, X, scale):
-    """Scores times the scale, in double precision; the highest of a row is zero."""
-    scores = exact_scores(network, plan, X, scale)
-    scaled = scale * (scores - scores.max(1, keepdims=True))
-    scaled[scaled > -TIE] = 0.0
-    return scaled
+    """Slices of the rows X and their scores times the scale; the highest of a row is zero."""
+    for part, scores in exact_scores(network, plan, X, scale):
+        scaled = scale * (scores - scores.max(1, keepdims=True))
+        scaled[scaled > -TIE] = 0.0
+        yield part, scaled
 
 
 def class_shares(counts):
@@ -289,16 +293,19 @@ def unsure(scores, scale):
 
 
 class Twin:
-    """A copy of a network in double precision, for the time of a call."""
+    """A copy of a network in double precision, for the time of a call; made where it is needed."""
 
     def __init__(self, network, plan):
-        with torch.no_grad():
-            self.network = twin(network.eval())
+        self.original, self.network, self.able = network, None, True
         self.plan = replace(plan, dtype="float64")
 
     def scores(self, X):
         """Scores of numpy or sparse rows; None where a user's part cannot be used in float64."""
+        if self.network is None:
+            with torch.no_grad():
+                self.network = twin(self.original.eval())
         try:
-            return network_scores(self.network, self.plan, X)
+            return network_scores(self.network, self.plan, X) if self.able else None
         except (RuntimeError, TypeError, ValueError):
+            self.able = False
             return None

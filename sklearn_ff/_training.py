@@ -25,6 +25,7 @@ from ._overfitting import overfitted
 from ._params import brief
 from ._plan import Plan
 from ._scoring import Accuracy, HeldOutLoss, network_scores
+from ._stored import StoredRows, dense
 from ._typing import MatrixLike
 from ._validation import largest_number
 from ._warn import warn
@@ -34,7 +35,7 @@ from .core.build import build_network
 from .core.callbacks import Decay, DivergenceGuard, FlatLoss, Log, Report, Validation
 from .core.engine import FFNet, ready_net
 from .core.forward_forward import Network
-from .core.rows import Rows, as_tensor, dense, n_parts
+from .core.rows import Rows, as_tensor, n_parts
 from .core.user_callbacks import checked_callback
 from .exceptions import DivergenceError, OverfittingWarning
 from .schedules import checked_rate
@@ -190,17 +191,25 @@ def rows_on_device(plan: Plan, network: Network, draws: Draws, data: Data) -> Ro
     if plan.augmentation is not None:
         views = Views(plan.augmentation, plan.image_shape, draws, plan.negatives.n_views)
         convert = dense  # scaled when they have been varied
-    x = data.X.copy() if issparse(data.X) else as_tensor(data.X, dtype, plan.device, convert)
+    x = data.X.copy() if issparse(data.X) else data.X
+    if isinstance(x, np.ndarray) or (isinstance(x, StoredRows) and x.one_block):
+        x = as_tensor(x, dtype, plan.device, convert)
     return Rows(x, y, weight, network.scaler, dtype, views, data.n_rows)
 
 
 def pool_on_device(
-    plan: Plan, network: Network, X: MatrixLike, weight: np.ndarray
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Rows that negative ones are drawn from, and the sums of their weights up to each."""
+    plan: Plan, network: Network, X: Any, weight: np.ndarray
+) -> tuple[Any, torch.Tensor]:
+    """Rows that negative ones are drawn from, and the sums of their weights up to each.
+
+    Rows that stay in a file are read where they are drawn.
+    """
     cumulative = torch.tensor(weight.cumsum() / weight.sum(), dtype=getattr(torch, plan.dtype))
-    rows = as_tensor(X, cumulative.dtype, plan.device, network.scaler.scaled)
-    return rows, cumulative.to(rows.device)
+    if isinstance(X, StoredRows) and not X.one_block:
+        rows: Any = Rows(X, None, None, network.scaler, cumulative.dtype)
+    else:
+        rows = as_tensor(X, cumulative.dtype, plan.device, network.scaler.scaled)
+    return rows, cumulative.to(plan.device)
 
 
 def own_callbacks(plan: Plan, data: Data, judge: Any = None) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from numbers import Integral
 from typing import Any, Self
 
@@ -325,11 +325,11 @@ class FFTransformer(BaseFF):
                 return network_scores(fitted.network, fitted.plan, X).max(1)
             return familiarity(fitted.network, fitted.plan, X, fitted.moments)
 
-    def _whitened(self, X: MatrixLike) -> np.ndarray:
-        """Activations in which the distance of two rows is Mahalanobis'."""
+    def _whitened(self, X: MatrixLike) -> Iterator[tuple[slice, np.ndarray]]:
+        """Parts of X with activations in which the distance of two rows is Mahalanobis'."""
         with torch_threads(self.n_threads):
             fitted, X = checked_rows(self, X)
-            return whitened(fitted.network, fitted.plan, X, fitted.moments)
+            yield from whitened(fitted.network, fitted.plan, X, fitted.moments)
 
 
 def checked_output(output: str) -> str:

@@ -3,12 +3,12 @@
 from numbers import Number
 
 import numpy as np
-from scipy.sparse import issparse
 from sklearn import config_context
 from sklearn.utils import assert_all_finite, check_array
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
 from ._labels import about, as_numpy, check_sequence
+from ._stored import StoredRows, dense, stored
 
 BLOCK = 512  # columns
 
@@ -27,7 +27,7 @@ def distinct(X):
     group = np.zeros(X.shape[0])
     for start in range(0, X.shape[1], BLOCK):
         block = X[:, start : start + BLOCK]
-        block = block.toarray() if issparse(block) else block
+        block = dense(block)
         rows = np.column_stack([group, block])
         _, first, group = np.unique(rows, axis=0, return_index=True, return_inverse=True)
         if len(first) == len(group):
@@ -46,13 +46,33 @@ def validate_rows(estimator, X, y="no_validation", *, reset):
             f"X has {X.ndim} dimensions, but images come as flat rows; reshape it by "
             f"X.reshape(len(X), -1), each image channel by channel."
         )
-    X, y = as_numpy(X, "X"), as_numpy(y, "y")
+    rows, y = stored(as_numpy(X, "X")), as_numpy(y, "y")
+    apart = isinstance(rows, StoredRows)
     with config_context(array_api_dispatch=False), sums_may_overflow():
         checked = validate_data(
-            estimator, X, y, reset=reset, dtype=own_dtype(X), accept_sparse="csr"
+            estimator,
+            rows.outline() if apart else rows,
+            y,
+            reset=reset,
+            dtype=own_dtype(rows),
+            accept_sparse="csr",
+            ensure_all_finite=not apart,
         )
+    if apart:
+        if rows is not X:  # not looked at before
+            check_stored(rows, estimator=estimator, input_name="X")
+        return (rows, checked[1]) if isinstance(checked, tuple) else rows
     refuse_beyond_float32(checked[0] if isinstance(checked, tuple) else checked)
     return checked
+
+
+def check_stored(rows, **names):
+    """Look at the values of rows in a file, block by block, as scikit-learn does at others."""
+    if rows.dtype.kind == "f":
+        with config_context(array_api_dispatch=False), sums_may_overflow():
+            for block in rows.blocks():
+                check_array(block, dtype=own_dtype(block), **names)
+                refuse_beyond_float32(block)
 
 
 def sums_may_overflow():
@@ -69,6 +89,8 @@ def own_dtype(X):
 
 def largest_number(X):
     """The largest absolute value of dense or sparse rows."""
+    if isinstance(X, StoredRows):
+        return max(map(largest_number, X.blocks()))
     values = X if isinstance(X, np.ndarray) else X.data
     return float(max(values.max(), -float(values.min()))) if values.size else 0.0
 
@@ -84,10 +106,13 @@ def refuse_beyond_float32(X):
 
 def checked_own_rows(part, X):
     """The user's negative rows."""
-    rows = as_numpy(part.rows, f"{part!r}")
-    with sums_may_overflow():
-        rows = check_array(rows, dtype=own_dtype(rows), input_name=f"negatives={part!r}")
-    refuse_beyond_float32(rows)
+    rows, name = stored(as_numpy(part.rows, f"{part!r}")), f"negatives={part!r}"
+    if isinstance(rows, StoredRows):
+        check_stored(rows, input_name=name)
+    else:
+        with sums_may_overflow():
+            rows = check_array(rows, dtype=own_dtype(rows), input_name=name)
+        refuse_beyond_float32(rows)
     if rows.shape[1] != X.shape[1]:
         raise ValueError(
             f"negatives={part!r} have {rows.shape[1]} columns, but X has {X.shape[1]} features; "

@@ -1,10 +1,11 @@
 """Training rows and their batches."""
 
-from itertools import pairwise
+from itertools import chain, pairwise
 
 import numpy as np
 import torch
-from scipy.sparse import issparse
+
+from .._stored import BLOCK_NUMBERS, StoredRows, dense
 
 BLOCK_BYTES = 2**20  # rows in float64 that are converted at once
 
@@ -12,10 +13,10 @@ BLOCK_BYTES = 2**20  # rows in float64 that are converted at once
 class Rows:
     """Training rows as a skorch dataset: x, labels and weights, the columns scaled by `scaler`.
 
-    x is a tensor of scaled rows, or numpy or sparse rows, which are scaled when they are read. With
-    `views`, x is a tensor of raw rows, which are varied in every batch and then scaled. `drawn`
-    holds negative labels that were drawn for a whole epoch or fit. `n_rows`, if given, counts those
-    of other processes too.
+    x is a tensor of scaled rows, or numpy, sparse or stored rows, which are scaled when they are
+    read. With `views`, x is a tensor of raw rows, which are varied in every batch and then scaled.
+    `drawn` holds negative labels that were drawn for a whole epoch or fit. `n_rows`, if given,
+    counts those of other processes too.
     """
 
     def __init__(self, x, y, weight, scaler, dtype, views=None, n_rows=None):
@@ -44,14 +45,22 @@ class Rows:
             return self.scaler(self.views(self._read(index, dense)))
         return self._read(index, self.scaler.scaled)
 
+    def __getitem__(self, index):
+        """Rows by an index on the device."""
+        return self.rows(index if self.on_device else index.cpu().numpy())
+
+    def block(self, numbers):
+        """The rows of these numbers on the device, as rows of their own."""
+        x = self._read(numbers, self.scaler.scaled if self.views is None else dense)
+        index = torch.from_numpy(numbers).to(self.y.device)
+        some = Rows(x, self.y[index], self.weight[index], self.scaler, self.dtype, self.views)
+        some.drawn = None if self.drawn is None else self.drawn[index]
+        return some
+
     def _read(self, index, convert):
         if self.on_device:
             return picked(self.x, index)
         return as_tensor(self.x[index], self.dtype, self.scaler.shift.device, convert)
-
-
-def dense(rows):
-    return rows.toarray() if issparse(rows) else rows
 
 
 def raw_rows(X):
@@ -95,7 +104,11 @@ def parts(n, size):
 
 
 class Batches:
-    """Batches of the rows by a permuted index, or all rows in order if one batch holds them."""
+    """Batches of the rows by a permuted index, or all rows in order if one batch holds them.
+
+    Rows in a file are brought to the device block by block. A block is of runs of neighbouring
+    rows, drawn from the whole file, and is permuted as all rows are elsewhere.
+    """
 
     def __init__(self, rows, batch_size, shuffle, draws):
         self.rows, self.batch_size, self.shuffle, self.draws = rows, batch_size, shuffle, draws
@@ -104,16 +117,46 @@ class Batches:
         return n_parts(len(self.rows), self.batch_size)
 
     def __iter__(self):
-        n = len(self.rows)
         # Not a generator: an interrupt while a generator is closed would be lost.
         if len(self) == 1:
             return map(self.rows.batch, [slice(None)])
-        order = self.draws.permutation(n) if self.shuffle else None
-        some = parts(n, self.batch_size)
+        if isinstance(self.rows.x, StoredRows):
+            blocks = map(self.rows.block, self._numbers_by_block())
+            return chain.from_iterable(map(self._of, blocks))
+        return self._of(self.rows)
+
+    def _of(self, rows):
+        """The batches of some rows."""
+        order = self.draws.permutation(len(rows)) if self.shuffle else None
+        some = parts(len(rows), self.batch_size)
         if order is None:
-            return map(self.rows.batch, some)
+            return map(rows.batch, some)
         indices = [order[part] for part in some]
-        if self.rows.on_device:
-            return map(self.rows.batch, indices)
+        if rows.on_device:
+            return map(rows.batch, indices)
         numbers = order.cpu().numpy()  # read from the device once, not batch by batch
-        return map(self.rows.batch, indices, [numbers[part] for part in some])
+        return map(rows.batch, indices, [numbers[part] for part in some])
+
+    def _numbers_by_block(self):
+        """An iterator of the numbers of the rows of each block, in the order of the file."""
+        n, run = len(self.rows), self.rows.x.run
+        n_runs = -(-n // run)
+        runs = self.draws.permutation(n_runs).cpu().numpy() if self.shuffle else np.arange(n_runs)
+        sizes = np.minimum(run, n - runs * run)
+        ends = sizes.cumsum()
+
+        def numbers(block):
+            places = np.arange(block.start, block.stop)
+            which = np.searchsorted(ends, places, side="right")
+            return np.sort((runs * run + sizes - ends)[which] + places)
+
+        return map(numbers, blocks(n, self.batch_size, self.rows.x.shape[1]))
+
+
+def blocks(n, size, width):
+    """Slices of n rows: whole batches of at most BLOCK_NUMBERS numbers, about equally many."""
+    batches = parts(n, size)
+    most = max(1, BLOCK_NUMBERS // (size * width))
+    n_blocks = -(-len(batches) // most)
+    some = np.array_split(np.arange(len(batches)), n_blocks)
+    return [slice(batches[part[0]].start, batches[part[-1]].stop) for part in some]

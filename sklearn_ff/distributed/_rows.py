@@ -28,6 +28,7 @@ from .._labels import checked_labels
 from .._machine import memory_errors, torch_threads
 from .._plan import Plan, make_plan
 from .._settings import Settings, settings_of
+from .._stored import dense
 from .._training import build, train
 from .._validation import checked_weight, validate_rows
 from ..callbacks import Checkpoint
@@ -323,12 +324,13 @@ def sampled(group: Group, data: Data) -> Data | None:
     numbers = ranks.row[spaced(n, MOST_NEIGHBOURS)]
     here = numbers[numbers >= 0]
     places = ranks.here[here]
-    every = group.gather_first((places, data.X[here], data.codes[here], data.copies[here]))
+    X: Any = data.X[here] if issparse(data.X) else dense(data.X[here])
+    every = group.gather_first((places, X, data.codes[here], data.copies[here]))
     if every is None:
         return None
     order = np.argsort(np.concatenate([one[0] for one in every]), kind="stable")
     stack = vstack if issparse(data.X) else np.concatenate
-    X: Any = stack([one[1] for one in every])
+    X = stack([one[1] for one in every])
     X = (X.tocsr() if issparse(X) else X)[order]
     codes, weight = (np.concatenate([one[place] for one in every])[order] for place in (2, 3))
     return Data(X, codes, weight * (n / len(order)), data.classes)
