@@ -71,11 +71,12 @@ class FFClassifier(AccuracyScore, BaseFF):
     input_normalization : same as `normalization`, or "auto", default="auto"
         Normalisation of a row with its label. "auto" is None, and "rms" where rows compete with
         corrupted ones, which layers could recognise by their length.
-    scaling : {"auto", "standard", "shared", "global", "sparse"} or None, default="auto"
+    scaling : {"auto", "standard", "shared", "global", "sparse", "running"} or None, default="auto"
         How columns are scaled, by statistics of the training rows: by mean and deviation of each
         column ("standard"), by the mean of each and one deviation for all ("shared"), by one mean
         and one deviation ("global"), without centring and by the rarity of words ("sparse"), or not
-        at all (None). "auto" chooses by the columns; see docs/scaling.md.
+        at all (None). "running" is "standard" whose scale every call of `partial_fit` moves. "auto"
+        chooses by the columns; see docs/scaling.md.
     schedule : {"simultaneous", "greedy", "in_turn"}, Schedule or list of (layers, epochs), \
             default="simultaneous"
         All layers learn from every batch, or one layer is trained after another, or layers take
@@ -115,10 +116,13 @@ class FFClassifier(AccuracyScore, BaseFF):
         Options of the optimizer, such as ``{"momentum": 0.9}``; or of each layer's. None with
         "adam" is ``{"eps": 1e-3}`` for text (`scaling_` is "sparse"), so that rare words change
         weights less than common ones.
-    learning_rate : {"linear", "cosine", "cooldown", "drops", "constant"} or Rate, default="linear"
+    learning_rate : {"linear", "cosine", "cooldown", "drops", "invscaling", "constant"} or Rate, \
+            default="linear"
         How the rate decreases until the end of training, or of every stage of a `schedule`: to
         zero, where "cooldown" is constant in the first half, then linear; "drops" falls to a
-        quarter after 50, 75, 89 and 94 % of it; see :mod:`sklearn_ff.schedules`.
+        quarter after 50, 75, 89 and 94 % of it. "invscaling" is divided by √(1 + updates / 100),
+        also from call to call of `partial_fit`, whose rate is constant with the others; see
+        :mod:`sklearn_ff.schedules`.
     learning_rate_init : float, sequence of float or "auto", default="auto"
         Initial rate, for all layers or for each; "auto" is 5e-3 to 3e-2, by the number of updates.
     alpha : float, default=0.0
@@ -395,13 +399,14 @@ class FFClassifier(AccuracyScore, BaseFF):
         classes: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
     ) -> Self:
-        """Learn from more rows, in one epoch, at a constant rate.
+        """Learn from more rows, in one epoch, at a rate that is constant or falls by every call.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Rows; those of the first call also fix the scale of the columns, except of columns that
-            do not vary in it: their scale stays open until they do.
+            do not vary in it: their scale stays open until they do. With ``scaling="running"``
+            every call moves it.
         y : array-like of shape (n_samples,)
             Their labels.
         classes : array-like of shape (n_classes,) or None, default=None

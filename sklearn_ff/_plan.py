@@ -107,6 +107,8 @@ class Plan:
         The schedule, made definite.
     taught : int
         Layers that the last fit has taught.
+    n_updates : int
+        Updates of each stage until the end of this fit, over all calls of `partial_fit`.
     """
 
     settings: Settings
@@ -152,6 +154,7 @@ class Plan:
     groups: tuple
     stages: tuple
     taught: int
+    n_updates: int = 0
 
     @property
     def passes(self) -> tuple[Any, ...]:
@@ -222,6 +225,7 @@ def make_plan(settings: Settings, data: Data, previous: Any = None, resume: bool
         groups=groups_of(settings, parts, sizes, rate, optimizers, has_head, data),
         stages=tuple(stages),
         taught=taught,
+        n_updates=n_batches * max_iter + (old.n_updates if resume and old else 0),
     )
 
 
@@ -384,10 +388,11 @@ def updates_of(
 ) -> int | None:
     """Updates of the longest stage of layers, in which the rate falls once.
 
-    None where the rate is careful: it does not fall, or layers of images or blocks learn; and
-    where none learns.
+    None where the rate is careful: it does not fall to an end, or layers of images or blocks learn;
+    and where none learns.
     """
-    careful = resume or checked_rate(settings.learning_rate).constant
+    course = checked_rate(settings.learning_rate)
+    careful = resume or course.constant or course.endless
     if careful or any(kind.reads_images or kind.composite for kind in sizes.kinds):
         return None
     longest = max((stage.epochs for stage in stages if stage.layers), default=None)

@@ -21,6 +21,10 @@ The rows of the first fit, or of the first call of `partial_fit`, fix the scale.
 these rows are not enough: while fewer than ten rows have come, or no column has varied, every
 further call fixes it anew from all rows so far; after that, a column that has been constant takes
 its scale from the first call in which it varies. Its rows before that count as one row.
+
+"running" is "standard" whose scale never settles: every further call moves it to the statistics of
+all rows so far. There the rows of earlier calls count as at most nine times as many as those of the
+call, or as 1,000 where these are more, so that the scale follows columns that drift.
 """
 
 from typing import NamedTuple
@@ -34,6 +38,7 @@ from ._stored import dense
 
 __all__ = ["Scaler", "largest", "scaler_for"]
 
+RECENT = 9, 1_000  # as many rows as in a call, or rows, that earlier ones count as at most
 SETTLED = 10  # rows of a column that varies, after which its scale is fixed
 
 # A row with a scaled value beyond this limit, far from all training rows, is shortened as a whole,
@@ -165,7 +170,8 @@ def scaler_of(columns, scaling):
         return scaler, scaling, rms
     if scaling == "global":
         return _global(columns), scaling, 1.0
-    return _by_column(columns, scaling), scaling, 1.0
+    own = "standard" if scaling == "running" else scaling
+    return _by_column(columns, own), scaling, 1.0
 
 
 def _unscaled(columns):
@@ -400,6 +406,14 @@ def merged(before, new):
     )
 
 
+def recent(before, new):
+    """Statistics of earlier rows, which count as no more than makes them recent beside new ones."""
+    times, rows = RECENT
+    most = new.weight * np.maximum(times, rows / new.n_rows)
+    share = np.minimum(1, most / before.weight)
+    return before._replace(n_rows=before.n_rows * share, weight=before.weight * share)
+
+
 class OpenColumns(NamedTuple):
     """Columns whose scale is not fixed yet, and what is known of them.
 
@@ -420,10 +434,12 @@ class OpenColumns(NamedTuple):
 
         Also the root mean square of the scaled rows where everything is new, else None.
         """
-        columns = merged(self.columns, column_statistics(X, weight).take(self.index))
+        new = column_statistics(X, weight).take(self.index)
+        columns = merged(recent(self.columns, new) if kind == "running" else self.columns, new)
         if self.whole:
             scaler, kind, rms = scaler_of(columns, scaling)
-            return scaler, kind, rms, open_columns(scaler, kind, columns)
+            anew = None if kind == "running" else rms  # what follows from the first scale stays
+            return scaler, kind, anew, open_columns(scaler, kind, columns)
         state = {name: np.array(value) for name, value in scaler.items()}
         varies = ~columns.constant
         state["anchor"][:, self.index] = columns.anchor
@@ -444,7 +460,7 @@ def open_columns(scaler, kind, columns):
     """The columns that the rows so far leave open, or None."""
     varies = ~columns.constant
     every = np.arange(len(varies))
-    if not varies.any() or columns.n_rows[varies].max() < SETTLED:
+    if kind == "running" or not varies.any() or columns.n_rows[varies].max() < SETTLED:
         return OpenColumns(every, columns, True)
     if kind in (None, "global"):
         return None

@@ -103,7 +103,7 @@ def settings_of(estimator: Any) -> Settings:
 SHARED_CONSTRAINTS = {
     "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
     **{name: family.constraint for name, family in FAMILIES.items()},
-    "scaling": [StrOptions({"auto", "standard", "shared", "global", "sparse"}), None],
+    "scaling": [StrOptions({"auto", "standard", "shared", "global", "sparse", "running"}), None],
     "schedule": [str, Schedule, *LISTS],
     "layers": ["array-like", None],
     "image_shape": ["array-like", None],

@@ -219,8 +219,9 @@ def own_callbacks(plan: Plan, data: Data, judge: Any = None) -> dict[str, Any]:
     patience = -(-GUARDED_UPDATES // (n_batches * len(plan.passes)))
     own = {"guard": DivergenceGuard(probe, patience, partial(advice, plan, data.X))}
     rate = checked_rate(settings.learning_rate)
-    if not (rate.constant or plan.resume):
-        own["decay"] = Decay(rate, n_batches)
+    if rate.endless or not (rate.constant or plan.resume):
+        before = plan.n_updates - n_batches * len(plan.passes) * plan.max_iter
+        own["decay"] = Decay(rate, n_batches, before)
     if data.held_out is not None:
         patience = settings.n_iter_no_change if settings.early_stopping else None
         asked = judge or Accuracy(plan, *data.held_out), HeldOutLoss(plan, *data.held_out)

@@ -262,13 +262,14 @@ class FFTransformer(BaseFF):
         classes: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
     ) -> Self:
-        """Learn from more rows, in one epoch, at a constant rate.
+        """Learn from more rows, in one epoch, at a rate that is constant or falls by every call.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Rows; those of the first call also fix the scale of the columns, except of columns that
-            do not vary in it: their scale stays open until they do.
+            do not vary in it: their scale stays open until they do. With ``scaling="running"``
+            every call moves it.
         y : array-like of shape (n_samples,) or None, default=None
             Labels, as for `fit`.
         classes : array-like of shape (n_classes,) or None, default=None

@@ -10,7 +10,9 @@ number of epochs, which `n_epochs()` returns, instead of `max_iter`. A list of p
 epochs) means `Stages(list)`.
 
 A rate has `factor(progress)`, the share of the first rate that remains when a share `progress` of
-the stage has passed, from 0 to 1; `constant` states that it does not fall.
+the stage has passed, from 0 to 1; `constant` states that it does not fall. Where `endless` is true,
+`factor` is told the number of updates so far instead, and `partial_fit` goes on counting them from
+call to call; with the others its rate is constant.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ from ._parts import Family, Part, check_choice, check_number, is_number
 
 __all__ = [
     *("Greedy", "InTurn", "Schedule", "Simultaneous", "Stage", "Stages", "schedules"),
-    *("Constant", "Cooldown", "Cosine", "Drops", "Linear", "Rate", "rates"),
+    *("Constant", "Cooldown", "Cosine", "Drops", "InvScaling", "Linear", "Rate", "rates"),
 ]
 
 
@@ -197,6 +199,7 @@ class Rate(Part):
     """Base of a learning rate's course; see the module's docstring for the contract."""
 
     constant = False  # whether it does not fall
+    endless = False  # whether it falls by the updates so far, with no end in view
 
     def factor(self, progress: float) -> float:
         raise NotImplementedError
@@ -267,6 +270,27 @@ class Drops(Rate):
 
     def factor(self, progress: float) -> float:
         return float(self.share ** sum(progress >= at for at in self.at))
+
+
+@rates.register("invscaling")
+class InvScaling(Rate):
+    """(1 + t / `updates`) to the minus `power` after t updates of a stage, without an end.
+
+    The default has halved after 300 updates, and a tenth is left after 9,900.
+    """
+
+    endless = True
+
+    def __init__(self, power: float = 0.5, updates: float = 100) -> None:
+        self.power = power
+        self.updates = updates
+
+    def check(self) -> None:
+        check_number(self, "power", above=0)
+        check_number(self, "updates", above=0)
+
+    def factor(self, progress: float) -> float:
+        return (1 + progress / self.updates) ** -self.power
 
 
 def checked_rate(value: Any) -> Rate:

@@ -157,7 +157,7 @@ CHOICES = {
     "activation": activations.names,
     "normalization": normalizations.names,
     "input_normalization": ["auto", *normalizations.names],
-    "scaling": ["auto", "standard", "shared", "global", None],
+    "scaling": ["auto", "standard", "shared", "global", "running", None],
     "schedule": [
         "simultaneous",
         "greedy",
@@ -167,7 +167,7 @@ CHOICES = {
     ],
     "prediction": ["goodness", "head", "hybrid"],
     "prediction_layers": ["all", "skip_first"],
-    "learning_rate": ["linear", "cosine", "cooldown", "constant"],
+    "learning_rate": ["linear", "cosine", "drops", "constant", "invscaling"],
     "image_shape": [None, (1, 2, 2)],
     "augmentation": [None, Shifts(1)],
     "early_stopping": [False, True],

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from devices import arrays as weights
 from sklearn.datasets import load_digits, load_iris
+from skorch.callbacks import Callback
 
 from sklearn_ff import FFClassifier
 
@@ -85,3 +86,24 @@ def test_partial_fit_keeps_to_the_classes_of_its_first_call():
 def test_partial_fit_refuses_what_it_cannot_honour(params):
     with pytest.raises(ValueError, match="partial_fit does not support"):
         classifier(**params).partial_fit(X, y, classes=[0, 1, 2])
+
+
+class Rates(Callback):
+    """Keep the rate of every batch."""
+
+    def initialize(self):
+        self.seen = getattr(self, "seen", [])
+        return self
+
+    def on_batch_begin(self, net, **kwargs):
+        self.seen.append(net.optimizer_.param_groups[0]["lr"])
+
+
+@pytest.mark.fault("C11")
+def test_an_inverse_rate_goes_on_falling_from_call_to_call():
+    params = {"learning_rate": "invscaling", "learning_rate_init": 0.1, "batch_size": 50}
+    clf = classifier(max_iter=2, callbacks=[Rates()], **params).fit(X, y)
+    for _ in range(2):
+        clf = pickle.loads(pickle.dumps(clf)).partial_fit(X, y)
+    expected = 0.1 / np.sqrt(1 + np.arange(12) / 100)
+    np.testing.assert_allclose(clf.callbacks[0].seen, expected)

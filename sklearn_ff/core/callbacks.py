@@ -28,11 +28,11 @@ class Interrupted(StopTraining):
 class Decay(Callback):
     """Decrease the learning rate from batch to batch, anew in every stage, by a `rate`'s factor.
 
-    `n_batches` is the number of batches of a pass.
+    `n_batches` is the number of batches of a pass, `n_before` that of updates of earlier calls.
     """
 
-    def __init__(self, rate, n_batches):
-        self.rate, self.n_batches = rate, n_batches
+    def __init__(self, rate, n_batches, n_before=0):
+        self.rate, self.n_batches, self.n_before = rate, n_batches, n_before
 
     def on_stage_begin(self, net, rows):
         self.total_ = net.stage_epochs_ * len(net.passes_) * self.n_batches
@@ -41,6 +41,8 @@ class Decay(Callback):
         self.schedule_ = LambdaLR(net.optimizer_, self.factor)
 
     def factor(self, batch):
+        if self.rate.endless:
+            return self.rate.factor(self.n_before + batch)
         return self.rate.factor(min(1.0, batch / self.total_))
 
     def on_batch_end(self, net, **kwargs):
