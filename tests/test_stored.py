@@ -199,7 +199,6 @@ rows = np.memmap(sys.argv[1], np.uint8, "w+", shape=(n, width))
 y = np.arange(n) % 2
 for start in range(0, n, 640):
     rows[start : start + 640] = warm[:1, :1] + np.arange(width, dtype=np.uint8) + y[:640, None]
-    rows.flush()
 del rows
 rows = np.memmap(sys.argv[1], np.uint8, "r", shape=(n, width))
 open("/proc/self/clear_refs", "w").write("5")
