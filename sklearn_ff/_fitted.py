@@ -11,9 +11,10 @@ import torch
 from ._draws import Draws, generator_of
 from ._families import FAMILIES
 from ._machine import device_or_cpu
+from ._open_columns import OpenColumns
 from ._per_layer import shown
 from ._plan import Plan
-from ._scaling import Columns, OpenColumns
+from ._scaling import Columns
 from ._settings import Settings
 from ._weights import to_numpy, to_torch
 from .core.build import build_network

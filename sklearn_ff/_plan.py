@@ -15,15 +15,14 @@ from ._families import FAMILIES
 from ._images import checked_image_shape, told_shape
 from ._input import Data
 from ._machine import multiplies_bfloat16, pick_device
+from ._open_columns import OpenColumns, open_columns
 from ._params import brief, has_params
 from ._parts import is_name
 from ._per_layer import check_lengths, each, each_number, numbers_of, optimizers_of
 from ._scaling import (
-    OpenColumns,
     Scaler,
     column_statistics,
     largest,
-    open_columns,
     scaler_of,
 )
 from ._settings import Settings

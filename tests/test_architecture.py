@@ -32,6 +32,7 @@ TABLE = [
             "_optimizers",
         ),
     ],
+    ["_open_columns"],
     ["core.encoder", "core.head", "core.forward_forward", "core.peers"],
     ["core.prediction"],
     ["core.build"],

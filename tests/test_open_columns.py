@@ -8,7 +8,7 @@ from devices import array
 from sklearn.datasets import load_iris
 
 from sklearn_ff import FFClassifier, FFTransformer
-from sklearn_ff._scaling import RECENT
+from sklearn_ff._open_columns import RECENT
 
 X, Y = load_iris(return_X_y=True)
 CLASSES = np.unique(Y)
