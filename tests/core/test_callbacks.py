@@ -34,7 +34,6 @@ def tiny_net(rates=(0.1,)):
         stage_epochs_=1,
         passes_=(None,),
         n_updates_=0,
-        ranks_=ALONE,
     )
 
 
