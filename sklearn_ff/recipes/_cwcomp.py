@@ -67,8 +67,9 @@ def cwcomp(
     >>> from sklearn.datasets import load_digits
     >>> from sklearn_ff.recipes import cwcomp
     >>> X, y = load_digits(return_X_y=True)
-    >>> clf = cwcomp(image_shape=(1, 8, 8), n_channels=(20, 40), ends=(5, 9), random_state=0)
-    >>> clf.fit(X[:800], y[:800]).score(X[800:], y[800:]) > 0.7
+    >>> small = dict(image_shape=(1, 8, 8), n_channels=(20, 40), ends=(4, 8), batch_size=32)
+    >>> clf = cwcomp(**small, random_state=0).fit(X[:800], y[:800])
+    >>> clf.score(X[800:], y[800:]) > 0.7
     True
     """
     refuse_sizes("cwcomp", overrides)
