@@ -6,6 +6,7 @@ from devices import array
 from sklearn.datasets import load_digits
 
 from sklearn_ff import recipes
+from sklearn_ff.layers import Conv2d
 
 X, y = load_digits(return_X_y=True)
 X, y = X[:400] / 16, y[:400]
@@ -71,7 +72,8 @@ def test_local_loss_refuses_what_it_does_not_know():
 def test_cwcomp_stops_its_layers_one_after_another():
     clf = recipes.cwcomp(ends=(1, 1, 3, 4))
     assert clf.schedule == [([0, 1, 2, 3], 1), ([2, 3], 2), ([3], 1)]
-    assert recipes.cwcomp(max_iter=3).schedule == "simultaneous"
+    for other in ({"max_iter": 3}, {"layers": [Conv2d(20), 30]}):
+        assert recipes.cwcomp(**other).schedule == "simultaneous"
     for ends in ((2, 3, 4), (2, 3, 4, 3), (0, 1, 2, 3)):
         with pytest.raises(ValueError, match="must be 4 numbers of epochs, one per layer"):
             recipes.cwcomp(ends=ends)

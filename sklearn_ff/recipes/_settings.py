@@ -27,8 +27,8 @@ def ready(
 
 
 def stages(pairs: Sequence[Any], overrides: dict[str, Any], otherwise: str) -> Any:
-    """The schedule of these stages, or another one where `max_iter` replaces their epochs."""
-    return otherwise if "max_iter" in overrides else [*pairs]
+    """The schedule of these stages, or another one for other epochs or layers than theirs."""
+    return otherwise if overrides.keys() & {"max_iter", "layers"} else [*pairs]
 
 
 def refuse_sizes(name: str, overrides: dict[str, Any], instead: str = "n_channels") -> None:
