@@ -23,7 +23,8 @@ class LabelCode(nn.Module):
 
     def codes(self):
         """s U[c] for every label c, and for the neutral label, their mean, as the last row."""
-        return self.expand(with_neutral(self.strength * self.weight))
+        own = self.weight if self.strength == 1 else self.strength * self.weight
+        return self.expand(with_neutral(own))
 
     def forward(self, labels):
         return embedding(labels, self.codes())

@@ -20,7 +20,7 @@ def statistics(loss, g, weight):
     positive, negative = g[..., 0], g[..., 1:]
     ranked = (positive > negative.amax(-1)).to(g.dtype)
     per_row = torch.stack([positive, negative.mean(-1), ranked], -3)
-    return torch.cat([loss[..., None, :], (per_row @ weight[..., None, :, None]).squeeze(-1)], -2)
+    return torch.cat([loss[..., None, :], (per_row * weight[..., None, None, :]).sum(-1)], -2)
 
 
 def teach(net, layers):
@@ -55,8 +55,12 @@ class Sum:
 
     def compute(self):
         lessons, shares = zip(*self.waiting, strict=True)
-        found = statistics(*map(torch.stack, zip(*lessons, strict=True)))
-        self.total = self.total + torch.tensordot(found.new_tensor(shares), found, 1)
+        if len(lessons) == 1:
+            found = statistics(*lessons[0]) * shares[0]
+        else:
+            found = statistics(*map(torch.stack, zip(*lessons, strict=True)))
+            found = (found * found.new_tensor(shares)[:, None, None]).sum(0)
+        self.total = self.total + found
         self.waiting = []
 
     def mean(self):
