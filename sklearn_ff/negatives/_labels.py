@@ -17,10 +17,11 @@ def _sample_negatives(logits: Tensor, y: Tensor, n: int, draws: Draws) -> Tensor
 
     Adding standard Gumbel noise to logits and taking the largest draws from their softmax.
     """
-    u = draws.uniform(*logits.shape).clamp(1e-12, 1 - 1e-7)
-    noisy = logits.clamp(-1e30, 1e30) - (-u.log()).log()
+    u = draws.uniform(*logits.shape).clamp_(1e-12, 1 - 1e-7)
+    noisy = logits.clamp(-1e30, 1e30).sub_(u.log_().neg_().log_())
     noisy.scatter_(1, y[:, None], -torch.inf)
-    return noisy.topk(min(n, logits.shape[1] - 1), dim=1).indices
+    n = min(n, logits.shape[1] - 1)
+    return noisy.argmax(1, keepdim=True) if n == 1 else noisy.topk(n, dim=1).indices
 
 
 @negatives.register("uniform")
