@@ -22,7 +22,7 @@ def layer_collaboration(reads: str = "all", **overrides: Any) -> FFClassifier:
 
     What differs: width, threshold, rate, batches and epochs are ours, since we do not know those of
     the authors: 1,000 units, the mean of squares with a threshold of 2 for the sum over the layers,
-    Adam at a rate of 0.001 that falls linearly to zero, batches of 128, 60 epochs.
+    Adam at a rate of 0.003 that falls linearly to zero, batches of 128, 60 epochs.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ def layer_collaboration(reads: str = "all", **overrides: Any) -> FFClassifier:
         goodness="mean_square",
         objective=Collaboration(Logistic(threshold=2.0, sharpness=4.0), reads=reads),
         schedule="in_turn",
-        learning_rate_init=1e-3,
+        learning_rate_init=3e-3,
         batch_size=128,
         max_iter=60,
         tol=None,
