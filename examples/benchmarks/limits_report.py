@@ -126,6 +126,7 @@ def on_tables(lines):
         "To gradient boosting and nearest neighbours",
         prose,
         models(lines),
+        summary(lines),
         wrapped("By table, errors in per cent, and how much more that of `FFClassifier` is:"),
         by_table(lines),
         *machines(lines),
@@ -145,15 +146,38 @@ def models(lines):
     return table(["data", "model", "error", "log-loss", "seconds"], rows)
 
 
-def by_table(lines):
-    """Errors of every table, and differences from the best of the others."""
+def summary(lines):
+    """A sentence for every other model, on the eight tables."""
+    told = []
+    for model in ("mlp", "trees", "neighbours"):
+        every = means_by_table([line for line in lines if line["data"] == "tables"]).values()
+        both = [each for each in every if {"ff", model} <= set(each)]
+        if both:
+            better = sum(each[model] < each["ff"] for each in both)
+            more = fmean(each["ff"] - each[model] for each in both)
+            told.append(
+                f"- {MODELS[model]} has the lower error on {better} of {len(both)} tables; on "
+                f"average the error of `FFClassifier` differs by {more:+.2f} points."
+            )
+    return "\n".join(told)
+
+
+def means_by_table(lines):
+    """Mean errors of every model in per cent: table: {model: error}."""
     found = {}
     for line in lines:
         for name, error in line["error_by_table"].items():
             found.setdefault(name, {}).setdefault(line["model"], []).append(100 * error)
+    return {
+        name: {model: fmean(errors[model]) for model in MODELS if model in errors}
+        for name, errors in found.items()
+    }
+
+
+def by_table(lines):
+    """Errors of every table, and differences from the best of the others."""
     rows = []
-    for name, errors in found.items():
-        means = {model: fmean(errors[model]) for model in MODELS if model in errors}
+    for name, means in means_by_table(lines).items():
         cells = [f"{means[model]:.2f}" if model in means else "–" for model in MODELS]
         others = [value for model, value in means.items() if model != "ff"]
         rows.append([name, *cells, f"{means['ff'] - min(others):+.2f}"])

@@ -34,7 +34,7 @@ from sklearn.svm import OneClassSVM
 from tables import load
 
 from sklearn_ff import FFOutlierDetector, FFTransformer
-from sklearn_ff._neighbours import neighbours_among, strangeness
+from sklearn_ff._neighbours import some_of, strangeness, with_spacing
 from sklearn_ff.datasets import load_images
 
 DEVELOPMENT = ["Glass", "Vehicle", "Vowel", "spam", "wine", "digits", "fashion_mnist"]
@@ -127,7 +127,7 @@ def nearest(rows, seed):
 
 
 def spaced(rows, seed):
-    found = neighbours_among(rows, np.random.RandomState(seed))
+    found = with_spacing(some_of(rows, np.random.RandomState(seed)))
     return lambda X: -strangeness(*found, X)
 
 

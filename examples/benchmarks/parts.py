@@ -53,6 +53,8 @@ def main():
     torch.set_num_threads(args.threads)
     start = time.perf_counter()
     for case in missing(args.data, args.seeds, lambda: lines_of(args.output)):
+        if not {*args.only} <= {*case.values()}:
+            continue
         if args.minutes is not None and time.perf_counter() - start > 60 * args.minutes:
             return
         tell(", ".join(map(str, case.values())))
@@ -63,6 +65,7 @@ def arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", nargs="+", choices=list(DATA), default=list(DATA))
     parser.add_argument("--folder", default=os.environ.get("SKLEARN_FF_DATA"))
+    parser.add_argument("--only", nargs="+", default=[], help="combinations with all these names")
     parser.add_argument("--seeds", type=int, default=SEEDS, help="how many, from 0")
     parser.add_argument("--minutes", type=float, help="after which no run is begun")
     parser.add_argument("--threads", type=int, default=1)

@@ -62,6 +62,8 @@ PLAN = Plan(
     {
         "Tried on held-out rows": [
             tried("try_dense_wide", 4),
+            tried("try_dense_readout_hard", 3),
+            tried("try_dense_readout_rows", 3),
             tried("try_dense_wider", 12),
             tried("try_fashion_hard", 4),
             tried("try_fashion_local", 3),

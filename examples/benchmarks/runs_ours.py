@@ -137,6 +137,18 @@ TRIES = {
     "try_dense_hard": dense(dropout=0.2, max_iter=20),
     "try_dense_wide": dense(max_iter=20, rules=("goodness", "head", "hybrid")),
     "try_dense_wider": dense((2000, 2000), max_iter=20, rules=("goodness", "head", "hybrid")),
+    "try_dense_readout_hard": dense(
+        goodness="readout", negatives="hard", dropout=0.3, max_iter=20, rules=BOTH
+    ),
+    "try_dense_readout_rows": dense(
+        goodness="readout",
+        negatives="hard",
+        dropout=0.3,
+        input_normalization="rms",
+        learning_rate_init=2e-3,
+        max_iter=20,
+        rules=BOTH,
+    ),
     "try_fashion_local": dense(data="fashion_mnist", **LOCAL),
     "try_fashion_hard": dense(data="fashion_mnist", dropout=0.2, max_iter=20, rules=BOTH),
     "try_fashion_varied": dense(
