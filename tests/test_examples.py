@@ -28,7 +28,7 @@ GALLERY = {
     "plot_search": (["--quick"], ["sharpness = ", "Log-loss on test rows"]),
     "plot_features": (
         ["--quick"],
-        ["raw pixels ", "PCA ", "FFTransformer ", "'output': '", "is not ranked"],
+        ["labels ", "pixels  ", "untrained  ", "FFTransformer  ", " ±"],
     ),
     "plot_familiarity": (
         ["--max-iter", "2"],
