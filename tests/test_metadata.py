@@ -1,9 +1,11 @@
 """What the project says about itself in several files is the same."""
 
 import ast
+import importlib
 import re
 import sys
 import tomllib
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -81,6 +83,19 @@ def test_every_extra_that_is_named_for_programs_has_what_they_import(extras, pat
         there = always | modules(EXTRAS[extra])
         missing = {name: needed(p) - there for name in paths for p in programs(paths[name])}
         assert {name: some for name, some in missing.items() if some} == {}, extra
+
+
+def test_what_programs_import_of_the_package_is_there():
+    for path in (ROOT / "examples").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and str(node.module).startswith("sklearn_ff"):
+                module = importlib.import_module(str(node.module))
+                for alias in node.names:
+                    there = hasattr(module, alias.name)
+                    assert there or find_spec(f"{node.module}.{alias.name}"), (
+                        path.name,
+                        alias.name,
+                    )
 
 
 def test_an_extra_holds_nothing_that_no_program_needs():
