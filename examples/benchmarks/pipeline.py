@@ -21,7 +21,6 @@ import os
 import tempfile
 import time
 import warnings
-from itertools import pairwise
 
 import numpy as np
 import torch
@@ -31,6 +30,7 @@ from skorch.callbacks import Callback
 
 from sklearn_ff import FFClassifier, distributed
 from sklearn_ff.datasets import load_images
+from sklearn_ff.distributed._layers import cuts
 
 CANDIDATES, CLASSES = 2, 10
 
@@ -49,7 +49,7 @@ def arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--folder", default=os.environ.get("SKLEARN_FF_DATA"))
     parser.add_argument("--rows", type=int, default=5120, help="of MNIST")
-    parser.add_argument("--layers", type=int, default=4)
+    parser.add_argument("--layers", type=int, default=5)
     parser.add_argument("--units", type=int, nargs="+", default=[500, 1000])
     parser.add_argument("--batches", type=int, nargs="+", default=[128, 512])
     parser.add_argument("--epochs", type=int, default=2, help="timed, after one to warm up")
@@ -119,7 +119,7 @@ def measured(args, pair, units, batch, X, y):
         "pipeline_times": float(found["one"] / found["pipeline"]),
         "own_processors_predicted_times": {
             n_ranks: found["one"] / of_pipeline(found | {"slowdown": 1.0}, n, n_ranks)
-            for n_ranks in (2, 4)
+            for n_ranks in (2, args.layers)
         },
         "rows_ms": 1e3 * float(found["rows"]),
         "rows_predicted_ms": 1e3 * rows,
@@ -138,12 +138,11 @@ def of_pipeline(found, n, n_ranks):
     Ranks slow each other down while both compute: the slowest one while another does.
     """
     costs = found["layer_seconds"]
-    ends = np.linspace(0, len(costs), n_ranks + 1).astype(int)
     ranks = [
-        costs[begin:end].sum()
+        costs[own.start : own.stop].sum()
         + found["outside"]
-        + found["message"] * ((begin > 0) + (end < len(costs)))
-        for begin, end in pairwise(ends)
+        + found["message"] * ((own.start > 0) + (own.stop < len(costs)))
+        for own in cuts(costs, n_ranks)
     ]
     *others, slowest = sorted(ranks)
     step = slowest + (found["slowdown"] - 1) * max(others)

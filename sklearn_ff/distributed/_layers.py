@@ -101,6 +101,15 @@ def cuts(costs: Sequence[float], n_ranks: int) -> list[range]:
     return [range(begin, end) for begin, end in pairwise(min(ways, key=work))]
 
 
+def costs_of(plan: Plan, network: Network) -> list[int]:
+    """Multiply-adds of every layer for a row; labels share the product of the first."""
+    several = plan.shows_labels or plan.negatives.of_rows
+    candidates = plan.negatives.n_candidates(plan.n_classes) if several else 1
+    shown = [candidates] * len(network.layers)
+    shown[0] = candidates if plan.negatives.of_rows else 1
+    return [n * layer.affine.n_products for n, layer in zip(shown, network.layers, strict=True)]
+
+
 class Portion(Network):
     """The layers of one rank, from which activations go to the next; the page's step trains it."""
 
@@ -145,7 +154,7 @@ def train(
     group: Group, plan: Plan, network: Network, draws: Draws, data: Data | None, n_rows: int
 ) -> Any:
     """Train the layers of this rank; on the first, the fitted value with the weights of all."""
-    where = cuts([layer.affine.n_products for layer in network.layers], group.size)
+    where = cuts(costs_of(plan, network), group.size)
     own = where[group.rank]
     ranks = Layers(group, n_rows, next(iter(network.parameters())).detach())
     portion = Portion(network, own, ranks)
