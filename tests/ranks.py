@@ -19,8 +19,7 @@ NEEDED = ["pytest", "scipy.sparse", "sklearn.datasets", "skorch", "sklearn_ff.di
 def serve(connection):
     """Run functions that are received, each in a process group of its own."""
     torch.set_num_threads(1)
-    if sys.platform == "linux":
-        os.environ["GLOO_SOCKET_IFNAME"] = "lo"
+    os.environ["GLOO_SOCKET_IFNAME"] = {"darwin": "lo0"}.get(sys.platform, "lo")
     while True:
         function, arguments, rank, size, store = connection.recv()
         try:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import time
 import warnings
 from pathlib import Path
@@ -27,7 +28,10 @@ from sklearn_ff.objectives import Collaboration
 from sklearn_ff.predictions import Goodness
 from sklearn_ff.schedules import Simultaneous
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = [
+    pytest.mark.timeout(180),
+    pytest.mark.skipif(sys.platform == "win32", reason="kills processes by signals"),
+]
 X, y = load_digits(return_X_y=True)
 X, y = X[:360], y[:360]
 CUT = 210  # the first rank has more rows than the second
