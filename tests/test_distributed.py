@@ -144,6 +144,12 @@ def fit_in_parts(estimator, tables):
         return fit(estimator, tables, {})
 
 
+def test_held_out_rows_may_lie_on_one_rank(two):
+    estimator, val = FFClassifier(8, **COMMON), {"X_val": X[:50], "y_val": y[:50]}
+    one, (found, _) = fit(estimator, (X, y), val), together(two, estimator, X, y, options=({}, val))
+    assert found.validation_scores_ == pytest.approx(one.validation_scores_)
+
+
 @pytest.mark.fault("H11")
 def test_what_fails_on_one_rank_fails_on_all(two):
     broken = X.copy()
@@ -158,6 +164,13 @@ def test_ranks_that_differ_are_told_in_what(two):
     two.begin(fit, [FFClassifier(8), FFClassifier(9)], shared(X, y), [{}, {}])
     for answer in two.answers():
         assert answer.message.startswith("The ranks differ in hidden_layer_sizes; ")
+
+
+def test_half_of_what_is_held_out_is_refused(one_rank):
+    with pytest.raises(ValueError, match="X_val and y_val go together"):
+        distributed.fit(FFClassifier(8), X, y, X_val=X)
+    with pytest.raises(ValueError, match="to a classifier"):
+        distributed.fit(FFTransformer(8), X, X_val=X, y_val=y)
 
 
 def drawing(y, n_classes, draws):

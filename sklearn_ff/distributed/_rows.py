@@ -68,6 +68,7 @@ def learn(
             refuse_pool(settings)
             y = y if settings.supervised else None
             rows = validated(own, X, y, sample_weight, reset=True)
+            refuse_half(settings, X_val, y_val, sample_weight_val)
             held_out = None
             if X_val is not None:
                 held_out = validated(own, X_val, y_val, sample_weight_val, reset=False)
@@ -125,6 +126,15 @@ def refuse_pool(settings: Settings) -> None:
         raise ValueError(
             f"negatives={negatives!r} draw from a pool of rows, which every rank would need whole; "
             f"use others, or fit in one process."
+        )
+
+
+def refuse_half(settings: Settings, X_val: Any, y_val: Any, sample_weight_val: Any) -> None:
+    given = [value is not None for value in (X_val, y_val, sample_weight_val)]
+    if any(given) and not (settings.predicts and X_val is not None and y_val is not None):
+        raise ValueError(
+            "X_val and y_val go together, and sample_weight_val with both, to a classifier; one "
+            "of them is missing, or the estimator is none."
         )
 
 
