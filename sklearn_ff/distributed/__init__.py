@@ -96,7 +96,7 @@ def fit_layers(
     """Fit an estimator whose layers lie on several ranks, a pipeline; every rank calls it.
 
     The first rank has the rows and the first layer. While it learns from a batch, the next rank
-    learns from the one before, and so on. The result is equal to the bit to that of one process.
+    learns from the one before, and so on. The weights are equal to the bit to those of one process.
     Layers are divided so that the ranks have about the same work.
 
     Parameters
