@@ -41,7 +41,7 @@ from sklearn_ff.schedules import (
 
 PHASES = st.sampled_from(["together", "by_epoch"])
 SCHEDULES = st.sampled_from(
-    ["simultaneous", "greedy", Greedy("by_epoch"), Simultaneous("by_epoch"), Greedy()]
+    ["simultaneous", "greedy", "in_turn", Greedy("by_epoch"), Simultaneous("by_epoch"), Greedy()]
 )
 
 # Parameters -------------------------------------------------------------------------------------
