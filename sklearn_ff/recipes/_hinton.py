@@ -124,8 +124,9 @@ def hinton_jitter(**overrides: Any) -> FFClassifier:
     >>> from sklearn_ff.augmentations import Shifts
     >>> from sklearn_ff.recipes import hinton_jitter
     >>> X, y = load_digits(return_X_y=True)
-    >>> small = dict(hidden_layer_sizes=(100, 100), image_shape=(1, 8, 8), max_iter=20)
-    >>> clf = hinton_jitter(**small, augmentation=Shifts(1), random_state=0)
+    >>> small = dict(hidden_layer_sizes=(100, 100), image_shape=(1, 8, 8), max_iter=12)
+    >>> brief = dict(batch_size=50, learning_rate_init=0.01, augmentation=Shifts(1))
+    >>> clf = hinton_jitter(**small, **brief, random_state=0)
     >>> clf.fit(X / 16, y).score(X / 16, y) > 0.5
     True
     """
