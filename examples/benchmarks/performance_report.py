@@ -28,6 +28,7 @@ from report_table import (
     words,
     wrapped,
 )
+from rows_beyond_memory import CALLS
 
 HERE = Path(__file__).parent
 DOCS = HERE.parents[1] / "docs"
@@ -318,6 +319,44 @@ SECTIONS = [
         {"depth": get("depth")}
         | {m.replace("_", " "): peak(m) for m in ("forward_forward", "backprop")},
         rows=by_process,
+    ),
+    Section(
+        "Rows in a file",
+        "Peaks of resident memory in MiB, pages of the file included, beyond that before the call, "
+        "for a memory map of rows of 3,072 columns; 32 units, batches of 512 rows, one epoch, for "
+        "the classifier with a tenth of the rows held out (`rows_beyond_memory.py`).",
+        "rows_beyond_memory",
+        ["dtype", "gibibytes", "estimator", "rows"],
+        {
+            "dtype": get("dtype"),
+            "file": lambda row: f"{row['file_bytes'] / 2**30:.2f} GiB",
+            "rows": get("n_rows", "{:,}".format),
+            "calls": lambda row: " and ".join(f"`{n}`" for n in CALLS[row["estimator"]]),
+            "fit": peak("peak_fit"),
+            "after it": peak("peak_use"),
+        },
+    ),
+    Section(
+        "Speed of rows in a file",
+        "Rows per second of a whole `fit` and of `predict`, for a memory map whose file the system "
+        "has in its cache, and for the same rows in memory, in turn; medians "
+        "(`rows_beyond_memory.py --speed`).",
+        "rows_beyond_memory_speed",
+        ["dtype", "gibibytes", "units", "epochs", "rows", "turn"],
+        {
+            "dtype": get("dtype"),
+            "file": lambda row: f"{row['gibibytes']:g} GiB",
+            "units": get("units"),
+            "epochs": get("epochs"),
+            "rows": get("rows"),
+            "fit": get("rows_per_second_fit", "{:,.0f}".format),
+            "predict": get("rows_per_second_predict", "{:,.0f}".format),
+        },
+        rows=lambda lines: median_of(
+            lines,
+            ("dtype", "gibibytes", "units", "epochs", "rows"),
+            ("rows_per_second_fit", "rows_per_second_predict"),
+        ),
     ),
     Section(
         "Cost against size",

@@ -3,12 +3,12 @@
     python examples/benchmarks/rows_beyond_memory.py --output FILE [--gibibytes 4]
     python examples/benchmarks/rows_beyond_memory.py --output FILE --speed --gibibytes 0.125
 
-A file of rows of 3,072 columns, ten classes, is made on the spot and removed at the end. A process
-of its own maps it, learns from it, with a tenth of the rows held out, and predicts it. Its figure
-is the peak of resident memory, pages of the file included, beyond that before the first call. With
-`--speed` a process with the map takes turns with one that has loaded the rows, and the figures are
-rows per second of the whole `fit` and of `predict`. Lines that the output file holds are not
-measured again.
+A file of rows of 3,072 columns, ten classes, is made on the spot and removed at the end. Processes
+of their own map it: one fits a classifier, with a tenth of the rows held out, and predicts all
+rows, another fits a transformer and scores their familiarity. The figures are the peaks of resident
+memory, pages of the file included, beyond that before the first call. With `--speed` a process with
+the map takes turns with one that has loaded the rows, and the figures are rows per second of the
+whole `fit` and of `predict`. Lines that the output file holds are not measured again.
 """
 
 import argparse
@@ -27,6 +27,7 @@ from sklearn_ff import FFClassifier, FFTransformer
 
 WIDTH, CLASSES, BATCH, BLOCK = 3072, 10, 512, 4096
 DTYPES = ["float32", "float64", "uint8"]
+CALLS = {"classifier": ("fit", "predict"), "transformer": ("fit", "score_samples")}
 
 
 def main():
@@ -35,17 +36,17 @@ def main():
         torch.set_num_threads(1)
         print(json.dumps((speeds if args.speed else peaks)(args)))
         return
-    turns = ["file", "memory"] * args.pairs if args.speed else ["file"]
     for dtype in args.dtypes:
-        cases = [case | {"dtype": dtype} for case in described(args, turns)]
+        cases = [case | {"dtype": dtype} for case in described(args)]
         left = [case for case in cases if case not in known(args.output, case)]
         with tempfile.TemporaryDirectory(dir=args.folder) as folder:
-            path = Path(folder, "rows.npy")
-            if left:
+            path = args.file or Path(folder, "rows.npy")
+            if left and not path.exists():
                 make(path, dtype, args.gibibytes)
             for case in left:
                 flags = ["--path", path, "--units", args.units, "--epochs", args.epochs]
-                flags += ["--rows", case["rows"], *["--speed"] * args.speed]
+                flags += ["--rows", case["rows"], "--estimator", case["estimator"]]
+                flags += ["--speed"] * args.speed
                 emit(case | alone(__file__, *flags) | machine(), args.output)
 
 
@@ -58,18 +59,23 @@ def arguments():
     parser.add_argument("--speed", action="store_true", help="measure seconds, not memory")
     parser.add_argument("--pairs", type=int, default=2, help="turns of file and memory")
     parser.add_argument("--folder", help="where the file is made")
+    parser.add_argument("--file", type=Path, help="a file that stays, made if it is not there")
     parser.add_argument("--output", help="file to append the results to")
     parser.add_argument("--path", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--rows", help=argparse.SUPPRESS)
+    parser.add_argument("--estimator", choices=CALLS, help="only this one")
     return parser.parse_args()
 
 
-def described(args, turns):
+def described(args):
     """What is measured, turn by turn."""
+    turns = [("file", 0, name) for name in CALLS if args.estimator in (None, name)]
+    if args.speed:
+        turns = [(rows, i, "classifier") for i in range(args.pairs) for rows in ("file", "memory")]
     name = "rows_beyond_memory_speed" if args.speed else "rows_beyond_memory"
     what = {"benchmark": name, "gibibytes": args.gibibytes, "columns": WIDTH, "units": args.units}
     what |= {"epochs": args.epochs, "batch_size": BATCH, "threads": 1}
-    return [what | {"rows": rows, "turn": turn // 2} for turn, rows in enumerate(turns)]
+    return [what | {"rows": rows, "turn": i, "estimator": name} for rows, i, name in turns]
 
 
 def make(path, dtype, gibibytes):
@@ -101,18 +107,16 @@ def peaks(args):
     few = np.random.default_rng(0).random((300, 20))
     classifier(args).fit(few, np.arange(300) % 2).predict(few)  # loads what is loaded once
     before, found = resident(), {}
-    clf, calls = classifier(args), {"fit": lambda: clf.fit(X, y), "predict": lambda: clf.predict(X)}
-    familiar = FFTransformer(args.units, batch_size=BATCH, max_iter=args.epochs, random_state=0)
-    calls["fit_transformer"] = lambda: familiar.fit(X)
-    calls["score_samples"] = lambda: familiar.score_samples(X)
-    for name, call in calls.items():
+    model = classifier(args)
+    if args.estimator == "transformer":
+        model = FFTransformer(args.units, batch_size=BATCH, max_iter=args.epochs, random_state=0)
+    for kind, name in zip(("fit", "use"), CALLS[args.estimator], strict=True):
         forget_peak()
         start = time.perf_counter()
-        call()
-        found[f"seconds_{name}"] = time.perf_counter() - start
-        found[f"peak_{name}"] = 1024 * status("VmHWM") - before
-    weights = sum(p.numel() for p in clf.net_.module_.parameters())
-    return {"n_rows": len(y), "weights_bytes": 4 * weights, "file_bytes": X.nbytes, **found}
+        getattr(model, name)(X, *[y] * (name == "fit"))
+        found[f"seconds_{kind}"] = time.perf_counter() - start
+        found[f"peak_{kind}"] = 1024 * status("VmHWM") - before
+    return {"n_rows": len(y), "file_bytes": X.nbytes, **found}
 
 
 def speeds(args):
