@@ -23,9 +23,11 @@ def watches_gradients(callback):
 def may_wait(net):
     """Whether the updates of a net may wait for the end of the batch.
 
-    So it is where weights are few, nobody looks at gradients, and the optimizer is one of torch's,
-    which write nothing into their groups.
+    So it is where there are several groups of few weights, nobody looks at gradients, and the
+    optimizer is one of torch's, which write nothing into their groups.
     """
+    if len(net.optimizer_.param_groups) == 1:
+        return False
     weights = sum(weight.numel() for weight in net.module_.parameters())
     known = type(net.optimizer_).__module__.startswith("torch.optim.")
     return known and weights <= MOST_WEIGHTS and not (net.watched_ or net.captured_)
