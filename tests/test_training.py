@@ -213,7 +213,7 @@ def test_a_small_fit_in_double_precision_has_the_values_that_are_written_here():
     model.fit(X[::10], y[::10])
     losses = [0.20804711536101622, 0.010646701249421318, -0.054858472615809395]
     np.testing.assert_allclose(model.loss_curve_, losses, rtol=1e-10)
-    decisions = [[-1.1033174508437191, -1.0730988543932924, -1.1199866794616145]]
+    decisions = [[-1.1033173614901641, -1.0730992935312555, -1.1199863100987435]]
     np.testing.assert_allclose(model.decision_function(X[5:6]), decisions, rtol=1e-10)
 
 
