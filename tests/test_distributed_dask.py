@@ -1,5 +1,6 @@
 """Searches on a Dask cluster, and the ranks of a fit on its workers."""
 
+import os
 import sys
 
 import dask.array
@@ -10,8 +11,10 @@ import torch
 from distributed import Client, LocalCluster
 from sklearn.datasets import load_digits
 from sklearn.model_selection import GridSearchCV
+from skorch.callbacks import Callback
 
 from sklearn_ff import FFClassifier, distributed
+from sklearn_ff.exceptions import RankError
 
 pytestmark = [
     pytest.mark.timeout(180),
@@ -69,3 +72,16 @@ def test_blocks_that_do_not_match_are_refused(client):
         distributed.fit_on_dask(FFClassifier(8), rows, dask.array.from_array(y, chunks=150))
     with pytest.raises(ValueError, match="X is a Dask collection and y is ndarray"):
         distributed.fit_on_dask(FFClassifier(8), rows, y)
+
+
+class Dying(Callback):
+    """Ends the process of the second rank."""
+
+    def on_epoch_end(self, net, **kwargs):
+        if not net.ranks_.first:
+            os._exit(1)
+
+
+def test_a_worker_that_dies_ends_the_fit(client):
+    with pytest.raises(RankError):
+        distributed.fit_on_dask(FFClassifier(8, callbacks=[Dying()]), X, y, timeout=20)

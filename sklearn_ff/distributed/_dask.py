@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+from concurrent.futures import CancelledError
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from scipy.sparse import issparse, vstack
 from sklearn.utils import _safe_indexing
 
 from .._machine import torch_threads
+from ..exceptions import RankError
 from ._group import Group, lost, start
 from ._rows import learn
 
@@ -23,7 +25,7 @@ def learn_on_workers(
 
     `tables` are X, and y and sample_weight where they are given.
     """
-    from distributed import as_completed
+    from distributed import KilledWorker, as_completed
 
     workers = processes(client)
     shares = in_shares(client, tables, workers)
@@ -40,6 +42,11 @@ def learn_on_workers(
         for task in as_completed(tasks):
             task.result()  # raises what a rank has raised
         return tasks[0].result()
+    except (CancelledError, KilledWorker) as error:
+        raise RankError(
+            "A worker has left the cluster, and the fit has ended with it; begin it again on those "
+            "that are left."
+        ) from error
     finally:
         client.cancel(tasks)
 
