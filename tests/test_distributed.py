@@ -105,6 +105,22 @@ def test_ranks_learn_what_one_process_learns(two, name):
     assert found.n_features_in_ == 64
 
 
+def fit_stored(estimator, path, rows, options):
+    """A fit to rows that stay in a file of many blocks."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sklearn_ff._stored.BLOCK_NUMBERS", 2000)
+        return fit(estimator, (np.load(path, mmap_mode="r")[rows], y[rows]), options)
+
+
+def test_rows_of_ranks_may_stay_in_files(two, tmp_path):
+    np.save(tmp_path / "X.npy", X)
+    estimator = FFClassifier(8, early_stopping=True, prediction=Goodness("best"), **COMMON)
+    shares = [slice(CUT), slice(CUT, None)]
+    found, _ = two.run(fit_stored, [estimator] * 2, [tmp_path / "X.npy"] * 2, shares, [{}, {}])
+    one = fit(estimator, (X, y), {})
+    np.testing.assert_allclose(found.predict_proba(X), one.predict_proba(X), atol=1e-6)
+
+
 def test_in_single_precision_ranks_differ_by_rounding(two):
     estimator = FFClassifier([16, 12], **COMMON | {"precision": "float32"})
     one, (found, _) = fit(estimator, (X, y), {}), together(two, estimator, X, y)

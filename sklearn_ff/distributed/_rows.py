@@ -318,13 +318,9 @@ def finished(group: Group, fitted: Fitted, data: Data, class_count: np.ndarray |
 
 def whole_of(group: Group, rows: LabelledRows | None) -> LabelledRows | None:
     """The held-out rows of all ranks, on the first, for a rule that they settle."""
-    every = group.gather_first(rows)
-    if every is None:
-        return None
-    stack = vstack if issparse(every[0].X) else np.concatenate
-    X: Any = stack([some.X for some in every])
-    codes, weight = (np.concatenate([some[place] for some in every]) for place in (1, 2))
-    return LabelledRows(X.tocsr() if issparse(X) else X, codes, weight)
+    assert rows is not None
+    every = group.gather_first((in_memory(rows.X), rows.codes, rows.weight))
+    return None if every is None else LabelledRows(*stacked(every))
 
 
 def sampled(group: Group, data: Data) -> Data | None:
@@ -333,14 +329,22 @@ def sampled(group: Group, data: Data) -> Data | None:
     assert isinstance(ranks, SharedRows)
     numbers = ranks.row[spaced(n, MOST_NEIGHBOURS)]
     here = numbers[numbers >= 0]
-    places = ranks.here[here]
-    X: Any = data.X[here] if issparse(data.X) else dense(data.X[here])
-    every = group.gather_first((places, X, data.codes[here], data.copies[here]))
+    own = in_memory(data.X[here]), data.codes[here], data.copies[here], ranks.here[here]
+    every = group.gather_first(own)
     if every is None:
         return None
-    order = np.argsort(np.concatenate([one[0] for one in every]), kind="stable")
-    stack = vstack if issparse(data.X) else np.concatenate
-    X = stack([one[1] for one in every])
-    X = (X.tocsr() if issparse(X) else X)[order]
-    codes, weight = (np.concatenate([one[place] for one in every])[order] for place in (2, 3))
-    return Data(X, codes, weight * (n / len(order)), data.classes)
+    X, codes, weight, places = stacked(every)
+    order = np.argsort(places, kind="stable")
+    return Data(X[order], codes[order], weight[order] * (n / len(order)), data.classes)
+
+
+def in_memory(rows: Any) -> Any:
+    """Rows that can be sent; sparse ones stay so."""
+    return rows if issparse(rows) else dense(rows)
+
+
+def stacked(every: list[tuple[Any, ...]]) -> list[Any]:
+    """Rows of all ranks, and what belongs to them."""
+    X, *others = zip(*every, strict=True)
+    rows = vstack(X).tocsr() if issparse(X[0]) else np.concatenate(X)
+    return [rows, *map(np.concatenate, others)]
