@@ -50,12 +50,18 @@ class StoredRows:
         return max(1, RUN_BYTES // max(1, self.table.shape[1] * self.table.itemsize))
 
     def __getitem__(self, which):
-        """The rows of a slice, a mask or an array of indices."""
+        """The rows of a slice, a mask or an array of indices; numbers in memory for what is less,
+        such as one row or a column.
+        """
+        if isinstance(which, (int, np.integer)):
+            return self[[which]].toarray()[0]
+        if isinstance(which, tuple):
+            return np.asarray(self[which[0]])[(..., *which[1:])]
         if self.index is not None:
             return StoredRows(self.table, self.pages, self.index[which])
         if isinstance(which, slice):
             return StoredRows(self.table[which], self.pages)
-        which = np.atleast_1d(which)
+        which = np.asarray(which)
         which = np.flatnonzero(which) if which.dtype == bool else which
         return StoredRows(self.table, self.pages, which)
 

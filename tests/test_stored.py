@@ -158,6 +158,9 @@ def test_changes_of_a_map_stay(mode, tmp_path):
     np.testing.assert_array_equal(stored(rows).toarray(), expected)
     np.testing.assert_array_equal(rows, expected)
     np.testing.assert_array_equal(stored(rows[::-2, 3:]).toarray(), expected[::-2, 3:])
+    some, there = stored(rows)[[7, 3, 5]], expected[[7, 3, 5]]  # as a scorer of the user may
+    for which in (0, (0, 1), (slice(None), 1), (slice(1, 3), slice(2))):
+        np.testing.assert_array_equal(some[which], there[which])
 
 
 @pytest.mark.parametrize("value", [np.nan, -np.inf, 1e300])
