@@ -118,6 +118,8 @@ def read(
         rows = without_labels(settings, X, weight)
         return Data(*rows, pool=pool and in_order(settings, *pool))
     classes, codes = encoded(settings, negatives, y, known)
+    if previous is not None and not request.resume:
+        check_same_classes(classes, codes)
     by_class = class_weights(settings.class_weight, classes, codes, weight)
     rows = LabelledRows(*weighed(X, codes, weight, by_class, settings.class_weight, classes))
     if previous is None and not request.resume:
@@ -278,6 +280,17 @@ def encoded(
     if len(encoder.classes_) < 2:
         check_classes(settings, encoder.classes_, codes)
     return encoder.classes_, codes
+
+
+def check_same_classes(classes: np.ndarray, codes: np.ndarray) -> None:
+    """Raise ValueError where a warm start lacks a class, which the fit would forget."""
+    given = np.unique(codes)
+    if len(given) < len(classes):
+        raise ValueError(
+            f"warm_start=True goes on where y has the classes of the last fit, {classes}, but it "
+            f"has {classes[given]}; give rows of every class, set warm_start=False, or use "
+            f"partial_fit, whose calls may lack some."
+        )
 
 
 def check_classes(settings: Settings, classes: np.ndarray, codes: np.ndarray) -> None:

@@ -40,11 +40,37 @@ def as_numpy(value, name):
     return np.asarray(value) if other else value
 
 
+def plain_strings(values):
+    """Members of enumerations that are strings as what they are equal to, not as their names."""
+    return [str.__str__(value) if isinstance(value, str) else value for value in values]
+
+
+def plain_numbers(values):
+    """A nullable, Arrow or sparse column of pandas in numpy's type, if there is one for all values.
+
+    scikit-learn converts nullable labels to float64, which True and large integers do not survive.
+    """
+    dtype = getattr(values, "dtype", None)
+    if dtype is None and len(getattr(values, "dtypes", ())) == 1:
+        dtype = next(iter(values.dtypes))  # of a table of one column
+    categories = getattr(dtype, "categories", None)
+    if hasattr(dtype, "fill_value"):  # sparse
+        return np.asarray(values)
+    own = getattr(dtype, "numpy_dtype", getattr(categories, "dtype", None))
+    if getattr(own, "kind", "") not in ("biufmM" if categories is None else "mM"):
+        return values
+    if not isinstance(own, np.dtype) or np.any(values.isna()):
+        return values
+    return np.asarray(values, dtype=own)
+
+
 def checked_labels(values, name):
     """Labels as an array of one dimension, of numbers or strings, or of dates or durations."""
     check_sequence(values, name)
     if isinstance(values, (list, tuple)):
         _check_objects(values, name)  # numpy would convert all to strings if one is a string
+        values = plain_strings(values)
+    values = plain_numbers(values)
     with about(name, lines=1):
         labels = _array(as_numpy(values, name), name)
     if labels.ndim == 2 and labels.shape[1] == 1:

@@ -1,5 +1,7 @@
 """Rows, weights and labels as they are given, checked by scikit-learn and by what float32 holds."""
 
+from contextlib import contextmanager
+from datetime import date, time, timedelta
 from numbers import Number
 
 import numpy as np
@@ -47,8 +49,9 @@ def validate_rows(estimator, X, y="no_validation", *, reset):
             f"X.reshape(len(X), -1), each image channel by channel."
         )
     rows, y = stored(as_numpy(X, "X")), as_numpy(y, "y")
+    refuse_dates(X)
     apart = isinstance(rows, StoredRows)
-    with config_context(array_api_dispatch=False), sums_may_overflow():
+    with config_context(array_api_dispatch=False), sums_may_overflow(), about_text(X):
         checked = validate_data(
             estimator,
             rows.outline() if apart else rows,
@@ -73,6 +76,71 @@ def check_stored(rows, **names):
             for block in rows.blocks():
                 check_array(block, dtype=own_dtype(block), **names)
                 refuse_beyond_float32(block)
+
+
+DATES = (date, time, timedelta, np.datetime64, np.timedelta64)  # pandas' are derived from them
+
+
+def refuse_dates(X, name="X"):
+    """Numbers made of dates would depend on their unit, and be -9.2e18 where one is missing."""
+    found = next((place for place, kinds in kinds_of(X) if any(map(is_date, kinds))), None)
+    if found is not None:
+        raise ValueError(
+            f"{name} holds dates or durations{found}, which are no numbers; give numbers in their "
+            f"place, such as days since a date, or the month and the weekday as categories."
+        )
+
+
+def is_date(kind):
+    """Whether a dtype, or the type of an entry, is of dates, times or durations."""
+    if isinstance(kind, type):
+        return issubclass(kind, DATES)
+    temporal = getattr(kind, "is_temporal", None)  # of polars
+    known = getattr(kind, "kind", None) in ("m", "M") or type(kind).__name__ == "PeriodDtype"
+    return known or bool(temporal is not None and temporal())
+
+
+def kinds_of(X):
+    """Pairs of a place in words, and the dtype or the types of what is there."""
+    if hasattr(X, "columns") and hasattr(X, "dtypes"):
+        for index, (name, dtype) in enumerate(zip(X.columns, X.dtypes, strict=True)):
+            objects = getattr(dtype, "kind", "") == "O" and hasattr(X, "iloc")
+            types = set(map(type, X.iloc[:, index])) if objects else ()
+            yield f" in column {name!r}", (dtype, *types)
+    elif isinstance(X, (list, tuple)):
+        rows = (row for row in X if isinstance(row, (list, tuple, np.ndarray)))
+        yield "", {type(entry) for row in rows for entry in row}
+    elif hasattr(X, "dtype"):
+        objects = isinstance(X, np.ndarray) and X.dtype.kind == "O"
+        yield "", (X.dtype, *(set(map(type, X.ravel())) if objects else ()))
+    elif hasattr(X, "__arrow_array__") or hasattr(X, "__dataframe__"):
+        yield "", (np.asarray(X).dtype,)
+
+
+@contextmanager
+def about_text(X):
+    """Errors that tell of text name the column, and what helps."""
+    try:
+        yield
+    except ValueError as error:
+        text = str(error)
+        if "string to float" not in text and "arrays of bytes/strings" not in text:
+            raise
+        value = text.partition("float: ")[2]
+        raise ValueError(
+            f"X holds text{value and f', such as {value},'}{text_column(X)} where numbers are "
+            f"needed; encode it, as by OneHotEncoder in a ColumnTransformer."
+        ) from error
+
+
+def text_column(X):
+    """The first column of a table whose entries are no numbers, in words."""
+    for name in X.columns if hasattr(X, "dtypes") and hasattr(X, "columns") else ():
+        try:
+            np.asarray(X[name]).astype(float)
+        except (ValueError, TypeError):
+            return f" in column {name!r}"
+    return ""
 
 
 def sums_may_overflow():
@@ -100,13 +168,18 @@ def refuse_beyond_float32(X):
     most = np.finfo(np.float32).max
     if values.dtype.kind != "f" or not values.size or values.dtype.itemsize <= 4:
         return
-    if max(values.max(), -values.min()) > most:
-        raise ValueError("Input X contains infinity or a value too large for dtype('float32').")
+    largest = max(values.max(), -values.min())
+    if largest > most:
+        raise ValueError(
+            f"Input X contains infinity or a value too large for dtype('float32'): {largest:.3g}; "
+            f"give such columns in a larger unit, or their logarithm."
+        )
 
 
 def checked_own_rows(part, X):
     """The user's negative rows."""
     rows, name = stored(as_numpy(part.rows, f"{part!r}")), f"negatives={part!r}"
+    refuse_dates(part.rows, name)
     if isinstance(rows, StoredRows):
         check_stored(rows, input_name=name)
     else:

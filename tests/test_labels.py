@@ -319,3 +319,11 @@ def test_invalid_weights_are_refused_by_name(weight):
         with pytest.raises((ValueError, TypeError), match="sample_weight") as refusal:
             call()
         assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("make", [classifier, lambda **p: transformer(supervised=True, **p)])
+def test_a_warm_start_without_some_class_is_refused_as_by_scikit_learn(make):
+    model = make(warm_start=True).fit(X, y)
+    with pytest.raises(ValueError, match=r"classes of the last fit, \[0 1 2\], but it has \[0 1\]"):
+        model.fit(X[:100], y[:100])
+    assert model.partial_fit(X[:100], y[:100]).classes_.tolist() == [0, 1, 2]

@@ -1,5 +1,7 @@
 """Labels of any kind come back; one class, and classes without weight."""
 
+from enum import Enum
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,6 +9,7 @@ from sklearn.datasets import load_digits, load_iris
 from sklearn.exceptions import DataConversionWarning
 
 from sklearn_ff import FFClassifier
+from sklearn_ff._labels import checked_labels
 
 X, y = load_iris(return_X_y=True)
 
@@ -39,6 +42,36 @@ def test_bool_categorical_and_column_labels_are_taken():
     assert classifier().fit(X, pd.Categorical(np.array(list("abc"))[y])).predict(X)[0] == "a"
     with pytest.warns(DataConversionWarning):
         classifier().fit(X, y[:, None])
+
+
+class Colour(str, Enum):  # noqa: UP042, whose str is a name
+    RED = "red"
+    BLUE = "blue"
+
+
+@pytest.mark.fault("C1")
+@pytest.mark.parametrize(
+    "labels, kind",
+    [
+        (pd.array([True, False], dtype="boolean"), bool),
+        (pd.array([2**60, 2**60 + 1], dtype="Int64"), np.int64),
+        (pd.array([1, 2**64 - 1], dtype="UInt64"), np.uint64),
+        (pd.array([0.0, 1.0], dtype="Float32"), np.float32),
+        (pd.arrays.SparseArray([True, False]), bool),
+        (pd.Categorical(pd.to_datetime(["2020", "2021"])), "M8"),
+        (list(Colour), "U"),
+    ],
+    ids=lambda value: str(getattr(value, "dtype", "")),
+)
+def test_labels_in_types_of_other_libraries_come_back_equal(labels, kind):
+    given = [labels[i] for i in y % 2] if isinstance(labels, list) else labels[y % 2]
+    clf = classifier(hidden_layer_sizes=4, max_iter=1).fit(X, given)
+    assert np.issubdtype(clf.classes_.dtype, np.dtype(kind).type)
+    assert set(clf.classes_.tolist()) == set(np.array(labels, dtype=kind).tolist())
+    predicted = np.asarray(clf.predict(X))
+    assert clf.score(X, given) == np.mean(predicted == np.array(given, dtype=predicted.dtype))
+    for column in () if isinstance(labels, list) else (pd.Series(given), pd.DataFrame(given)):
+        np.testing.assert_array_equal(checked_labels(column, "y").ravel(), clf.classes_[y % 2])
 
 
 @pytest.mark.fault("C2")

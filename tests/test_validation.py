@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 from sklearn.datasets import load_iris
 
@@ -43,6 +44,41 @@ def test_not_a_number_and_infinity_are_refused(bad):
 def test_values_beyond_float32_are_refused(copies):
     with pytest.raises(ValueError, match="too large"):
         classifier().fit(np.tile(X * 1e300, (copies, 1)), np.tile(y, copies))
+
+
+DAYS = pd.Series(pd.date_range("2020-01-01", periods=4))
+NUMBERS = {"b": [0.0, 1.0, 2.0, 3.0]}
+
+
+@pytest.mark.parametrize(
+    "dated",
+    [
+        DAYS.to_frame("a"),
+        pd.DataFrame({"a": DAYS, **NUMBERS}),
+        pd.DataFrame({"a": DAYS.where(DAYS.index > 0), **NUMBERS}),
+        pd.DataFrame({"a": DAYS.dt.tz_localize("UTC"), **NUMBERS}),
+        pd.DataFrame({"a": DAYS.dt.date, **NUMBERS}),
+        pd.DataFrame({"a": DAYS.dt.to_period("D"), **NUMBERS}),
+        pd.DataFrame({"a": DAYS - DAYS[0], **NUMBERS}),
+        pl.DataFrame({"a": DAYS.to_numpy(), **NUMBERS}),
+        DAYS.to_numpy()[:, None],
+        (DAYS - DAYS[0]).to_numpy()[:, None],
+        [[day, 1.0] for day in DAYS.to_numpy()],
+        np.array([[day, 1.0] for day in DAYS], dtype=object),
+    ],
+    ids=range(12),
+)
+def test_dates_are_refused_with_their_column(dated):
+    where = " in column 'a'" if hasattr(dated, "columns") else ""
+    with pytest.raises(ValueError, match=f"^X holds dates or durations{where}, .* give numbers"):
+        classifier().fit(dated, [0, 1, 0, 1])
+
+
+def test_text_is_refused_with_its_column():
+    for frame in (pd.DataFrame, pl.DataFrame):
+        towns = frame({"number": ["1", "2"], "town": ["Bern", "Rome"]})
+        with pytest.raises(ValueError, match=r"'Bern', in column 'town'.*OneHotEncoder"):
+            classifier().fit(towns, [0, 1])
 
 
 @pytest.mark.fault("B7")
