@@ -46,6 +46,7 @@ EXAMPLES = {
     "learning_rate": "Cosine({}=...)",
     "layers": "[Dense(100)]",
 }
+AUTOMATIC = {"objective": "swish", "negatives": "hard"}  # what "auto" usually comes to
 VERSION = "_sklearn_ff_version"  # key of a snapshot's state
 
 
@@ -262,7 +263,8 @@ def no_nested_names(estimator: BaseFF, name: str, inner: str, params: dict[str, 
     """The refusal of a nested name where there is no object to set it on."""
     value = params.get(name, getattr(estimator, name, None))
     example = EXAMPLES.get(name, "an object").format(inner)
-    cls = NAMED[name].registry.get(value) if name in NAMED else None
+    usual = AUTOMATIC.get(name) if value == "auto" else value
+    cls = NAMED[name].registry.get(usual) if name in NAMED else None
     example = f"{cls.__name__}({inner}=...)" if isinstance(cls, type) else example
     return (
         f"{name}={brief(value)} has no parameter {inner!r} to set; pass the part itself as an "

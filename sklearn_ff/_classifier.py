@@ -47,13 +47,14 @@ class FFClassifier(AccuracyScore, BaseFF):
     ----------
     hidden_layer_sizes : int or sequence of int, default=(256,)
         Number of units of every layer.
-    activation : {"relu", "leaky_relu", "gelu", "tanh"} or callable, default="relu"
-        Function of the pre-activation.
+    activation : {"relu", "leaky_relu", "gelu", "tanh", "identity"}, callable or list, \
+            default="relu"
+        Function of the pre-activation, or a list with one per layer.
     overlay : {"append", "replace", "add", "every_layer", "channel", "spatial"}, Overlay or \
             callable, default="append"
         How a label is shown; see :mod:`sklearn_ff.overlays`.
-    negatives : {"auto", "uniform", "hard", "all", "permuted", "pair_sum", "hybrid_mask", \
-            "shuffle", "noise"}, Negatives or callable, default="auto"
+    negatives : {"auto", "uniform", "hard", "all", "by_goodness", "permuted", "pair_sum", \
+            "hybrid_mask", "shuffle", "noise"}, Negatives or callable, default="auto"
         The negative candidates of a row; see :mod:`sklearn_ff.negatives`. "auto" is "all" for up to
         256 rows, a goodness that scores classes, or text (`scaling_` is "sparse") of up to 20
         classes, and "hard" otherwise. The last four are corrupted rows: layers then see no labels,
@@ -62,12 +63,13 @@ class FFClassifier(AccuracyScore, BaseFF):
             "readout", "class_groups", "prototypes"}, Goodness or callable, default="mean_square"
         The scores of a layer; see :mod:`sklearn_ff.goodness`. The last three score all classes at
         once, without a label and so without an overlay. Or a list with one per layer.
-    objective : {"auto", "swish", "symba", "logistic", "margin", "softmax"}, Objective or \
-            callable, default="auto"
+    objective : {"auto", "swish", "symba", "logistic", "margin", "softmax", \
+            "collaboration", "similarity"}, Objective or callable, default="auto"
         The loss of the scores; see :mod:`sklearn_ff.objectives`. "auto" is "softmax" for text of up
         to 20 classes (`scaling_` is "sparse"), and "swish" otherwise. Or a list with one per layer.
-    normalization : {"rms", "unit", "layer_norm"}, Normalization or None, default="rms"
-        Normalisation of activations before the next layer.
+    normalization : {"rms", "unit", "layer_norm", "channel_norm"}, Normalization, None or \
+            list, default="rms"
+        Normalisation of activations before the next layer, or a list with one per layer.
     input_normalization : same as `normalization`, or "auto", default="auto"
         Normalisation of a row with its label. "auto" is None, and "rms" where rows compete with
         corrupted ones, which layers could recognise by their length.
@@ -105,8 +107,8 @@ class FFClassifier(AccuracyScore, BaseFF):
     head : SoftmaxHead or None, default=None
         Rate, penalty and options of the softmax head's optimizer, where they differ from the last
         layer's; see :mod:`sklearn_ff.heads`.
-    dropout : float in [0, 1), default=0.0
-        Share of units that are set to zero in every layer in training.
+    dropout : float in [0, 1) or list of them, default=0.0
+        Share of units that are set to zero in every layer in training, or in each.
     peer_normalization : float, default=0.0
         Rate of peer normalisation, which moves units towards the mean activation of their layer;
         Hinton uses 0.03.
@@ -125,8 +127,9 @@ class FFClassifier(AccuracyScore, BaseFF):
         :mod:`sklearn_ff.schedules`.
     learning_rate_init : float, sequence of float or "auto", default="auto"
         Initial rate, for all layers or for each; "auto" is 5e-3 to 3e-2, by the number of updates.
-    alpha : float, default=0.0
-        L2 penalty of the layers' weights, divided by the number of rows as in MLPClassifier.
+    alpha : float or list of floats, default=0.0
+        L2 penalty of the layers' weights, of all or of each, divided by the number of rows as in
+        MLPClassifier.
     batch_size : int, "all" or "auto", default="auto"
         Rows of a batch; "auto" is all rows if there are at most 256, and 128 otherwise.
     max_iter : int or "auto", default="auto"

@@ -21,6 +21,7 @@ from ._tasks import Fits
 from ._transformer import FFTransformer
 from ._typing import MatrixLike
 from ._validation import validate_rows
+from ._warn import warn
 
 AUTO = 0.05  # share of familiar rows below the threshold, where `contamination` is "auto"
 FOLDS = 5  # that are held out in turn
@@ -44,7 +45,8 @@ class FFOutlierDetector(Watched, OutlierMixin, BaseEstimator):
     contamination : "auto" or float, default="auto"
         Share of outliers in the training rows, above 0 and up to 0.5. It sets the threshold of
         `predict`, and how many rows `fit_predict` finds. With "auto" training rows are free of
-        outliers, and the threshold is that of 0.05.
+        outliers, and the threshold is that of 0.05: to find outliers among the training rows,
+        give a number, other than for IsolationForest and LocalOutlierFactor.
     validation_fraction : float, default=0.1
         Share of the training rows that the network does not learn from. They determine the
         threshold, since a row that was learned from is more familiar than a new one. Where they
@@ -151,9 +153,14 @@ class FFOutlierDetector(Watched, OutlierMixin, BaseEstimator):
             -1 for outliers and 1 for inliers. With a `contamination` in numbers this share of the
             rows is -1, those that are strangest to a network that has not learned from them: each
             fifth of the rows is scored by one that has learned from the others. With "auto" it is
-            what `predict` returns for rows that are free of outliers.
+            what `predict` returns for rows that are free of outliers, and a warning tells so.
         """
         if self.contamination == "auto":
+            warn(
+                "fit_predict with contamination='auto' takes all training rows for familiar, and "
+                "so finds hardly any outliers among them; give the share that you expect, such as "
+                "contamination=0.05, or fit on familiar rows and predict new ones."
+            )
             learn(self, X, y)
             return self.predict(X)
         scores = learn(self, X, y, every=True)

@@ -62,6 +62,13 @@ class Part(Params):
         """A part of the same class with some parameters changed."""
         return type(self)(**{**self.get_params(deep=False), **params})
 
+    def undefined(self, method: str) -> NotImplementedError:
+        """The error of a method that a contract asks for and a class does not have."""
+        return NotImplementedError(
+            f"{type(self).__name__} does not define {method}, which such a part needs; see the "
+            f"docstring of the module of its base class."
+        )
+
     def for_layer(self, index: int) -> Part:
         """The part that layer `index` uses: this one, unless every layer has its own."""
         return self
@@ -170,7 +177,8 @@ def checked_like(
     if result.dtype != like.dtype or result.layout != like.layout:
         raise ValueError(
             f"the callable given as {parameter} returned {result.dtype}, {result.layout}; it must "
-            f"return {like.dtype}, {like.layout}, as its argument has."
+            f"return {like.dtype}, {like.layout}, as its argument has; make new tensors from "
+            f"that, as by h.new_zeros(shape)."
         )
     check_device(result, like, parameter)
     if like.requires_grad and not result.requires_grad:
@@ -241,7 +249,9 @@ def check_arguments(
     """Raise ValueError where a callable does not accept the arguments of the signature."""
     n = signature[: signature.index(")")].count(",") + 1
     try:
-        taken = inspect.signature(function)
+        # The __call__ of a module takes anything, and hands it on.
+        called = function.forward if isinstance(function, torch.nn.Module) else function
+        taken = inspect.signature(called)
     except (TypeError, ValueError):  # built-in functions may have no signature
         return
     try:
@@ -259,7 +269,7 @@ class Family(Generic[P]):
     A part may be registered under None, and is then the meaning of None. `wrap`, if given, makes a
     part of a user's callable with the `signature`, and `per_layer` makes one of a list with a part
     for every layer, or `in_turn` one of a list of parts that act one after another. Refusals of
-    callables end with the `hint`.
+    callables end with the `hint`. `also` names what else may be given, in refusals.
     """
 
     def __init__(
@@ -271,10 +281,11 @@ class Family(Generic[P]):
         per_layer: Callable[[list[P]], Any] | None = None,
         hint: str = "",
         in_turn: Callable[[list[P]], P] | None = None,
+        also: str = "",
     ) -> None:
         self.parameter, self.base, self.wrap = parameter, base, wrap
         self.signature, self.per_layer, self.hint = signature, per_layer, hint
-        self.in_turn = in_turn
+        self.in_turn, self.also = in_turn, also
         self.registry: dict[str | None, Callable[[], P]] = {}
 
     def register(self, name: str | None) -> Callable[[C], C]:
@@ -340,6 +351,8 @@ class Family(Generic[P]):
         allowed = f"one of {names} or {article} {self.base.__name__} object"
         if self.wrap is not None:
             allowed += f" or a callable {self.signature}{self.hint}"
+        if self.also:
+            allowed += f" or {self.also}"
         if self.per_layer is not None:
             allowed += ", or a list with one of these per layer"
         if self.in_turn is not None:

@@ -24,8 +24,8 @@ def each(name, value, n_layers):
         return [value] * n_layers
     if len(value) != n_layers:
         raise ValueError(
-            f"{name} has {len(value)} entries for {n_layers} layers; give one for all, or one per "
-            f"layer."
+            f"{name} has {len(value)} {'entry' if len(value) == 1 else 'entries'} for {n_layers} "
+            f"layer{'s' * (n_layers != 1)}; give one for all, or one per layer."
         )
     return list(value)
 

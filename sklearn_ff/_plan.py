@@ -342,8 +342,8 @@ def counted_layers(
     whole = given.ndim == 1 and len(given) and given.dtype.kind in "iu"
     if not whole or given.min() < -n_layers or given.max() >= n_layers:
         raise ValueError(
-            f"{parameter}={brief(choice)} names no layer, or one that is not there; the "
-            f"{n_layers} layers are 0 to {n_layers - 1}."
+            f"{parameter}={brief(choice)} names no layer, or one that is not there; "
+            + ("the only layer is 0." if n_layers == 1 else f"layers are 0 to {n_layers - 1}.")
         )
     return tuple(sorted({int(i) % n_layers for i in given}))
 

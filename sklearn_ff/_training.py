@@ -16,6 +16,7 @@ from sklearn.utils import check_random_state
 from ._checkpoints import keeper_of
 from ._draws import Draws, global_draws
 from ._effects import may_be_flat
+from ._families import FAMILIES
 from ._fitted import Fitted
 from ._input import Data
 from ._lifeless import head_remedy, lifeless, remedies
@@ -288,12 +289,24 @@ def history_arrays(rows: Sequence[Any], n_layers: int) -> dict[str, np.ndarray]:
     return arrays
 
 
+def holds_callable(part: Any) -> bool:
+    """Whether a part, or one of several, is, or holds, what the user has written."""
+    return any(
+        not type(one).__module__.startswith("sklearn_ff.")
+        or any(map(callable, one.get_params(deep=False).values()))
+        for one in part.entries or (part,)
+    )
+
+
 def refuse_unless_sound(fitted: Fitted, X: MatrixLike) -> None:
     """Raise ValueError, after which nothing is kept, if even the first weights are no use."""
     if not np.isfinite(network_scores(fitted.network, fitted.plan, X[:PROBED_ROWS])).all():
+        given = [name for name in FAMILIES if holds_callable(getattr(fitted.plan, name))]
+        own = f", or see that {' and '.join(given)} of your own return finite numbers"
         raise ValueError(
             f"The network gave no finite scores even before training; nothing is kept. Scale the "
-            f"data, or lower the label's strength, which is {fitted.plan.strength:.4g}."
+            f"data, or lower the label's strength, which is {fitted.plan.strength:.4g}"
+            f"{own if given else ''}."
         )
 
 

@@ -37,7 +37,7 @@ class Augmentation(Part):
     keeps_finite = False  # whether its images are finite as those given are; not inherited
 
     def __call__(self, images: Tensor, draws: Draws) -> Tensor:
-        raise NotImplementedError
+        raise self.undefined("__call__")
 
 
 class PerImage(Augmentation):

@@ -69,7 +69,7 @@ class Goodness(Part):
         return self.build(math.prod(shape), n_classes)
 
     def score(self, h: Tensor) -> Tensor:
-        raise NotImplementedError
+        raise self.undefined("score(h), nor build(n_units, n_classes)")
 
     def unit_share(self, n_units: int, n_classes: int) -> float:
         """Weight of one unit in a score; the penalty of the weights is multiplied by it."""

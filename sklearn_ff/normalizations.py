@@ -36,7 +36,7 @@ class Normalization(Part):
         return z
 
     def factor(self, mean_square: Tensor, width: int) -> Tensor:
-        raise NotImplementedError
+        raise self.undefined("factor")
 
     def __call__(self, z: Tensor) -> Tensor:
         z = self.center(z)

@@ -75,9 +75,14 @@ def save(estimator: Any, path: str | os.PathLike[str]) -> None:
     True
     """
     if not isinstance(estimator, (*ESTIMATORS.values(),)):
+        remedy = (
+            "save the estimator inside of it, if there is one, or write the whole with joblib.dump"
+        )
+        if isinstance(estimator, (str, os.PathLike)):
+            remedy = "write save(estimator, path), the estimator first"
         raise TypeError(
             f"save takes an estimator of sklearn_ff, but was given a {type(estimator).__name__}; "
-            f"save the estimator inside of it, or write the whole with joblib.dump."
+            f"{remedy}."
         )
     encoder = EstimatorEncoder()
     with own_settings():

@@ -56,10 +56,10 @@ class Prediction(Part):
         return n_classes
 
     def scores(self, evidence: Any) -> torch.Tensor:
-        raise NotImplementedError
+        raise self.undefined("scores")
 
     def settled(self, scores: Any, layers: Any, codes: Any, weight: Any) -> Prediction:
-        raise NotImplementedError
+        raise self.undefined("settled")
 
 
 class FunctionPrediction(Prediction):

@@ -54,10 +54,10 @@ class Schedule(Part):
 
     def n_epochs(self) -> int:
         """The number of all epochs, where the schedule states it."""
-        raise NotImplementedError
+        raise self.undefined("n_epochs")
 
     def stages(self, n_layers: int, n_epochs: int, depth: int = 0) -> list[Stage]:
-        raise NotImplementedError
+        raise self.undefined("stages")
 
 
 schedules = Family("schedule", Schedule)
@@ -202,7 +202,7 @@ class Rate(Part):
     endless = False  # whether it falls by the updates so far, with no end in view
 
     def factor(self, progress: float) -> float:
-        raise NotImplementedError
+        raise self.undefined("factor")
 
 
 rates = Family("learning_rate", Rate)

@@ -276,7 +276,7 @@ def changed(value):
         (X[:, 0], "^X_val: Expected 2D array"),
         (X[:0], "^X_val: Found array with 0 sample"),
         (X[:, :, None], "^X_val: Found array with dim 3"),
-        ([*X.tolist()[:-1], ["a"] * 4], "^X_val: "),
+        ([*X.tolist()[:-1], ["a"] * 4], "^X_val holds text"),
         (X + 1j, "^X_val: Complex data not supported"),
         ({1}, "^X_val"),
         (FRAME.rename(columns={"a": "z"}), "^X_val: The feature names should match"),

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from devices import array
 from scipy.sparse import csr_array
-from sklearn.datasets import load_digits
+from sklearn.datasets import load_digits, load_iris
 from sklearn.decomposition import PCA
 from sklearn.ensemble import IsolationForest
 from sklearn.exceptions import NotFittedError
@@ -329,3 +329,14 @@ def test_a_map_needs_two_rows_and_two_columns(rows):
     forest = IsolationForest(n_estimators=5, random_state=0).fit(rows)
     with pytest.raises(ValueError, match="two rows and two columns"):
         FamiliarityDisplay.from_estimator(forest, rows)
+
+
+def test_named_columns_of_a_table_are_no_pixels(plt):
+    iris, labels = load_iris(return_X_y=True, as_frame=True)
+    clf = FFClassifier(4, max_iter=1, random_state=0).fit(iris, labels)
+    assert GoodnessDisplay.from_estimator(clf, iris[:2]).images is None
+    with pytest.raises(ValueError, match="named as a table"):
+        ReceptiveFieldDisplay.from_estimator(clf)
+    pixels = iris.set_axis([f"pixel{i}" for i in range(4)], axis=1)
+    clf.fit(pixels, labels)
+    assert GoodnessDisplay.from_estimator(clf, pixels[:2]).images.shape == (2, 2, 2)

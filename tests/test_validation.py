@@ -4,9 +4,13 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+import torch
+from sklearn.callback import ProgressBar
 from sklearn.datasets import load_iris
+from torch import nn
 
-from sklearn_ff import FFClassifier
+from sklearn_ff import FFClassifier, save
+from sklearn_ff.goodness import Goodness
 
 X, y = load_iris(return_X_y=True)
 
@@ -128,3 +132,39 @@ def test_among_them_what_is_not_finite_is_still_refused(value):
     rows[3, 2] = value
     with pytest.raises(ValueError, match=r"X contains (NaN|infinity)"):
         FFClassifier(**SHORT).fit(rows, y)
+
+
+class Empty(Goodness):
+    pass
+
+
+class Far(Goodness):
+    def score(self, h):
+        return h.mean(-1) * np.nan
+
+
+MESSAGES = {
+    "no score": (dict(goodness=Empty()), "Empty does not define score"),
+    "loss": (dict(goodness=nn.MSELoss()), "goodness=MSELoss.*must be a callable"),
+    "dtype": (dict(goodness=lambda h: torch.zeros(h.shape[:-1])), "h.new_zeros"),
+    "not finite": (dict(goodness=Far()), "see that goodness of your own return"),
+    "callback": (dict(callbacks=[ProgressBar()]), r"pass it by set_callbacks\(ProgressBar"),
+    "layer": (dict(layers=["100"]), "whole number of dense units or Module"),
+    "one layer": (dict(prediction_layers=[5]), "the only layer is 0"),
+    "entries": (dict(hidden_layer_sizes=(4, 4), dropout=[0.1]), "has 1 entry for 2 layers"),
+}
+
+
+@pytest.mark.parametrize("kind", MESSAGES)
+def test_refusals_name_the_cause_and_what_helps(kind):
+    params, message = MESSAGES[kind]
+    model = FFClassifier(**{"hidden_layer_sizes": 4, "max_iter": 1, **params})
+    with pytest.raises((ValueError, NotImplementedError), match=message):
+        model.fit(X, y)
+
+
+def test_nested_names_and_files_say_what_to_write():
+    with pytest.raises(ValueError, match=r"Swish\(sharpness=\.\.\.\)"):
+        FFClassifier().set_params(objective__sharpness=5.0)
+    with pytest.raises(TypeError, match=r"save\(estimator, path\)"):
+        save("model.safetensors", FFClassifier())

@@ -23,6 +23,11 @@ def checked_callback(entry):
     """An entry of `callbacks`: a callback or a pair (name, callback); ValueError if unusable."""
     named = isinstance(entry, (tuple, list)) and len(entry) == 2 and isinstance(entry[0], str)
     kind = kind_of(entry[1] if named else entry)
+    if hasattr(kind, "on_fit_task_begin"):
+        raise ValueError(
+            f"callbacks holds {kind.__name__}, a callback of scikit-learn, and takes those of "
+            f"skorch; pass it by set_callbacks({kind.__name__}(...))."
+        )
     if not issubclass(kind, Callback):
         raise ValueError(
             f"callbacks holds {entry!r}, which is not a callback; give instances of "

@@ -61,10 +61,14 @@ class LayerKind(Part):
     def build(
         self, shape: Shape, n_label_inputs: int = 0, low_precision: bool = False, raw: bool = False
     ) -> LayerMap:
-        raise NotImplementedError
+        raise self.undefined("build")
 
 
-layer_kinds = Family("layers", LayerKind)
+layer_kinds = Family(
+    "layers",
+    LayerKind,
+    also="a whole number of dense units or Module(factory), which makes a torch module",
+)
 
 
 class BaseMap(nn.Module):

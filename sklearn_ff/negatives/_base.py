@@ -33,7 +33,7 @@ class Negatives(Part):
         check_choice(self, "redraw", ("batch", "epoch", "once"))
 
     def draw(self, y: Tensor, n_classes: int, draws: Draws, belief: Tensor | None = None) -> Tensor:
-        raise NotImplementedError
+        raise self.undefined("draw")
 
     def n_candidates(self, n_classes: int) -> int:
         """Number of candidates of a row, the positive one included; it bounds memory."""

@@ -32,7 +32,7 @@ class DataNegatives(Negatives):
     labelled = False  # whether a classifier shows the candidates with labels
 
     def negative_rows(self, x: Tensor, draws: Draws) -> Tensor:
-        raise NotImplementedError
+        raise self.undefined("negative_rows")
 
     def n_candidates(self, n_classes: int) -> int:
         return 2

@@ -101,7 +101,7 @@ class Objective(Part):
         return self
 
     def loss(self, scores: Tensor, layer: LayerFacts) -> Tensor:
-        raise NotImplementedError
+        raise self.undefined("loss")
 
     def side(self, name: str) -> Objective:
         """The term of the "positive" or of the "negative" candidates alone."""

@@ -60,10 +60,13 @@ def dense(X: Any) -> np.ndarray:
     return np.asarray(X.toarray() if issparse(X) else X, dtype=float)
 
 
-def as_image_shape(n_features: int, image_shape: Any, guess: Any = None) -> tuple[int, ...] | None:
+def as_image_shape(
+    n_features: int, image_shape: Any, guess: Any = None, names: Any = None
+) -> tuple[int, ...] | None:
     """(channels, height, width) of rows: as given, as `guess`, of a square; None if there is none.
 
-    `guess` counts only where it has as many pixels as rows have columns.
+    `guess` counts only where it has as many pixels as rows have columns. Columns whose `names` do
+    not begin alike, as pixel1 and pixel2 do, are those of a table.
     """
     if image_shape is not None:
         shape = tuple(int(n) for n in image_shape)
@@ -76,6 +79,8 @@ def as_image_shape(n_features: int, image_shape: Any, guess: Any = None) -> tupl
         return shape
     if guess is not None and prod(guess) == n_features:
         return tuple(guess)
+    if names is not None and len({str(name)[:1] for name in names}) > 1:
+        return None
     side = isqrt(n_features)
     return (1, side, side) if side > 1 and side**2 == n_features else None
 

@@ -102,8 +102,8 @@ class ReceptiveFieldDisplay:
             centre of the image.
         image_shape : tuple of int or None, default=None
             (height, width) or (channels, height, width) of the image in a row. None is that of the
-            estimator, or a square where the number of columns is one; for other tables give
-            ``(1, n_features)``.
+            estimator, or a square where the number of columns is one and names of columns, if any,
+            begin alike; for other tables give ``(1, n_features)``.
         ax : matplotlib Axes or None, default=None
             As in :meth:`plot`.
         n_columns : int or None, default=None
@@ -124,11 +124,12 @@ class ReceptiveFieldDisplay:
         else:
             fields, named = responses(found, prepared(before, X), dense(X), index, units)
         guess = found._fitted.plan.image_shape
-        shape = as_image_shape(fields.shape[1], image_shape, guess)
+        names = getattr(estimator, "feature_names_in_", None)
+        shape = as_image_shape(fields.shape[1], image_shape, guess, names)
         if shape is None:
             raise ValueError(
-                f"Rows of {fields.shape[1]} columns are no square images; give image_shape="
-                f"(height, width), or (1, {fields.shape[1]}) for a table."
+                f"Rows of {fields.shape[1]} columns are no square images, or are named as a table; "
+                f"give image_shape=(height, width), or (1, {fields.shape[1]}) for a table."
             )
         pictures = as_pictures(fields, shape)
         cut = X is None and units is None and found._fitted.plan.kinds[index].reads_images

@@ -108,8 +108,8 @@ class GoodnessDisplay:
             Index of a layer. None is the sum over the layers that count for the prediction.
         image_shape : tuple of int or None, default=None
             (height, width) or (channels, height, width) of the image in a row. None is that of the
-            estimator, or a square where the number of columns is one; rows of other tables are not
-            drawn.
+            estimator, or a square where the number of columns is one; rows of other tables, and of
+            columns with names that do not begin alike, are not drawn.
         kind : {"bars", "heatmap"}, default="bars"
             As in :meth:`plot`.
         ax : matplotlib Axes, array of them or None, default=None
@@ -128,7 +128,8 @@ class GoodnessDisplay:
         goodness = goodness_of(found, prepared(before, X), layer)
         rows = pixels(X, image_shape)
         guess = None if rows is None else found._fitted.plan.image_shape
-        shape = None if rows is None else as_image_shape(rows.shape[1], image_shape, guess)
+        names = getattr(estimator, "feature_names_in_", None)
+        shape = None if rows is None else as_image_shape(rows.shape[1], image_shape, guess, names)
         display = cls(
             goodness=goodness,
             classes=found.classes_,
