@@ -61,12 +61,20 @@ def validate_rows(estimator, X, y="no_validation", *, reset):
             accept_sparse="csr",
             ensure_all_finite=not apart,
         )
+        checked = in_numbers(checked)
     if apart:
         if rows is not X:  # not looked at before
             check_stored(rows, estimator=estimator, input_name="X")
         return (rows, checked[1]) if isinstance(checked, tuple) else rows
     refuse_beyond_float32(checked[0] if isinstance(checked, tuple) else checked)
     return checked
+
+
+def in_numbers(checked):
+    """Rows, or rows and labels, where scikit-learn leaves rows of text as they are."""
+    if isinstance(checked, tuple):
+        return in_numbers(checked[0]), checked[1]
+    return checked if checked.dtype.kind in "biuf" else checked.astype(np.float64)
 
 
 def check_stored(rows, **names):
