@@ -91,13 +91,13 @@ def test_a_warm_start_refuses_another_goodness_in_one_layer():
 @pytest.mark.parametrize("name", LISTS)
 @pytest.mark.parametrize("change", [lambda v: v[:1], lambda v: [*v, v[0]], lambda v: []])
 def test_a_list_of_another_length_is_refused(name, change):
-    with pytest.raises(ValueError, match=rf"{name} has \d entries for 2 layers; give one"):
+    with pytest.raises(ValueError, match=rf"{name} has \d entr(y|ies) for 2 layers; give one"):
         classifier(**{name: change(LISTS[name])}).fit(X, y)
 
 
 @pytest.mark.parametrize("rates", [[0.01], np.array([0.01]), (0.01, 0.02, 0.03)])
 def test_rates_of_another_length_are_refused(rates):
-    with pytest.raises(ValueError, match=r"learning_rate_init has \d entries for 2 layers"):
+    with pytest.raises(ValueError, match=r"learning_rate_init has \d entr(y|ies) for 2 layers"):
         classifier(learning_rate_init=rates).fit(X, y)
 
 
