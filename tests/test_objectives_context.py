@@ -160,7 +160,7 @@ def test_collaboration_of_what_reads_more_than_scores_is_refused(part):
 @pytest.mark.parametrize("threshold", [[1.0], [1.0, 2.0, 3.0]])
 def test_thresholds_inside_of_a_collaboration_are_one_per_layer(threshold):
     for part in (Collaboration(Logistic(threshold)), [Collaboration(Logistic(threshold))] * 2):
-        with pytest.raises(ValueError, match=r"^threshold has \d entries for 2 layers"):
+        with pytest.raises(ValueError, match=r"^threshold has \d entr(y|ies) for 2 layers"):
             classifier(objective=part).fit(X, y)
     classifier(objective=Collaboration(Logistic([1.0, "width"]))).fit(X, y)
 

@@ -241,7 +241,7 @@ def test_optimizers_of_several_kinds_save_load_and_pickle():
 @pytest.mark.parametrize(
     "value, message",
     [
-        ([0.1], "has 1 entries for 2 layers"),
+        ([0.1], "has 1 entry for 2 layers"),
         ([0.1, 0.1, 0.1], "has 3 entries for 2 layers"),
         ([-0.1, 0], "must be a number from 0"),
         ([np.nan, 0], "must be a number from 0"),
