@@ -96,7 +96,7 @@ def test_logistic_with_other_than_one_threshold_per_layer_is_refused(name, value
     given = Logistic(**{name: values})
     for objective in (given, [given] * 3):
         clf = FFClassifier((5, 5, 5), objective=objective)
-        with pytest.raises(ValueError, match=rf"^{name} has {len(values)} entr(y|ies) for 3 layers"):
+        with pytest.raises(ValueError, match=rf"^{name} has {len(values)} entries for 3 layers"):
             clf.fit(np.eye(4), [0, 1, 0, 1])
 
 
