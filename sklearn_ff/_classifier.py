@@ -456,7 +456,8 @@ class FFClassifier(AccuracyScore, BaseFF):
         y : ndarray of shape (n_samples,)
             Predicted labels.
         """
-        return self.classes_[self._by_parts(X, lambda log_p: log_p.argmax(1), np.intp)]
+        codes = self._by_parts(X, lambda log_p: log_p.argmax(1), np.intp)  # refuses if unfitted
+        return self.classes_[codes]
 
     def predict_log_proba(self, X: MatrixLike) -> np.ndarray:
         """Return logarithms of the classes' probabilities.
