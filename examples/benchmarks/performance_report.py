@@ -177,7 +177,7 @@ SECTIONS = [
     Section(
         "Defaults against defaults",
         "FFClassifier((500, 500)) and MLPClassifier((500, 500)) with their defaults otherwise, on "
-        "MNIST and Fashion-MNIST, and both with all defaults on scikit-learn's digits and eight "
+        "MNIST, and both with all defaults on scikit-learn's digits and eight "
         "tables, standardised, where seconds are of four folds of all tables, and errors and "
         "log-losses are means (`defaults.py`). There `trees` is HistGradientBoostingClassifier and "
         "`neighbours` KNeighborsClassifier with their defaults, the latter also with columns that "
