@@ -1,7 +1,9 @@
 """Train named set-ups (`runs.py`) and append one JSON line per run to `results/runs.jsonl`.
 
     python examples/benchmarks/run.py mpezeshki loewe --data-home FOLDER --seeds 3
+    python examples/benchmarks/run.py --plan --minutes 60 --threads 1
 
+The second form goes through `planned.py` in its order, and begins no run that would end later.
 Runs with a line of the same rows, seed and settings are skipped, so an interrupted command
 continues where it stopped. Test rows are scored after the last epoch. With `--validate` a sixth of
 the training rows is held out and scored instead, for the choice of settings. Some published figures
