@@ -406,7 +406,7 @@ def test_the_shape_of_images_may_be_an_array():
         ({"layers": []}, "empty list"),
         ({"layers": [Conv2d(4)], "goodness": [1]}, "goodness"),
         ({"layers": [Conv2d(4, norm="batch")], "batch_size": 1}, "a batch holds 1 sample"),
-        ({"layers": [Dense(4, norm="batch")], "batch_size": 1}, "use layers, and a normalization, without it"),
+        ({"layers": [Dense(4, norm="batch")], "batch_size": 1}, "a normalization, without it"),
         ({"layers": [Dense(4, norm="group")]}, "one of [None, 'batch']"),
         ({"layers": [Dense(4, norm="batch")], "peer_normalization": 0.03}, "use dense layers"),
         ({"layers": [Conv2d(4, kernel_size=2)]}, "an odd kernel_size"),
