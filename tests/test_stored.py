@@ -37,7 +37,7 @@ ESTIMATORS = {
     "views of images": FFClassifier(**FEW, augmentation="shifts", image_shape=(1, 8, 8)),
     "transformer": FFTransformer(**FEW),
     "own rows": FFTransformer(**FEW, negatives=OwnRows(STRANGE)),
-    "detector": FFOutlierDetector(FFTransformer(8, max_iter=1), random_state=0),
+    "detector": FFOutlierDetector(FFTransformer(8, max_iter=1), contamination=0.1, random_state=0),
 }
 METHODS = "predict_proba", "predict", "score_samples", "transform", "layer_scores", "fit_predict"
 
