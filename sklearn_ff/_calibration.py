@@ -50,16 +50,18 @@ SCALES, SLIPS, FIRST_SLIPS = (-6, 6), (-14, 0), -3
 FAINT = 1e-6  # of the squared logarithm of the scale, beside the mean loss of a row
 
 
-def calibrated(fitted, data, previous=None):
+def calibrated(fitted, data, previous=None, counts=None):
     """The fitted value with the scale and the rate of slips of its probabilities.
 
     What a `previous` fit has found counts by the weight of the rows that it has seen, so that a few
-    rows do not move it far: the mean of the rates, and of the logarithms of the scales.
+    rows do not move it far: the mean of the rates, and of the logarithms of the scales. `counts`
+    is the weight of the rows of each class where `data` holds some of the rows only.
     """
     previous = previous if fitted.plan.resume else None
     fitted = with_settled_rule(fitted, data)
     weight = data.copies
-    counts = np.bincount(data.codes, weight, minlength=data.n_classes)
+    if counts is None:
+        counts = np.bincount(data.codes, weight, minlength=data.n_classes)
     if previous is not None:
         counts = counts + previous.class_count
     sample = calibration_sample(fitted, data, weight, counts)
@@ -113,12 +115,11 @@ def calibration_sample(fitted, data, weight, counts):
     `counts` is the weight of the rows of each class that the network has learned from.
     """
     network, plan, X, codes = fitted.network, fitted.plan, data.X, data.codes
-    looked = spaced(len(codes), MOST_ROWS)
+    looked = looked_at(len(codes))
     first, place = distinct(X, looked)
     first, K = looked[first], plan.n_classes
     labels = csr_array((weight[looked], (place, codes[looked])), shape=(len(first), K))
-    most = max(NEIGHBOURS, min(NEIGHBOURS_PER_CLASS * K, MOST_NEIGHBOURS))
-    others = spaced(len(first), most)
+    others = searched(len(first), K)
     asked = spaced(len(others), max(1, min(CALIBRATION_ROWS, CALIBRATION_SCORES // K)))
     seen = directions(network, plan, X[first[others]])
     labels = labels[others]
@@ -129,6 +130,16 @@ def calibration_sample(fitted, data, weight, counts):
     n_seen, prior = counts.sum(), class_shares(counts)
     target = (n_seen * target + K * prior) / (n_seen + K)
     return Sample(X[first[others[asked]]], target, weight, prior)
+
+
+def looked_at(n):
+    """Of n rows, those whose labels count."""
+    return spaced(n, MOST_ROWS)
+
+
+def searched(n, n_classes):
+    """Of n different rows, those among which the nearest is searched."""
+    return spaced(n, max(NEIGHBOURS, min(NEIGHBOURS_PER_CLASS * n_classes, MOST_NEIGHBOURS)))
 
 
 def distinct(X, looked):

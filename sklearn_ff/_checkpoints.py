@@ -36,8 +36,7 @@ WITHOUT_EFFECT = ("defaults", "verbose")  # on what is learned
 
 def keeper_of(callbacks: Any, plan: Plan, data: Data, network: Network) -> Keeper | None:
     """The keeper of the checkpoint among the callbacks, if there is one."""
-    entries = [entry[1] if isinstance(entry, (tuple, list)) else entry for entry in callbacks or ()]
-    found = [entry for entry in entries if isinstance(entry, Checkpoint)]
+    found = checkpoints_in(callbacks)
     if not found:
         return None
     if len(found) > 1:
@@ -56,6 +55,12 @@ def keeper_of(callbacks: Any, plan: Plan, data: Data, network: Network) -> Keepe
         )
     found[0].check()
     return Keeper(found[0], fit_name(plan, data, network), plan, data.ranks)
+
+
+def checkpoints_in(callbacks: Any) -> list[Checkpoint]:
+    """Those among callbacks, which may have names, (name, callback)."""
+    entries = [entry[1] if isinstance(entry, (tuple, list)) else entry for entry in callbacks or ()]
+    return [entry for entry in entries if isinstance(entry, Checkpoint)]
 
 
 class Keeper:

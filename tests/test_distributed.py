@@ -5,6 +5,7 @@ import signal
 import sys
 import time
 import warnings
+from itertools import combinations, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,8 @@ from skorch.callbacks import Callback
 from sklearn_ff import FFClassifier, FFTransformer, distributed, save
 from sklearn_ff._checkpoints import state_in
 from sklearn_ff.callbacks import Checkpoint
+from sklearn_ff.distributed._group import Ranks as CommonRanks
+from sklearn_ff.distributed._group import joined_ranks
 from sklearn_ff.distributed._layers import cuts
 from sklearn_ff.exceptions import RankError
 from sklearn_ff.layers import Conv2d, Dense, Module
@@ -82,7 +85,7 @@ CASES = {
     "permuted labels": (FFClassifier([16, 12], negatives=Permuted(), **COMMON), (X, y)),
     "one batch": (
         FFClassifier(16, goodness="readout", overlay="append", **COMMON | {"batch_size": "all"}),
-        (X.astype(np.uint8), y),
+        (X.astype(np.uint16), y),
     ),
 }
 
@@ -119,6 +122,45 @@ def test_rows_of_ranks_may_stay_in_files(two, tmp_path):
     found, _ = two.run(fit_stored, [estimator] * 2, [tmp_path / "X.npy"] * 2, shares, [{}, {}])
     one = fit(estimator, (X, y), {})
     np.testing.assert_allclose(found.predict_proba(X), one.predict_proba(X), atol=1e-6)
+
+
+def fit_sampled(estimator, tables):
+    """A fit of which some rows alone settle the scale of probabilities, sent a few at a time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sklearn_ff._calibration.MOST_ROWS", 200)
+        patch.setattr("sklearn_ff._calibration.NEIGHBOURS", 60)
+        patch.setattr("sklearn_ff._calibration.NEIGHBOURS_PER_CLASS", 6)
+        patch.setattr("sklearn_ff.distributed._rows.SENT_NUMBERS", 64 * 7)
+        return fit(estimator, tables, {})
+
+
+@pytest.mark.parametrize("kind", [np.asarray, csr_matrix])
+def test_the_scale_of_probabilities_is_found_by_the_rows_of_one_process(two, kind):
+    twice = X.copy()
+    twice[200:300] = X[:100]  # equal rows of several labels, on both ranks
+    estimator, tables = FFClassifier(8, **COMMON), (kind(twice), y, WEIGHT)
+    found, _ = two.run(fit_sampled, [estimator] * 2, shared(*tables))
+    one = fit_sampled(estimator, tables)
+    np.testing.assert_allclose(found.predict_proba(X), one.predict_proba(X), atol=1e-8)
+
+
+INTEGERS = ["i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8"]
+
+
+def extremes_of(tables):
+    with joined_ranks(20) as group:
+        ranks = CommonRanks(group)
+        return [(ranks.least(table), ranks.most(table)) for table in tables]
+
+
+def test_integers_of_any_kind_are_compared_exactly(two):
+    ends = [np.iinfo(kind) for kind in INTEGERS]
+    low = [np.array([end.min, 3, end.max - 1], end.dtype) for end in ends]
+    high = [np.array([end.max, 2, end.max], end.dtype) for end in ends]
+    for found in two.run(extremes_of, [low, high]):
+        for (least, most), a, b in zip(found, low, high, strict=True):
+            np.testing.assert_array_equal(least, np.minimum(a, b), strict=True)
+            np.testing.assert_array_equal(most, np.maximum(a, b), strict=True)
 
 
 def test_in_single_precision_ranks_differ_by_rounding(two):
@@ -343,6 +385,17 @@ def test_more_ranks_than_layers_are_refused(two):
 def test_layers_are_divided_so_that_the_work_is_even():
     assert cuts([1, 1, 1, 1], 2) == [range(2), range(2, 4)]
     assert cuts([5, 1, 1, 1, 2], 3) == [range(1), range(1, 3), range(3, 5)]
+    assert cuts([1] * 60, 30) == [range(begin, begin + 2) for begin in range(0, 60, 2)]
+
+
+def test_divisions_of_layers_are_the_best_of_all():
+    rng = np.random.default_rng(0)
+    for n, n_ranks in [(5, 2), (6, 3), (7, 4), (8, 8), (8, 5)] * 4:
+        costs = rng.integers(1, 6, n).tolist()
+        ways = [[0, *ends, n] for ends in combinations(range(1, n), n_ranks - 1)]
+        works = [sorted((sum(costs[a:b]) for a, b in pairwise(way)), reverse=True) for way in ways]
+        best = ways[works.index(min(works))]
+        assert cuts(costs, n_ranks) == [range(a, b) for a, b in pairwise(best)]
 
 
 # Failures -----------------------------------------------------------------------------------------

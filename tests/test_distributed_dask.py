@@ -85,3 +85,12 @@ class Dying(Callback):
 def test_a_worker_that_dies_ends_the_fit(client):
     with pytest.raises(RankError):
         distributed.fit_on_dask(FFClassifier(8, callbacks=[Dying()]), X, y, timeout=20)
+
+
+def test_workers_in_the_process_of_the_client_are_one_rank():
+    estimator = FFClassifier(8, **COMMON)
+    local = LocalCluster(n_workers=2, threads_per_worker=1, processes=False, dashboard_address=None)
+    with local as cluster, Client(cluster, set_as_default=False) as client:
+        found = distributed.fit_on_dask(estimator, X, y, client=client)
+    assert not hasattr(estimator, "classes_")
+    np.testing.assert_allclose(found.loss_curve_, estimator.fit(X, y).loss_curve_)

@@ -102,8 +102,9 @@ def fit_layers(
     Parameters
     ----------
     estimator : FFClassifier or FFTransformer
-        That of the first rank counts and is fitted; those of the others stay as they are. All
-        layers learn from every batch, without a head, dropout, callbacks and early stopping.
+        That of the first rank counts and is fitted; the others give one too, which stays as it is
+        and tells the number of threads only. All layers learn from every batch, without a head,
+        dropout, callbacks and early stopping.
     X, y, sample_weight : array-like or None
         As in `estimator.fit`, on the first rank; those of the other ranks are not looked at.
     timeout : float, default=50.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import platform
 from concurrent.futures import CancelledError
@@ -30,9 +31,7 @@ def learn_on_workers(
     workers = processes(client)
     shares = in_shares(client, tables, workers)
     workers = workers[: len(shares)]
-    host = workers[0].partition("://")[2].rpartition(":")[0]
-    port = client.submit(free_port, host, workers=workers[:1], pure=False).result()
-    address = f"tcp://{host}:{port}"
+    address = meeting_place(client, workers[0]) if len(shares) > 1 else None
     tasks = []
     for rank, share in enumerate(shares):
         place = {"rank": rank, "world_size": len(shares), "init_method": address}
@@ -63,6 +62,13 @@ def processes(client: Any) -> list[str]:
 
 def process() -> tuple[str, int]:
     return platform.node(), os.getpid()
+
+
+def meeting_place(client: Any, worker: str) -> str:
+    """An address on the machine of a worker, where ranks find each other."""
+    host = worker.partition("://")[2].rpartition(":")[0]
+    port = client.submit(free_port, host, workers=[worker], pure=False).result()
+    return f"tcp://{host}:{port}"
 
 
 def free_port(host: str) -> int:
@@ -147,7 +153,7 @@ def run_rank(
     rows = [given.get(name) for name in ("X", "y", "sample_weight")]
     with torch_threads(get_worker().state.nthreads):
         if place["world_size"] == 1:
-            return estimator.fit(*rows)
+            return copy.deepcopy(estimator).fit(*rows)  # as the client may be in this process
         with lost():
             start(options["timeout"], **place)
             group = Group(options["timeout"])

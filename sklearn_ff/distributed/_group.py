@@ -18,6 +18,7 @@ from .._ranks import Alone
 from ..core.callbacks import StopStage, StopTraining
 from ..exceptions import RankError
 
+HALF = np.uint64(2**63)
 LONGEST = 50.0  # seconds that a rank waits for another: all have ended within a minute
 
 
@@ -110,6 +111,15 @@ class Group:
         found = self.reduce(torch.from_numpy(np.array(values)), kind).numpy()
         return found if found.ndim else found[()]
 
+    def extremes(self, values: Any, kind: Any) -> Any:
+        """As `arrays`, for integers of any kind, of which gloo compares a few only."""
+        values = np.asarray(values)
+        if values.dtype.kind not in "iu":
+            return self.arrays(values, kind)
+        if values.dtype == np.uint64:  # in the order of signed integers
+            return self.arrays((values ^ HALF).view(np.int64), kind).view(np.uint64) ^ HALF
+        return self.arrays(values.astype(np.int64), kind).astype(values.dtype)
+
     def gather(self, value: Any) -> list[Any]:
         """The values of all ranks, in their order, on every one."""
         found: list[Any] = [None] * self.size
@@ -165,11 +175,11 @@ class Ranks(Alone):
         return self.group.arrays(values, dist.ReduceOp.SUM)
 
     def least(self, values: Any) -> Any:
-        return self.group.arrays(values, dist.ReduceOp.MIN)
+        return self.group.extremes(values, dist.ReduceOp.MIN)
 
     def most(self, values: Any) -> Any:
         if isinstance(values, np.ndarray):
-            return self.group.arrays(values, dist.ReduceOp.MAX)
+            return self.group.extremes(values, dist.ReduceOp.MAX)
         return max(self.group.gather(values))
 
     def from_first(self, function: Callable[[], Any]) -> Any:

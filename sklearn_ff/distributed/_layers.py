@@ -10,7 +10,7 @@ import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
-from itertools import combinations, pairwise
+from itertools import accumulate, pairwise
 from typing import Any
 
 import numpy as np
@@ -91,14 +91,22 @@ def sendable(plan: Plan, n_rows: int) -> bytes:
 
 
 def cuts(costs: Sequence[float], n_ranks: int) -> list[range]:
-    """The layers of every rank, so that the largest sum of their costs is least, then the next."""
-    n = len(costs)
-    ways = [[0, *inner, n] for inner in combinations(range(1, n), n_ranks - 1)]
+    """The layers of every rank, so that the largest sum of their costs is least, then the next.
 
-    def work(ends: Any) -> list[float]:
-        return sorted((sum(costs[begin:end]) for begin, end in pairwise(ends)), reverse=True)
-
-    return [range(begin, end) for begin, end in pairwise(min(ways, key=work))]
+    The best division of some layers is found from those of fewer layers among one rank less.
+    """
+    n, below = len(costs), [0, *accumulate(costs)]
+    best: dict[int, Any] = {0: ([], [0])}  # by the layers divided: sums, largest first, and ends
+    for rank in range(1, n_ranks + 1):
+        best = {
+            end: min(
+                (sorted([*sums, below[end] - below[begin]], reverse=True), [*ends, end])
+                for begin, (sums, ends) in best.items()
+                if begin < end
+            )
+            for end in range(rank, n - n_ranks + rank + 1)
+        }
+    return [range(begin, end) for begin, end in pairwise(best[n][1])]
 
 
 def costs_of(plan: Plan, network: Network) -> list[int]:

@@ -12,13 +12,13 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.sparse import issparse, vstack
+from scipy.sparse import csr_array, issparse, vstack
 from sklearn.utils import check_random_state
 
 from .._automatic import ONE_BATCH, batch_size
 from .._base import BaseFF, fitting, publish
-from .._calibration import MOST_NEIGHBOURS, calibrated, spaced
-from .._checkpoints import Describer, told_of
+from .._calibration import READ_NUMBERS, calibrated, looked_at, searched
+from .._checkpoints import Describer, checkpoints_in, told_of
 from .._compatibility import check, each_objective
 from .._familiarity import fitted_moments, merged_moments
 from .._families import given_negatives
@@ -28,14 +28,14 @@ from .._labels import checked_labels
 from .._machine import memory_errors, torch_threads
 from .._plan import Plan, make_plan
 from .._settings import Settings, settings_of
-from .._stored import dense
+from .._stored import StoredRows, dense
 from .._training import build, train
 from .._validation import checked_weight, validate_rows
-from ..callbacks import Checkpoint
 from ..core.interrupts import deferred_interrupt
 from ._group import Group
 from ._shares import SharedRows
 
+SENT_NUMBERS = 2**20  # of rows that are sent at once
 MAY_DIFFER = ("device", "random_state", "estimator")  # among the ranks; the first one's seed counts
 
 
@@ -169,7 +169,7 @@ def agreed(group: Group, estimator: Any, settings: Settings, rows: Rows) -> Sett
             f"rows of one kind."
         )
     given = settings.random_state
-    if given is None and any(isinstance(one, Checkpoint) for one in callbacks_of(estimator)):
+    if given is None and checkpoints_in(estimator.callbacks):
         return settings  # which a Checkpoint refuses
     seed = group.from_first(lambda: seed_of(given))
     return replace(settings, random_state=seed)
@@ -183,11 +183,6 @@ def seed_of(random_state: Any) -> int:
 
 def digest(value: Any) -> str:
     return hashlib.sha256(json.dumps(value).encode()).hexdigest()
-
-
-def callbacks_of(estimator: Any) -> list[Any]:
-    entries = estimator.callbacks or ()
-    return [entry[1] if isinstance(entry, (tuple, list)) else entry for entry in entries]
 
 
 def shared(
@@ -286,16 +281,11 @@ def check_shared(plan: Plan, callbacks: Any) -> None:
             f"scoring={settings.scoring!r} cannot be put together from the held-out rows of every "
             f"rank; leave scoring=None, which is the accuracy."
         )
-    keeps = any(isinstance(one, Checkpoint) for one in callbacks_of_list(callbacks))
-    if keeps and negatives.redraw == "once":
+    if checkpoints_in(callbacks) and negatives.redraw == "once":
         raise ValueError(
             f"negatives={negatives!r} are drawn once, by every rank for its own rows, and a "
             f"Checkpoint is written by the first rank; use redraw='epoch'."
         )
-
-
-def callbacks_of_list(callbacks: Any) -> list[Any]:
-    return [one[1] if isinstance(one, (tuple, list)) else one for one in callbacks or ()]
 
 
 # What is known after it ---------------------------------------------------------------------------
@@ -313,7 +303,7 @@ def finished(group: Group, fitted: Fitted, data: Data, class_count: np.ndarray |
         if sample is None:
             return fitted
         sample = replace(sample, held_out=held_out)
-        return replace(calibrated(fitted, sample), class_count=class_count)
+        return calibrated(fitted, sample, counts=class_count)
 
 
 def whole_of(group: Group, rows: LabelledRows | None) -> LabelledRows | None:
@@ -324,18 +314,77 @@ def whole_of(group: Group, rows: LabelledRows | None) -> LabelledRows | None:
 
 
 def sampled(group: Group, data: Data) -> Data | None:
-    """Rows of all ranks, evenly spaced, by which the first finds the scale of probabilities."""
-    ranks, n = data.ranks, data.n_rows
+    """The rows of all ranks by which one process would find the scale of probabilities.
+
+    They are on the first rank, once for each class of the rows that are equal to one.
+    """
+    ranks = data.ranks
     assert isinstance(ranks, SharedRows)
-    numbers = ranks.row[spaced(n, MOST_NEIGHBOURS)]
-    here = numbers[numbers >= 0]
-    own = in_memory(data.X[here]), data.codes[here], data.copies[here], ranks.here[here]
-    every = group.gather_first(own)
-    if every is None:
+    looked = looked_at(data.n_rows)
+    numbers = ranks.row[looked]
+    here = np.flatnonzero(numbers >= 0)
+    own = numbers[here]
+    every = group.gather_first((here, keys_of(data.X, own), data.codes[own], data.copies[own]))
+    found = None if every is None else stand_ins(every, data.n_classes)
+    chosen = group.from_first(lambda: None if found is None else found[0])
+    numbers = numbers[chosen]
+    here = np.flatnonzero(numbers >= 0)
+    X = brought(group, data.X, numbers[here], here, len(chosen))
+    if found is None:
         return None
-    X, codes, weight, places = stacked(every)
-    order = np.argsort(places, kind="stable")
-    return Data(X[order], codes[order], weight[order] * (n / len(order)), data.classes)
+    labels = found[1]
+    X = X if len(labels.row) == len(chosen) else X[labels.row]
+    return Data(X, labels.col, labels.data, data.classes)
+
+
+def stand_ins(every: list[tuple[Any, ...]], n_classes: int) -> tuple[np.ndarray, Any]:
+    """The first of equal rows, and the weights of the classes of these: (rows, classes)."""
+    here, *others = map(np.concatenate, zip(*every, strict=True))
+    keys, codes, weight = (values[np.argsort(here)] for values in others)
+    _, first, alike = np.unique(keys, return_index=True, return_inverse=True)
+    some = np.argsort(first)[searched(len(first), n_classes)]
+    labels = csr_array((weight, (alike, codes)), shape=(len(first), n_classes))
+    return first[some], labels[some].tocoo()
+
+
+def keys_of(X: Any, numbers: np.ndarray) -> np.ndarray:
+    """A key for every row with one of the numbers, the same for equal rows on all ranks."""
+    size = max(1, READ_NUMBERS // X.shape[1])
+    parts = (X[numbers[start : start + size]] for start in range(0, len(numbers), size))
+    return np.array([key(*row) for rows in parts for row in contents(rows)], np.uint64)
+
+
+def contents(rows: Any) -> Iterator[tuple[np.ndarray, ...]]:
+    """The arrays that each row is made of."""
+    if not issparse(rows):
+        return zip(dense(rows), strict=True)
+    ends = rows.indptr[1:-1]
+    indices = rows.indices.astype(np.int64)  # whose type may differ among the ranks
+    return zip(np.split(indices, ends), np.split(rows.data, ends), strict=True)
+
+
+def key(*row: np.ndarray) -> int:
+    content = b"".join(part.tobytes() for part in row)
+    return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "little")
+
+
+def brought(group: Group, X: Any, numbers: np.ndarray, places: np.ndarray, n: int) -> Any:
+    """On the first rank n rows of all ranks: those of X with these numbers are at these places.
+
+    Dense ones are sent a few at a time, so that no more than one copy of all is in memory.
+    """
+    size = n if issparse(X) else max(1, SENT_NUMBERS // X.shape[1])
+    found = np.empty((n, X.shape[1]), X.dtype) if group.first and not issparse(X) else None
+    for start in range(0, n, size):
+        begin, end = np.searchsorted(places, [start, start + size])
+        own = places[begin:end], in_memory(X[numbers[begin:end]])
+        every = group.gather_first(own)
+        if every is not None and found is None:
+            at, rows = zip(*every, strict=True)
+            return vstack(rows).tocsr()[np.argsort(np.concatenate(at))]
+        for at, rows in every or ():
+            found[at] = rows  # type: ignore[index]
+    return None if found is None else StoredRows(found)  # of which no index makes a copy
 
 
 def in_memory(rows: Any) -> Any:
