@@ -89,7 +89,7 @@ def test_a_worker_that_dies_ends_the_fit(client):
 
 def test_workers_in_the_process_of_the_client_are_one_rank():
     estimator = FFClassifier(8, **COMMON)
-    local = LocalCluster(n_workers=2, threads_per_worker=1, processes=False, dashboard_address=None)
+    local = LocalCluster(n_workers=2, threads_per_worker=1, processes=False, dashboard_address=":0")
     with local as cluster, Client(cluster, set_as_default=False) as client:
         found = distributed.fit_on_dask(estimator, X, y, client=client)
     assert not hasattr(estimator, "classes_")
