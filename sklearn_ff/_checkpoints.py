@@ -21,7 +21,7 @@ from ._params import has_params
 from ._plan import Plan
 from ._ranks import ALONE, Alone
 from ._settings import Settings
-from ._stored import StoredRows, dense
+from ._stored import StoredRows
 from ._version import __version__
 from ._warn import warn
 from .callbacks import Checkpoint
@@ -30,7 +30,7 @@ from .core.resume import restore, state_of
 from .exceptions import ModelFileError, VersionWarning
 
 FORMAT, SCHEMA = "sklearn_ff checkpoint", 1
-BLOCK_ROWS = 2**12  # rows that are read at once
+BLOCK_BYTES = 2**23  # of rows in memory that are copied at once
 WITHOUT_EFFECT = ("defaults", "verbose")  # on what is learned
 
 
@@ -188,5 +188,11 @@ def parts_of_table(table: Any) -> Iterator[Any]:
         if table.dtype.hasobject:
             yield repr(table.tolist()).encode()
             return
-        for start in range(0, len(table), BLOCK_ROWS):
-            yield np.ascontiguousarray(dense(table[start : start + BLOCK_ROWS])).tobytes()
+        for block in table.blocks() if isinstance(table, StoredRows) else blocks(table):
+            yield block.tobytes()
+
+
+def blocks(table: np.ndarray) -> Iterator[np.ndarray]:
+    """Some rows after the other; where they are divided has no effect on the name."""
+    size = max(1, BLOCK_BYTES // max(1, table[:1].nbytes))
+    return (table[start : start + size] for start in range(0, len(table), size))

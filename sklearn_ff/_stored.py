@@ -2,6 +2,7 @@
 
 import mmap
 import sys
+from itertools import pairwise
 
 import numpy as np
 from scipy.sparse import issparse
@@ -10,7 +11,8 @@ from scipy.sparse import issparse
 # is one block.
 BLOCK_NUMBERS = 2**24
 RUN_BYTES = 2**18  # of neighbouring rows in the file, which are read together
-READ_BYTES = 2**23  # of the file, where all of it is read once
+READ_BYTES = 2**23  # of the file, which are resident at once
+AROUND = 2**16  # bytes that Linux makes resident where one of them is read
 SHARED = ("r", "r+", "w+")  # modes of a map whose pages hold what the file holds
 
 
@@ -45,9 +47,19 @@ class StoredRows:
         return len(self) * self.table.shape[1] <= BLOCK_NUMBERS
 
     @property
+    def row_bytes(self):
+        """Bytes of the file that reading one row more makes resident.
+
+        They reach to the next row, where a view leaves out columns or rows.
+        """
+        step, apart = map(abs, self.table.strides)
+        width, size = self.table.shape[1], self.table.itemsize
+        return max(1, width * size, min(step, width * apart + AROUND))
+
+    @property
     def run(self):
         """The number of neighbouring rows that are read together."""
-        return max(1, RUN_BYTES // max(1, self.table.shape[1] * self.table.itemsize))
+        return max(1, RUN_BYTES // self.row_bytes)
 
     def __getitem__(self, which):
         """The rows of a slice, a mask or an array of indices; numbers in memory for what is less,
@@ -67,27 +79,43 @@ class StoredRows:
 
     def toarray(self):
         """The rows in memory, read from the beginning of the file to its end."""
-        if self.index is None:
-            found = np.array(self.table)
-            self._give_back(self.table)
-            return found
         index = self.index
-        if (index[1:] < index[:-1]).any():
+        if index is not None and (index[1:] < index[:-1]).any():
             order = np.argsort(index, kind="stable")
             found = np.empty(self.shape, self.dtype)
             found[order] = StoredRows(self.table, self.pages, index[order]).toarray()
+            return found
+        cuts = self._cuts()
+        if len(cuts):
+            found = np.empty(self.shape, self.dtype)
+            for start, end in pairwise([0, *cuts, len(self)]):
+                found[start:end] = self[start:end].toarray()
+            return found
+        if index is None:
+            found = np.array(self.table)
+            self._give_back(self.table)
             return found
         found = self.table[index]
         if len(index):
             self._give_back(self.table[index[0] : index[-1] + 1])
         return found
 
+    def _cuts(self):
+        """Where to cut the rows, in the order of the file, into parts of at most READ_BYTES."""
+        if self.index is None:
+            size = max(1, READ_BYTES // self.row_bytes)
+            return range(size, len(self), size)
+        index = self.index.astype(np.int64, copy=False)
+        gaps = np.diff(index, prepend=index[:1])
+        read = np.minimum(gaps * self.row_bytes, self.row_bytes + AROUND).cumsum()
+        return 1 + np.flatnonzero(np.diff(read // READ_BYTES))
+
     def __array__(self, dtype=None, copy=None):
         return self.toarray().astype(dtype or self.dtype, copy=False)
 
     def blocks(self):
         """All rows in memory, block after block."""
-        size = max(1, READ_BYTES // max(1, self.table.shape[1] * self.table.itemsize))
+        size = max(1, READ_BYTES // self.row_bytes)
         for start in range(0, len(self), size):
             yield self[start : start + size].toarray()
 

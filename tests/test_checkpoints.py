@@ -12,8 +12,8 @@ import pytest
 from killed import X, fitted, y
 from skorch.callbacks import Callback
 
-from sklearn_ff import FFClassifier, ModelFileError
-from sklearn_ff._checkpoints import state_in
+from sklearn_ff import FFClassifier, ModelFileError, _checkpoints
+from sklearn_ff._checkpoints import parts_of_table, state_in
 from sklearn_ff.callbacks import Checkpoint
 
 
@@ -89,6 +89,15 @@ def test_another_fit_begins_and_keeps_to_its_own_file(tmp_path):
         np.testing.assert_array_equal(model.predict_proba(X), plain.predict_proba(X))
     assert classifier(Checkpoint(tmp_path)).fit(X[:-1], y[:-1]).n_iter_ == 3
     assert len([*tmp_path.iterdir()]) == 5
+
+
+@pytest.mark.parametrize("order", "CF")
+def test_names_do_not_depend_on_how_rows_are_divided(order, monkeypatch):
+    """Files that are there are found again."""
+    monkeypatch.setattr(_checkpoints, "BLOCK_BYTES", 7 * X[:1].nbytes)
+    head, *blocks = parts_of_table(np.asarray(X, order=order))
+    assert head == f"<f8 {X.shape}".encode() and b"".join(blocks) == X.tobytes()
+    assert {*map(len, blocks[:-1])} == {7 * X[:1].nbytes}
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from .._parts import (
     checked_finite,
     checked_like,
 )
+from .._stored import StoredRows, stored
 from .._typing import MatrixLike, Shape
 from ._base import Negatives, negatives
 
@@ -225,6 +226,16 @@ class OwnRows(Pool):
     @property
     def own_rows(self) -> Any:
         return self.rows
+
+    def __sklearn_clone__(self) -> Self:
+        """As of other parts, but a memory map stays one: its copy would be in memory."""
+        if not isinstance(stored(self.rows), StoredRows):
+            return super().__sklearn_clone__()
+        bare: Any = object.__new__(type(self))
+        vars(bare).update(vars(self), rows=None)
+        new: Any = super(OwnRows, bare).__sklearn_clone__()
+        new.rows = self.rows
+        return new
 
 
 class HeldOutClasses(Pool):
