@@ -108,7 +108,7 @@ def not_json(text: str) -> NoReturn:
 
 @contextlib.contextmanager
 def file_errors(path: Any) -> Iterator[None]:
-    """Whatever the contents of a file make fail is a ModelFileError that names the file."""
+    """An error that the contents of a file cause becomes a ModelFileError that names the file."""
     try:
         yield
     except MemoryError:

@@ -11,7 +11,7 @@ epochs) means `Stages(list)`.
 
 A rate has `factor(progress)`, the share of the first rate that remains when a share `progress` of
 the stage has passed, from 0 to 1; `constant` states that it does not fall. Where `endless` is true,
-`factor` is told the number of updates so far instead, and `partial_fit` goes on counting them from
+`factor` gets the number of updates so far instead, and `partial_fit` goes on counting them from
 call to call; with the others its rate is constant.
 """
 

@@ -23,7 +23,7 @@ def watches_gradients(callback):
 def may_wait(net):
     """Whether the updates of a net may wait for the end of the batch.
 
-    So it is where there are several groups of few weights, nobody looks at gradients, and the
+    So it is where there are several groups of few weights, no callback reads gradients, and the
     optimizer is one of torch's, which write nothing into their groups.
     """
     if len(net.optimizer_.param_groups) == 1:

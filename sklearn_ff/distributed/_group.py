@@ -26,7 +26,8 @@ LONGEST = 50.0  # seconds that a rank waits for another: all have ended within a
 def joined_ranks(timeout: float) -> Iterator[Group | None]:
     """The group of all ranks; None in a program that was started as one process.
 
-    Whatever ends the block closes the connections, so that ranks which still wait end too.
+    The end of the block, also by an error, closes the connections, so that ranks which still wait
+    end too.
     """
     if not (is_number(timeout) and timeout > 0):
         raise ValueError(f"timeout={timeout!r} must be a positive number of seconds.")

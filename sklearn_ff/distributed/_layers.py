@@ -237,13 +237,20 @@ def callbacks_of_rank(plan: Plan, data: Data) -> dict[str, Any]:
 
 
 def check_layers(plan: Plan, data: Data, callbacks: Any, n_ranks: int) -> None:
-    """Raise ValueError where a layer would wait for what others above or below it have learned."""
-    n_layers, given = len(plan.kinds), plan.settings
-    if n_ranks > n_layers:
+    """Raise ValueError where layers cannot be divided among so many ranks."""
+    if n_ranks > len(plan.kinds):
         raise ValueError(
-            f"{n_ranks} ranks are too many for {n_layers} layers; start as many as there are "
-            f"layers at most."
+            f"{n_ranks} ranks are too many for {len(plan.kinds)} layers; start as many as there "
+            f"are layers at most."
         )
+    check_order(plan)
+    check_draws(plan)
+    check_sight(plan, data, callbacks)
+    check_shares(plan, data)
+
+
+def check_order(plan: Plan) -> None:
+    """No layer waits for what others have learned."""
     if plan.has_head:
         raise ValueError(
             f"The softmax head reads all layers before the first one learns (negatives="
@@ -252,8 +259,8 @@ def check_layers(plan: Plan, data: Data, callbacks: Any, n_ranks: int) -> None:
         )
     if not plan.schedule.at_once or len(plan.stages) != 1:
         raise ValueError(
-            f"schedule={given.schedule!r} lets layers learn one after another, so that ranks would "
-            f"wait for each other; use schedule='simultaneous'."
+            f"schedule={plan.settings.schedule!r} lets layers learn one after another, so that "
+            f"ranks would wait for each other; use schedule='simultaneous'."
         )
     for objective in each_objective(plan):
         if objective.needs_others:
@@ -261,10 +268,14 @@ def check_layers(plan: Plan, data: Data, callbacks: Any, n_ranks: int) -> None:
                 f"objective={objective!r} adds the goodness of other layers, which lie on other "
                 f"ranks; use another one, such as 'swish'."
             )
+
+
+def check_draws(plan: Plan) -> None:
+    """No layer draws numbers in an order of its own."""
     if plan.negatives.selects or any(plan.dropout):
         raise ValueError(
-            f"negatives={plan.negatives!r} with dropout={given.dropout!r} draw numbers inside of "
-            f"layers, in an order that ranks would have to wait for; use dropout=0 and negatives "
+            f"negatives={plan.negatives!r} with dropout={plan.settings.dropout!r} draw numbers "
+            f"inside of layers, in an order that ranks would have to wait for; use dropout=0 and negatives "
             f"of the whole batch, such as 'uniform'."
         )
     if any(kind.draws_globally for kind in plan.kinds):
@@ -272,6 +283,10 @@ def check_layers(plan: Plan, data: Data, callbacks: Any, n_ranks: int) -> None:
             "A Module may draw from torch's global generator, in an order that ranks would have to "
             "wait for; use layers of this package, or fit in one process."
         )
+
+
+def check_sight(plan: Plan, data: Data, callbacks: Any) -> None:
+    """Nothing looks at the whole network, which no rank holds."""
     if callbacks:
         raise ValueError(
             "callbacks look at the whole network, of which every rank holds some layers; leave "
@@ -279,17 +294,21 @@ def check_layers(plan: Plan, data: Data, callbacks: Any, n_ranks: int) -> None:
         )
     if data.held_out is not None:
         raise ValueError(
-            f"early_stopping={given.early_stopping} or prediction={plan.prediction!r} hold out "
-            f"rows, which the whole network scores, and every rank holds some layers; change "
+            f"early_stopping={plan.settings.early_stopping} or prediction={plan.prediction!r} "
+            f"hold out rows, which the whole network scores, and every rank holds some layers; change "
             f"them, or use distributed.fit."
         )
+
+
+def check_shares(plan: Plan, data: Data) -> None:
+    """Every rank has something to learn, from batches that are passed on at once."""
     if data.pool is not None:
         raise ValueError(
             f"negatives={plan.negatives!r} draw from a pool of rows, which is not supported here; "
             f"use others, or fit in one process."
         )
     learning = plan.stages[0].layers
-    if len(learning) < n_layers:
+    if len(learning) < len(plan.kinds):
         raise ValueError(
             f"Only layers {[*learning]} learn, so that a rank may have none that does; let all of "
             f"them learn, or fit in one process."

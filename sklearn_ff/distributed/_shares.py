@@ -116,7 +116,7 @@ class SharedRows(Ranks):
 
 
 class Shares:
-    """Of the batches of all ranks, the rows that are here; `ranks` is told of each."""
+    """The rows of this rank in each batch of all ranks; `ranks` learns which they are."""
 
     def __init__(self, batches: Any, ranks: SharedRows) -> None:
         self.batches, self.ranks, self.rows = batches, ranks, batches.rows

@@ -203,7 +203,7 @@ def rmwkwok_routed(n_units: int = 2000, *, split: str = "random", **overrides: A
     normalised activations of layers 2 to 4; 200 epochs of shuffled batches of 256.
 
     Published, the best accuracy of 200 epochs on all test digits, in per cent: 97.1 by the head,
-    97.4 by heads of the first layer or of all four. With labels and wrong labels as negatives 94.8
+    97.4 by heads of the first layer or of all four. With labels shown, and negative labels, 94.8
     by goodness, and 95.1 without routing.
 
     What differs: every batch trains both halves; the program passes over all positive rows and then
