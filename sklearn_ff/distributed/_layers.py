@@ -275,8 +275,8 @@ def check_draws(plan: Plan) -> None:
     if plan.negatives.selects or any(plan.dropout):
         raise ValueError(
             f"negatives={plan.negatives!r} with dropout={plan.settings.dropout!r} draw numbers "
-            f"inside of layers, in an order that ranks would have to wait for; use dropout=0 and negatives "
-            f"of the whole batch, such as 'uniform'."
+            f"inside of layers, in an order that ranks would have to wait for; use dropout=0 and "
+            f"negatives of the whole batch, such as 'uniform'."
         )
     if any(kind.draws_globally for kind in plan.kinds):
         raise ValueError(
@@ -295,8 +295,8 @@ def check_sight(plan: Plan, data: Data, callbacks: Any) -> None:
     if data.held_out is not None:
         raise ValueError(
             f"early_stopping={plan.settings.early_stopping} or prediction={plan.prediction!r} "
-            f"hold out rows, which the whole network scores, and every rank holds some layers; change "
-            f"them, or use distributed.fit."
+            f"hold out rows, which the whole network scores, and every rank holds some layers; "
+            f"change them, or use distributed.fit."
         )
 
 
