@@ -1,5 +1,6 @@
 """Processes that fit together: started once, given functions to run, and killed when they hang."""
 
+import contextlib
 import multiprocessing
 import os
 import sys
@@ -20,8 +21,8 @@ def serve(connection):
     """Run functions that are received, each in a process group of its own."""
     torch.set_num_threads(1)
     os.environ["GLOO_SOCKET_IFNAME"] = {"darwin": "lo0"}.get(sys.platform, "lo")
-    while True:
-        function, arguments, rank, size, store = connection.recv()
+    while (task := connection.recv()) is not None:
+        function, arguments, rank, size, store = task
         try:
             dist.init_process_group("gloo", f"file://{store}", rank=rank, world_size=size)
             answer = function(*arguments)
@@ -94,7 +95,11 @@ class Ranks:
         return found
 
     def __exit__(self, *error):
+        for _, connection in self.processes:
+            with contextlib.suppress(OSError):
+                connection.send(None)
         for process, _ in self.processes:
+            process.join(5)
             process.kill()
             process.join()
         self.folder.cleanup()

@@ -30,7 +30,7 @@ COMMON = {"max_iter": 2, "batch_size": 32, "precision": "float64", "random_state
 def client():
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("OMP_NUM_THREADS", raising=False)  # workers set it for themselves
-        local = LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None)
+        local = LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0")
         with local as cluster, Client(cluster) as client:
             yield client
 
