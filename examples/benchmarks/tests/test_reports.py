@@ -143,3 +143,18 @@ def test_the_matrix_of_parts_tells_what_is_missing_and_what_diverges(benchmark):
 def test_the_table_of_the_readme_is_up_to_date(benchmark):
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     assert benchmark("readme_table")["with_table"](text) == text
+
+
+def test_limits_tell_tables_of_development_from_others(benchmark):
+    limits = benchmark("limits_report")
+    errors = {"ff": [0.1, 0.3], "mlp": [0.2, 0.2], "trees": [0.05, 0.4]}
+    lines = [
+        {"data": "tables", "model": model, "error_by_table": {"Glass": one, "Soybean": other}}
+        for model, (one, other) in errors.items()
+    ]
+    mlp, trees = limits["summary"](lines).splitlines()
+    assert "on 1 of 2 tables (+0.00 points" in mlp and "on 1 of 1 (+10.00 points)" in mlp
+    assert "on 1 of 2 tables (-2.50 points" in trees and "on 0 of 1 (-10.00 points)" in trees
+    page = limits["by_table"](lines)
+    assert "| mean of the development tables | 10.00 | 20.00 | 5.00 | – | – | +5.00 |" in page
+    assert "| mean of the other tables | 30.00 | 20.00 | 40.00 | – | – | +10.00 |" in page
