@@ -24,7 +24,7 @@ ours, of those of the publication where they are more: published settings where 
 thirty minutes on two cores, else as many epochs as fit. `processor minutes` are those of one run,
 measured where a line has them, else estimated. A run counts as half of them, since two runs with a
 thread each keep two cores busy. Three seeds where that is at most ten minutes, two up to thirty,
-one beyond and of those with fewer epochs than published; the two founding programs have three.
+one beyond, and of most with fewer epochs than published; the two founding programs have three.
 """
 
 

@@ -110,6 +110,7 @@ PLAN = Plan(
             Planned("hinton_jitter", 24, seeds=1),
             Planned("hinton_jitter_backprop", 12, seeds=1),
             Planned("rmwkwok_routed_500", 20, seeds=1),
+            Planned("rmwkwok_routed_500_backprop", 5, seeds=1),
             Planned("scodellaro", 18, seeds=1),
             Planned("scodellaro_backprop", 10, seeds=1),
             Planned("trifecta", 14, seeds=1),

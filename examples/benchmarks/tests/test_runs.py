@@ -175,6 +175,12 @@ def test_the_plan_goes_by_worth_and_begins_nothing_that_would_end_late(
     assert not output.exists()
 
 
+def test_the_plan_has_backpropagation_beside_every_run_that_has_it(benchmark):
+    runs = benchmark("runs")["RUNS"]
+    planned = {one.run for group in benchmark("planned")["PLAN"].groups.values() for one in group}
+    assert {runs[name].against for name in planned} - {""} <= planned
+
+
 def test_parts_are_tried_in_order_and_close_ones_again(benchmark):
     parts = benchmark("parts")
     cases = [*parts["missing"](["mnist"], 1, list)]
@@ -197,3 +203,12 @@ def test_backpropagation_beside_a_run_has_its_layers_and_epochs(benchmark):
     assert (clf.max_iter, clf.dropout, clf.random_state) == (4, 0.3, 2)
     assert "Block(kinds=[9, Module(factory=dropout(0.3)), 7])" in repr(clf)
     assert clf.fit(*load_iris(return_X_y=True)).score(*load_iris(return_X_y=True)) > 0.3
+
+
+def test_backpropagation_is_normalised_where_a_run_centres_activations(benchmark):
+    runs = benchmark("runs")["RUNS"]
+    for name in ("trifecta", "deeper_forward_full", "scodellaro", "asge"):
+        block = runs[f"{name}_backprop"].make(0).layers[0]
+        kinds = [one for kind in block.kinds for one in getattr(kind, "kinds", [kind])]
+        assert {one.norm for one in kinds if hasattr(one, "norm")} == {"batch"}, name
+    assert not any(kind.norm for kind in runs["hff_conv_backprop"].make(0).layers[0].kinds)
