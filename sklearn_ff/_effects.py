@@ -20,6 +20,7 @@ def without_effect(plan: Plan) -> Effects:
     """Pairs: a parameter as it is given, and why it has no effect."""
     yield from replaced(plan)
     yield from unseen_overlay(plan)
+    yield from still_norms(plan)
     for name, why, remedy in [*without_place(plan), *without_end(plan)]:
         value, default = plan.settings.given(name), plan.settings.defaults.get(name)
         known = name in plan.settings.defaults
@@ -57,6 +58,18 @@ def unseen_overlay(plan: Plan) -> Effects:
         f"{why}, so that no label is shown; leave overlay='append', which is the default, or use "
         f"other {other}",
     )
+
+
+def still_norms(plan: Plan) -> Effects:
+    """Batch normalisation in layers that never learn, whose statistics stand still."""
+    for kind in plan.kinds:
+        inner = getattr(kind, "inner", [kind])
+        if not kind.learned and any(one.whole_batches for one in inner):
+            yield (
+                f"norm='batch' of {brief(kind)}",
+                "statistics move with the batches that a layer learns from, and it does not learn; "
+                "leave norm=None, or normalise what it passes on by normalization=BatchNorm()",
+            )
 
 
 def without_place(plan: Plan) -> Effects:

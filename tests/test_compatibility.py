@@ -14,7 +14,7 @@ from sklearn_ff.augmentations import Shifts
 from sklearn_ff.exceptions import FFWarning, NoEffectWarning
 from sklearn_ff.goodness import goodness
 from sklearn_ff.heads import SoftmaxHead
-from sklearn_ff.layers import Conv2d
+from sklearn_ff.layers import Block, Conv2d, Dense
 from sklearn_ff.negatives import Uniform, negatives
 from sklearn_ff.normalizations import normalizations
 from sklearn_ff.objectives import objectives
@@ -77,6 +77,18 @@ def test_a_parameter_without_effect_is_reported_and_changes_nothing(cls, params,
         warnings.simplefilter("error", NoEffectWarning)
         quiet = made(cls, **params | {name: QUIET[name]}).fit(X, Y)
     np.testing.assert_array_equal(est.history_["loss"], quiet.history_["loss"])
+
+
+@pytest.mark.parametrize(
+    "still", [Dense(6, norm="batch", learned=False), Block([Dense(6, norm="batch")], learned=False)]
+)
+def test_batch_normalisation_in_a_layer_that_does_not_learn_is_reported(still):
+    with pytest.warns(NoEffectWarning, match=r"norm='batch' of .* has no effect: .* not learn;"):
+        made(layers=[still, 6], hidden_layer_sizes=256).fit(X, Y)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", NoEffectWarning)
+        kinds = [Dense(6, learned=False), Dense(6, norm="batch")]
+        made(layers=kinds, hidden_layer_sizes=256).fit(X, Y)
 
 
 SILENT = [

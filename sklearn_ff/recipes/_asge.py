@@ -34,7 +34,8 @@ def asge(
     What differs: the publication's network, rates and epochs are not known here. Four convolutions
     of 64, 128, 256 and 512 channels, Adam at a rate of 0.001 that falls linearly, batches of 128
     and 20 epochs are ours. The goodness of a patch is a sum of squares in the publication, and its
-    readout has random biases.
+    readout has random biases. Patches are of whole pixels: with 28 x 28 pixels each is one pixel,
+    14, 7, 3 and 1 along a side where the rule says 8, 4, 2 and 1; with 32 x 32 they are of 2 x 2.
 
     Parameters
     ----------

@@ -42,7 +42,7 @@ def deeper_forward(
     its input to its pre-activations, so that its goodness counts it. The program normalises the
     channels of every class separately, draws first weights with variance 2 / outputs, has no
     biases, enlarges digits to 32 x 32 pixels, and pools before a convolution instead of after the
-    one below it.
+    one below it; the weights of its four convolutions decay by 0.01.
 
     Parameters
     ----------

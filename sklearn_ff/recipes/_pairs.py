@@ -96,7 +96,8 @@ def swish(hidden_layer_sizes: int | Sequence[int] = (500, 500), **overrides: Any
     their summed goodness; here every layer draws its own, in proportion to the exponential of 6
     times its goodness. The program takes the largest pixel of each batch, the recipe that of the
     training rows. All layers share one optimizer there, so that a layer moves on by its momentum
-    when another one learns; here each moves in its own step alone.
+    when another one learns; here each moves in its own step alone. There a layer learns from what
+    the one below gives after its step, here before it.
 
     Parameters
     ----------

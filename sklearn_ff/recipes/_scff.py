@@ -36,10 +36,14 @@ def scff(
     What differs: rows are added with the factor 1/2, so the rate of the first layer is double that
     of the program. Pixels are scaled by one mean and one deviation, where the program standardises
     every row before it adds two; its convolutions add such pairs in every layer, here the first
-    layer alone does. The goodness of convolutions is of all places, where in the program every
-    place has a loss of its own; the program pools squares of four pixels that overlap. Rates are
-    constant and weights do not decay, where the program lowers the former step by step. Its network
-    for MNIST has other convolutions, not known here.
+    layer alone does. The second dense layer of the program learns from images shifted by up to two
+    pixels, two views of each; here none is shifted, or for all layers by an augmentation. The
+    program hands max(0, a − mean of a) to the next layer, here it is max(0, a); it adds to the loss
+    of some layers up to 0.0012 times the positive goodness; its rates fall step by step, and
+    weights decay, where here neither does. Its linear classifier has dropout. The goodness of
+    convolutions is of all places, where in the program every place has a loss of its own; the
+    program pools squares of four pixels that overlap. For MNIST its convolutions have one threshold
+    each, 1, 3 and 6, and rates of 0.004, 0.003 and 0.0001.
 
     Parameters
     ----------
