@@ -375,7 +375,7 @@ class FFClassifier(AccuracyScore, BaseFF):
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Training rows.
         y : array-like of shape (n_samples,)
-            Their labels: numbers, strings, booleans, or dates; not bytes.
+            Their labels: numbers, strings, booleans, or dates of numpy (datetime64); not bytes.
         sample_weight : array-like of shape (n_samples,) or None, default=None
             A weight of k counts as k copies of the row; rows of weight zero, or of less than 1e-12
             of the largest weight, are left out. Weights of a mean below one are first brought to a

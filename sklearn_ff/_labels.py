@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from contextlib import contextmanager
+from datetime import date
 from numbers import Real
 
 import numpy as np
@@ -45,14 +46,30 @@ def plain_strings(values):
     return [str.__str__(value) if isinstance(value, str) else value for value in values]
 
 
-def plain_numbers(values):
-    """A nullable, Arrow or sparse column of pandas in numpy's type, if there is one for all values.
+def plain_objects(values):
+    """An array of objects as one of numbers, if all are; of strings, without enumerations."""
+    try:
+        numbers = np.array(values.tolist())
+    except ValueError:  # rows of different lengths
+        return values
+    if numbers.dtype.kind in "biuf":
+        return numbers
+    strings = np.empty(values.shape, dtype=object)
+    strings.ravel()[:] = plain_strings(values.ravel())
+    return strings
 
-    scikit-learn converts nullable labels to float64, which True and large integers do not survive.
+
+def plain_labels(values):
+    """A column of objects, or a nullable, Arrow or sparse one of pandas, in a type of numpy.
+
+    scikit-learn converts nullable labels to float64, which True and large integers do not survive,
+    and its metrics refuse numbers that are objects, and strings of variable length.
     """
     dtype = getattr(values, "dtype", None)
     if dtype is None and len(getattr(values, "dtypes", ())) == 1:
         dtype = next(iter(values.dtypes))  # of a table of one column
+    if isinstance(dtype, np.dtype):
+        return plain_objects(np.asarray(values, dtype=object)) if dtype.kind in "OT" else values
     categories = getattr(dtype, "categories", None)
     if hasattr(dtype, "fill_value"):  # sparse
         return np.asarray(values)
@@ -70,7 +87,7 @@ def checked_labels(values, name):
     if isinstance(values, (list, tuple)):
         _check_objects(values, name)  # numpy would convert all to strings if one is a string
         values = plain_strings(values)
-    values = plain_numbers(values)
+    values = plain_labels(values)
     with about(name, lines=1):
         labels = _array(as_numpy(values, name), name)
     if labels.ndim == 2 and labels.shape[1] == 1:
@@ -167,10 +184,7 @@ def _array(values, name):
             ensure_min_samples=0,
             ensure_min_features=0,
         )
-    if labels.dtype != object:
-        return labels
-    numbers = np.array(labels.tolist())
-    return numbers if numbers.dtype.kind in "biuf" else labels
+    return plain_objects(labels) if labels.dtype == object else labels
 
 
 def _check_kind(labels, name):
@@ -178,11 +192,15 @@ def _check_kind(labels, name):
     if kind == "O":
         _check_objects(labels, name)
         if len(labels) and not isinstance(labels[0], str):
+            dates = f"numpy.asarray({name}, dtype='datetime64[s]')"
+            remedy = dates if isinstance(labels[0], date) else "astype(int) or astype(str)"
             raise ValueError(
-                f"{name} holds objects of type {_types(labels)}, but labels are numbers or "
-                f"strings; convert them, as by astype(int) or astype(str)."
+                f"{name} holds objects of type {_types(labels)}, but labels are numbers, strings, "
+                f"booleans or dates of numpy; convert them, as by {remedy}."
             )
     elif kind == "f":
+        if np.isnan(labels).any():
+            _refuse_missing(np.nan, name)
         assert_all_finite(labels, input_name=name)
     elif kind in "mM":
         missing = np.isnat(labels)

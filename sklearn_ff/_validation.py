@@ -1,5 +1,6 @@
 """Rows, weights and labels as they are given, checked by scikit-learn and by what float32 holds."""
 
+import re
 from contextlib import contextmanager
 from datetime import date, time, timedelta
 from numbers import Number
@@ -70,11 +71,15 @@ def validate_rows(estimator, X, y="no_validation", *, reset):
     return checked
 
 
-def in_numbers(checked):
+def in_numbers(checked, name="X"):
     """Rows, or rows and labels, where scikit-learn leaves rows of text as they are."""
     if isinstance(checked, tuple):
-        return in_numbers(checked[0]), checked[1]
-    return checked if checked.dtype.kind in "biuf" else checked.astype(np.float64)
+        return in_numbers(checked[0], name), checked[1]
+    if checked.dtype.kind in "biuf":
+        return checked
+    numbers = checked.astype(np.float64)
+    assert_all_finite(numbers, input_name=name)  # scikit-learn has not looked at them
+    return numbers
 
 
 def check_stored(rows, **names):
@@ -121,6 +126,9 @@ def kinds_of(X):
     elif hasattr(X, "dtype"):
         objects = isinstance(X, np.ndarray) and X.dtype.kind == "O"
         yield "", (X.dtype, *(set(map(type, X.ravel())) if objects else ()))
+    elif hasattr(X, "column_names") and hasattr(X, "columns"):  # of Arrow
+        for name, column in zip(X.column_names, X.columns, strict=True):
+            yield f" in column {name!r}", (np.asarray(column[:0]).dtype,)
     elif hasattr(X, "__arrow_array__") or hasattr(X, "__dataframe__"):
         yield "", (np.asarray(X).dtype,)
 
@@ -130,25 +138,37 @@ def about_text(X):
     """Errors that tell of text name the column, and what helps."""
     try:
         yield
-    except ValueError as error:
-        text = str(error)
-        if "string to float" not in text and "arrays of bytes/strings" not in text:
+    except (ValueError, TypeError) as error:
+        text, missing = str(error), "not 'NAType'" in str(error)
+        if not missing and "string to float" not in text and "arrays of bytes/strings" not in text:
             raise
-        value = text.partition("float: ")[2]
+        column = text_column(X)
+        value = re.sub(r"^np\.\w+\((.*)\)$", r"\1", text.partition("float: ")[2])
+        if missing and not column:
+            raise ValueError("Input X contains NaN.") from error
         raise ValueError(
-            f"X holds text{value and f', such as {value},'}{text_column(X)} where numbers are "
-            f"needed; encode it, as by OneHotEncoder in a ColumnTransformer."
+            f"X holds text{value and f', such as {value},'}{column} where numbers are needed; "
+            f"encode it, as by OneHotEncoder in a ColumnTransformer."
         ) from error
 
 
 def text_column(X):
-    """The first column of a table whose entries are no numbers, in words."""
+    """The first column of a table that holds text, in words."""
     for name in X.columns if hasattr(X, "dtypes") and hasattr(X, "columns") else ():
-        try:
-            np.asarray(X[name]).astype(float)
-        except (ValueError, TypeError):
+        if any(map(is_text, np.asarray(X[name], dtype=object).ravel())):
             return f" in column {name!r}"
     return ""
+
+
+def is_text(entry):
+    """Whether it is a string that is not one of a number."""
+    if not isinstance(entry, (str, bytes)):
+        return False
+    try:
+        float(entry)
+    except ValueError:
+        return True
+    return False
 
 
 def sums_may_overflow():
@@ -192,7 +212,7 @@ def checked_own_rows(part, X):
         check_stored(rows, input_name=name)
     else:
         with sums_may_overflow():
-            rows = check_array(rows, dtype=own_dtype(rows), input_name=name)
+            rows = in_numbers(check_array(rows, dtype=own_dtype(rows), input_name=name), name)
         refuse_beyond_float32(rows)
     if rows.shape[1] != X.shape[1]:
         raise ValueError(

@@ -1,6 +1,8 @@
 """Labels of any kind come back; one class, and classes without weight."""
 
-from enum import Enum
+from datetime import date
+from enum import Enum, IntEnum
+from fractions import Fraction
 
 import numpy as np
 import pandas as pd
@@ -49,12 +51,21 @@ class Colour(str, Enum):  # noqa: UP042, whose str is a name
     BLUE = "blue"
 
 
+class Size(IntEnum):
+    SMALL = 1
+    LARGE = 2
+
+
 TYPES = {
     "boolean": (pd.array([False, True], dtype="boolean"), np.array([False, True])),
     "Int64": (pd.array([2**60, 2**60 + 1], dtype="Int64"), np.array([2**60, 2**60 + 1])),
     "UInt64": (pd.array([1, 2**64 - 1], dtype="UInt64"), np.array([1, 2**64 - 1], dtype="u8")),
     "Float32": (pd.array([0.0, 1.0], dtype="Float32"), np.array([0, 1], dtype="f4")),
     "sparse": (pd.arrays.SparseArray([False, True]), np.array([False, True])),
+    "objects": (np.array([1, 2], dtype=object), np.array([1, 2])),
+    "object booleans": (np.array([False, True], dtype=object), np.array([False, True])),
+    "enumeration": (np.array([*Size], dtype=object), np.array([1, 2])),
+    "strings": (np.array(["a", "bb"], dtype=np.dtypes.StringDType()), np.array(["a", "bb"], "O")),
     "dates": (pd.Categorical(pd.to_datetime(["2020", "2021"])), np.array(["2020", "2021"], "M8")),
 }
 
@@ -72,9 +83,27 @@ def test_labels_in_types_of_other_libraries_come_back_equal(kind):
         np.testing.assert_array_equal(checked_labels(frame, "y"), values[y % 2])
 
 
-def test_strings_of_an_enumeration_are_their_values():
-    clf = classifier(hidden_layer_sizes=4, max_iter=1).fit(X, [[*Colour][i] for i in y % 2])
+@pytest.mark.parametrize("container", [list, lambda values: np.array(values, dtype=object)])
+def test_strings_of_an_enumeration_are_their_values(container):
+    labels = container([[*Colour][i] for i in y % 2])
+    clf = classifier(hidden_layer_sizes=4, max_iter=1).fit(X, labels)
     assert clf.classes_.tolist() == ["blue", "red"]
+    assert {type(label) for label in clf.predict(X).tolist()} <= {str}
+
+
+@pytest.mark.parametrize(
+    "bad, message",
+    [
+        ([date(2020, 1, 1), date(2021, 1, 1)], r"type date.*numpy.asarray\(y, dtype='datetime64"),
+        (pd.to_datetime(["2020", "2021"], utc=True), r"type Timestamp.*datetime64"),
+        ([Fraction(1), Fraction(2)], r"type Fraction.*astype\(int\) or astype\(str\)"),
+        (pd.array([None, 1], dtype="Int64"), "contains NaN, but no value may be missing; remove"),
+    ],
+    ids=["dates", "time zone", "fractions", "missing"],
+)
+def test_labels_that_can_be_converted_are_refused_with_how_to(bad, message):
+    with pytest.raises(ValueError, match=message):
+        classifier().fit(X, [bad[i] for i in y % 2] if isinstance(bad, list) else bad[y % 2])
 
 
 @pytest.mark.fault("C2")

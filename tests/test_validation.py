@@ -1,8 +1,11 @@
 """Rows and weights that cannot be computed with are refused by name."""
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 import polars as pl
+import pyarrow as pa
 import pytest
 import torch
 from sklearn.callback import ProgressBar
@@ -65,12 +68,13 @@ NUMBERS = {"b": [0.0, 1.0, 2.0, 3.0]}
         pd.DataFrame({"a": DAYS.dt.to_period("D"), **NUMBERS}),
         pd.DataFrame({"a": DAYS - DAYS[0], **NUMBERS}),
         pl.DataFrame({"a": DAYS.to_numpy(), **NUMBERS}),
+        pa.table({"a": DAYS.to_numpy(), **NUMBERS}),
         DAYS.to_numpy()[:, None],
         (DAYS - DAYS[0]).to_numpy()[:, None],
         [[day, 1.0] for day in DAYS.to_numpy()],
         np.array([[day, 1.0] for day in DAYS], dtype=object),
     ],
-    ids=range(12),
+    ids=range(13),
 )
 def test_dates_are_refused_with_their_column(dated):
     where = " in column 'a'" if hasattr(dated, "columns") else ""
@@ -78,11 +82,30 @@ def test_dates_are_refused_with_their_column(dated):
         classifier().fit(dated, [0, 1, 0, 1])
 
 
-def test_text_is_refused_with_its_column():
-    for frame in (pd.DataFrame, pl.DataFrame):
-        towns = frame({"number": ["1", "2"], "town": ["Bern", "Rome"]})
-        with pytest.raises(ValueError, match=r"'Bern', in column 'town'.*OneHotEncoder"):
-            classifier().fit(towns, [0, 1])
+@pytest.mark.parametrize("frame", [pd.DataFrame, pl.DataFrame])
+def test_text_is_refused_with_its_column(frame):
+    towns = frame({"number": ["1", "2"], "town": ["Bern", "Rome"]})
+    with pytest.raises(ValueError, match=r"'Bern', in column 'town'.*OneHotEncoder"):
+        classifier().fit(towns, [0, 1])
+
+
+def test_text_is_named_beside_missing_text():
+    towns = pd.DataFrame({"number": [1, 2], "town": pd.array([None, "Rome"], dtype="string")})
+    with pytest.raises(ValueError, match=r"^X holds text in column 'town'"):
+        classifier().fit(towns, [0, 1])
+
+
+@pytest.mark.fault("B1")
+@pytest.mark.parametrize("missing", ["nan", None, "-inf"])
+@pytest.mark.parametrize(
+    "frame", [pd.DataFrame, pl.DataFrame, partial(pd.DataFrame, dtype="string")]
+)
+def test_missing_values_are_refused_in_numbers_that_are_text(frame, missing):
+    with pytest.raises(ValueError, match=r"Input X contains (NaN|inf)"):
+        classifier().fit(frame({"a": ["1", "2"], "b": ["3", missing]}), [0, 1])
+    fitted = classifier(max_iter=1).fit(frame({"a": ["1", "2"], "b": ["3", "4"]}), [0, 1])
+    with pytest.raises(ValueError, match=r"Input X contains (NaN|inf)"):
+        fitted.predict(frame({"a": ["1", "2"], "b": ["3", missing]}))
 
 
 @pytest.mark.fault("B7")
