@@ -164,68 +164,81 @@ class Plan:
 def make_plan(settings: Settings, data: Data, previous: Any = None, resume: bool = False) -> Plan:
     """The plan for the rows of `data`; what the `previous` fit has fixed stays."""
     old = None if previous is None else previous.plan
-    n_rows, n_features, n_classes = data.n_rows, data.X.shape[1], data.n_classes
+    n_features, n_classes = data.X.shape[1], data.n_classes
     scale = scale_of(settings, data, old)
-    facts = Facts(n_rows, n_classes, scale.kind if old is None else old.scaling)
+    facts = Facts(data.n_rows, n_classes, scale.kind if old is None else old.scaling)
     parts = parts_of(settings, facts, old)
     shape = checked_image_shape(settings.image_shape, n_features)
     for name in ("overlay", "negatives"):
         parts[name] = told_shape(parts[name], shape, n_features)
     sizes = sizes_of(settings, parts, shape or (n_features,), n_classes)
-    n_layers, negatives, schedule = len(sizes.kinds), parts["negatives"], parts["schedule"]
-    has_head = negatives.needs_head or parts["prediction"].needs_head
-    taught = 0 if previous is None else previous.network.depth
-    batch_size = automatic.batch_size(settings, n_rows)
-    n_batches = n_parts(n_rows, batch_size) * len(PASSES[schedule.phases])
-    max_iter = 1 if resume else automatic.max_iter(settings, schedule, n_batches)
-    learned = [kind.learned for kind in sizes.kinds]
-    stages = learning_stages(schedule.stages(n_layers, max_iter, taught), learned, has_head)
-    updates = updates_of(settings, sizes, stages, n_batches, resume)
-    rate = automatic.learning_rate(settings, updates)
+    negatives, prediction, learned = parts["negatives"], parts["prediction"], learned_of(sizes)
+    has_head = negatives.needs_head or prediction.needs_head
+    course = course_of(settings, parts["schedule"], sizes, has_head, data.n_rows, previous, resume)
     optimizers = optimizers_of(
         settings.optimizer,
         automatic.optimizer_params(settings, facts),
-        n_layers,
+        len(learned),
         has_head,
         parts["head_settings"].optimizer_params,
     )
-    device = pick_device(settings.device)
-    dtype, low_precision = precision_of(settings, facts, sizes, device, old)
+    rate = course.learning_rate_init
     return Plan(
         settings=settings,
         resume=resume,
         n_features=n_features,
         n_classes=n_classes,
-        **parts,
         image_shape=shape,
-        **sizes._asdict(),
-        counted=counted_layers(settings, parts["prediction"], learned),
+        counted=counted_layers(settings, prediction, learned),
         shows_labels=negatives.labelled and n_classes > 1 and not parts["goodness"].scores_classes,
         has_head=has_head,
-        dropout=tuple(each_number("dropout", settings.dropout, n_layers, below=1)),
+        dropout=tuple(each_number("dropout", settings.dropout, len(learned), below=1)),
         peer_normalization=settings.peer_normalization,
-        device=device,
-        dtype=dtype,
-        low_precision=low_precision,
-        captures=captures_of(
-            settings,
-            device,
-            [*(parts[name] for name in FAMILIES), *sizes.kinds, *(cls for cls, _ in optimizers)],
-        ),
         scaling=scale.kind,
         scaler=scale.scaler.state(),
         open_columns=scale.open,
         scaled_anew=old is not None and scale.rms is not None,
         strength=strength_of(parts["overlay"], scale, data, old),
-        batch_size=batch_size,
-        max_iter=max_iter,
-        learning_rate_init=rate,
         optimizers=optimizers,
         groups=groups_of(settings, parts, sizes, rate, optimizers, has_head, data),
-        stages=tuple(stages),
-        taught=taught,
-        n_updates=n_batches * max_iter + (old.n_updates if resume and old else 0),
+        **parts,
+        **sizes._asdict(),
+        **course._asdict(),
+        **machine_of(settings, facts, parts, sizes, optimizers, old)._asdict(),
     )
+
+
+class Course(NamedTuple):
+    """The stages of a fit, how long they are, and the rate that it begins with; see `Plan`."""
+
+    batch_size: int
+    max_iter: int
+    learning_rate_init: Any
+    stages: tuple
+    taught: int
+    n_updates: int
+
+
+def course_of(
+    settings: Settings,
+    schedule: Schedule,
+    sizes: Sizes,
+    has_head: bool,
+    n_rows: int,
+    previous: Any,
+    resume: bool,
+) -> Course:
+    """The course of a fit of `n_rows`, which goes on from the `previous` one."""
+    taught = 0 if previous is None else previous.network.depth
+    batch_size = automatic.batch_size(settings, n_rows)
+    n_batches = n_parts(n_rows, batch_size) * len(PASSES[schedule.phases])
+    max_iter = 1 if resume else automatic.max_iter(settings, schedule, n_batches)
+    learned = learned_of(sizes)
+    stages = learning_stages(schedule.stages(len(learned), max_iter, taught), learned, has_head)
+    rate = automatic.learning_rate(settings, updates_of(settings, sizes, stages, n_batches, resume))
+    before = previous.plan.n_updates if resume and previous is not None else 0
+    n_updates = before + n_batches * max_iter
+    return Course(batch_size, max_iter, rate, tuple(stages), taught, n_updates)
 
 
 class Scale(NamedTuple):
@@ -295,6 +308,11 @@ class Sizes(NamedTuple):
     whole_batches: bool
 
 
+def learned_of(sizes: Sizes) -> list[bool]:
+    """Whether each layer learns."""
+    return [kind.learned for kind in sizes.kinds]
+
+
 def sizes_of(settings: Settings, parts: dict[str, Any], shape: Shape, n_classes: int) -> Sizes:
     """Sizes of the layers on rows of a `shape`, from a network without memory."""
     kinds = checked_layers(settings.layers, checked_units(settings.hidden_layer_sizes))
@@ -346,6 +364,30 @@ def counted_layers(
             + ("the only layer is 0." if n_layers == 1 else f"layers are 0 to {n_layers - 1}.")
         )
     return tuple(sorted({int(i) % n_layers for i in given}))
+
+
+class Machine(NamedTuple):
+    """Where and how numbers are computed; see `Plan`."""
+
+    device: str
+    dtype: str
+    low_precision: bool
+    captures: bool | str
+
+
+def machine_of(
+    settings: Settings,
+    facts: Facts,
+    parts: dict[str, Any],
+    sizes: Sizes,
+    optimizers: tuple[Any, ...],
+    old: Any,
+) -> Machine:
+    """The machine of a fit; the precision of the `old` plan stays."""
+    device = pick_device(settings.device)
+    used = [*(parts[name] for name in FAMILIES), *sizes.kinds, *(cls for cls, _ in optimizers)]
+    precision = precision_of(settings, facts, sizes, device, old)
+    return Machine(device, *precision, captures_of(settings, device, used))
 
 
 def precision_of(
