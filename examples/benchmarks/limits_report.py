@@ -49,8 +49,9 @@ WHEN = """\
 - **For regression, several labels per row, or missing values**, which are not supported.
 
 What remains are the questions it was made for: what a layer can learn without knowing what comes
-after it, deep networks whose activations do not fit into memory, layers that nothing can be
-differentiated through, and familiarity, which a classifier does not have.
+after it; deep networks whose activations do not fit into memory, though backpropagation with
+checkpoints takes little more ([table](performance.md#memory-against-depth)); layers that nothing
+can be differentiated through; and how familiar a row is, though the nearest row tells it as well.
 """
 
 
@@ -74,7 +75,7 @@ def against_backpropagation(lines):
     named = results([line for line in lines if line["benchmark"] in GROUPS])
     pairs = [(name, run.against) for name, run in RUNS.items() if run.against]
     rows = [defaults(lines), *(compared(*(of(named, name) for name in pair)) for pair in pairs)]
-    header = ["run", "data", "error", "backpropagation", "more, points", "time, times"]
+    header = ["run", "data", "error", "backpropagation", "more, points", "seeds", "time, times"]
     missing = [name for name, against in pairs if not (of(named, name) and of(named, against))]
     prose = (
         "Test errors of the runs of [the results](results.md) beside backpropagation on the same "
@@ -116,7 +117,8 @@ def defaults(lines):
         return None
     errors = 100 * fmean(ours), 100 * fmean(theirs)
     cells = [f"{errors[0]:.2f} %", f"{errors[1]:.2f} %", f"{errors[0] - errors[1]:+.2f}"]
-    return ["the defaults", "mnist", *cells, f"{times[-1]:.1f}", "–"]
+    seeds = f"{len(ours)} / {len(theirs)}"
+    return ["the defaults", "mnist", *cells, seeds, f"{times[-1]:.1f}", "–"]
 
 
 def of(lines, name):
@@ -137,6 +139,7 @@ def compared(ours, theirs):
         ours[0]["data"],
         *(f"{error:.2f} %" for error in errors),
         f"{errors[0] - errors[1]:+.2f}",
+        f"{len(ours)} / {len(theirs)}",
         times,
         memory,
     ]

@@ -125,7 +125,16 @@ def test_a_run_stands_beside_backpropagation_on_its_layers(benchmark):
     ours = line | {"run": "mnist_dense_shifts", "error_goodness": 0.02}
     theirs = line | {"run": "mnist_dense_shifts_backprop", "error_goodness": 0.015}
     found = limits["compared"]([ours], [theirs | {"processor_seconds": 2.0}])
-    assert found == ["mnist_dense_shifts", "mnist", "2.00 %", "1.50 %", "+0.50", "3.0", "1 / 1"]
+    assert found == [
+        "mnist_dense_shifts",
+        "mnist",
+        "2.00 %",
+        "1.50 %",
+        "+0.50",
+        "1 / 1",
+        "3.0",
+        "1 / 1",
+    ]
     assert limits["compared"]([ours], []) is None
 
 
