@@ -533,6 +533,29 @@ def test_a_recipe_drops_what_an_override_replaces(recipe, override):
         clf.fit(IRIS, SPECIES)
 
 
+@pytest.mark.parametrize("sizes", [(), "ab", (4, 0), (4, 2.5), {4}])
+@pytest.mark.parametrize(
+    ("name", "param", "given"),
+    [
+        ("asge", "n_channels", {}),
+        ("cwcomp", "n_channels", {}),
+        ("deeper_forward", "n_channels", {}),
+        ("deeper_forward", "n_channels", {"residual": False}),
+        ("hff", "n_channels", {"convolutional": True}),
+        ("local_loss", "n_units", {}),
+        ("local_loss", "n_channels", {"convolutional": True}),
+        ("mono_forward", "n_channels", {"convolutional": True}),
+        ("mpezeshki", "hidden_layer_sizes", {}),
+        ("scff", "n_channels", {"convolutional": True}),
+        ("swish", "hidden_layer_sizes", {}),
+        ("trifecta", "n_channels", {}),
+    ],
+)
+def test_sizes_that_are_no_numbers_of_units_are_refused_by_the_recipe(name, param, given, sizes):
+    with pytest.raises(ValueError, match=rf"{param}=.* must be .* positive whole numbers, one per"):
+        ALL[name](**given, **{param: sizes})
+
+
 def test_invalid_overrides_of_recipes_are_refused_by_fit():
     with pytest.raises(ValueError, match="goodness='no such' is not known"):
         loewe(goodness="no such").fit(IRIS, SPECIES)

@@ -65,16 +65,14 @@ def test_local_loss_refuses_what_it_does_not_know():
         recipes.local_loss("both")
     with pytest.raises(TypeError, match="local_loss has no hidden_layer_sizes; give n_units, or"):
         recipes.local_loss(hidden_layer_sizes=(10,))
-    with pytest.raises(ValueError, match="must be six numbers"):
-        recipes.local_loss(convolutional=True, n_channels=(10,))
 
 
 def test_cwcomp_stops_its_layers_one_after_another():
     clf = recipes.cwcomp(ends=(1, 1, 3, 4))
     assert clf.schedule == [([0, 1, 2, 3], 1), ([2, 3], 2), ([3], 1)]
-    for other in ({"max_iter": 3}, {"layers": [Conv2d(20), 30]}):
+    for other in ({"max_iter": 3, "n_channels": (20, 40)}, {"layers": [Conv2d(20), 30]}):
         assert recipes.cwcomp(**other).schedule == "simultaneous"
-    for ends in ((2, 3, 4), (2, 3, 4, 3), (0, 1, 2, 3)):
+    for ends in ((2, 3, 4), (2, 3, 4, 3), (0, 1, 2, 3), (1, 2, 3, 4.5), 4):
         with pytest.raises(ValueError, match="must be 4 numbers of epochs, one per layer"):
             recipes.cwcomp(ends=ends)
 

@@ -11,7 +11,7 @@ from .._typing import Shape
 from ..goodness import Readout
 from ..layers import Conv2d
 from ..objectives import Softmax
-from ._settings import ready, refuse_sizes
+from ._settings import checked_sizes, ready, refuse_sizes
 
 
 def asge(
@@ -67,6 +67,7 @@ def asge(
     True
     """
     refuse_sizes("asge", overrides)
+    n_channels = checked_sizes("n_channels", n_channels)
     settings: dict[str, Any] = dict(
         layers=[Conv2d(n, pool="rms") for n in n_channels],
         image_shape=image_shape,

@@ -12,7 +12,7 @@ from ..layers import Conv2d
 from ..normalizations import BatchNorm
 from ..objectives import Logistic, SymBa
 from ..overlays import Spatial
-from ._settings import ready, refuse_sizes
+from ._settings import checked_sizes, ready, refuse_sizes
 
 
 def scodellaro(
@@ -144,15 +144,10 @@ def trifecta(
     """
     refuse_sizes("trifecta", overrides)
     pooled = (True, False, True, False, False, True)
-    if "layers" not in overrides and len(n_channels) != len(pooled):
-        raise ValueError(
-            f"n_channels={n_channels!r} must be {len(pooled)} numbers, one per convolution; for "
-            f"other networks give layers."
-        )
+    sizes = checked_sizes("n_channels", n_channels, len(pooled))
     settings = dict(
         layers=[
-            Conv2d(n, pool="max" if pools else None)
-            for n, pools in zip(n_channels, pooled, strict=False)
+            Conv2d(n, pool="max" if pools else None) for n, pools in zip(sizes, pooled, strict=True)
         ],
         image_shape=image_shape,
         augmentation=[Shifts(4), Rotations(15)],

@@ -7,11 +7,12 @@ from itertools import pairwise
 from typing import Any
 
 from .._classifier import FFClassifier
+from .._parts import is_number
 from .._typing import Shape
 from ..goodness import ClassGroups
 from ..layers import Conv2d
 from ..objectives import Softmax
-from ._settings import ready, refuse_sizes, stages
+from ._settings import checked_sizes, ready, refuse_sizes, stages
 
 
 def cwcomp(
@@ -82,8 +83,10 @@ def cwcomp(
             norm_last=True,
             weight_init="uniform",
         )
-        for index, n in enumerate(n_channels)
+        for index, n in enumerate(checked_sizes("n_channels", n_channels))
     ]
+    replaced = overrides.keys() & {"max_iter", "layers", "schedule"}
+    pairs = [] if replaced else stopping(ends, len(layers))
     settings: dict[str, Any] = dict(
         layers=layers,
         image_shape=image_shape,
@@ -91,7 +94,7 @@ def cwcomp(
         objective=Softmax(sharpness=1.0),
         normalization=None,
         scaling="global",
-        schedule=stages(stopping(ends, len(layers)), overrides, "simultaneous"),
+        schedule=stages(pairs, overrides, "simultaneous"),
         prediction="last",
         learning_rate="constant",
         learning_rate_init=0.01,
@@ -103,7 +106,9 @@ def cwcomp(
 
 def stopping(ends: Sequence[int], n_layers: int) -> list[tuple[list[int], int]]:
     """Stages in which all layers learn at first, and one after another stops, from the first up."""
-    if len(ends) != n_layers or any(a > b for a, b in pairwise([1, *ends])):
+    listed = [*ends] if isinstance(ends, (list, tuple, range)) else []
+    whole = len(listed) == n_layers and all(is_number(end, whole=True) for end in listed)
+    if not whole or any(a > b for a, b in pairwise([1, *listed])):
         raise ValueError(
             f"ends={ends!r} must be {n_layers} numbers of epochs, one per layer, none of which is "
             f"smaller than the one before it."

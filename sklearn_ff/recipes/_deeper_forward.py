@@ -12,7 +12,7 @@ from ..layers import Block, Conv2d
 from ..objectives import Softmax
 from ..predictions import Goodness
 from ..schedules import Cosine
-from ._settings import ready, refuse_sizes
+from ._settings import checked_sizes, ready, refuse_sizes
 
 
 def deeper_forward(
@@ -77,10 +77,10 @@ def deeper_forward(
     True
     """
     refuse_sizes("deeper_forward", overrides)
+    usual = (100, 200, 400, 800 if residual else 400)
+    sizes = checked_sizes("n_channels", usual if n_channels is None else n_channels)
     settings: dict[str, Any] = dict(
-        layers=_residual(n_channels or (100, 200, 400, 800))
-        if residual
-        else _plain(n_channels or (100, 200, 400, 400)),
+        layers=_residual(sizes) if residual else _plain(sizes),
         image_shape=image_shape,
         goodness=ClassGroups(of="activation"),
         objective=Softmax(sharpness=1.0),

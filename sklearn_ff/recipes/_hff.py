@@ -10,7 +10,7 @@ from .._typing import Shape
 from ..goodness import Prototypes
 from ..layers import Conv2d
 from ..objectives import Softmax
-from ._settings import ready, refuse_sizes
+from ._settings import checked_sizes, ready, refuse_sizes
 
 
 def hff(
@@ -75,7 +75,8 @@ def hff(
     )
     if convolutional:
         refuse_sizes("hff(convolutional=True)", overrides)
-        settings["layers"] = [Conv2d(n, pool="mean") for n in n_channels]
+        sizes = checked_sizes("n_channels", n_channels)
+        settings["layers"] = [Conv2d(n, pool="mean") for n in sizes]
         settings["image_shape"] = image_shape
     else:
         settings["hidden_layer_sizes"] = (1000, 1000)

@@ -13,7 +13,7 @@ from ..goodness import Readout
 from ..layers import Conv2d, Dense
 from ..objectives import Objective, Similarity, Softmax
 from ..schedules import Drops
-from ._settings import ready, refuse_sizes
+from ._settings import checked_sizes, ready, refuse_sizes
 
 LOSSES: dict[str, Objective] = {
     "pred": Softmax(sharpness=1.0),
@@ -93,11 +93,12 @@ def local_loss(
     if not (isinstance(loss, str) and loss in LOSSES):
         raise ValueError(f"loss={loss!r} is not known; loss must be one of {[*LOSSES]}.")
     refuse_sizes("local_loss", overrides, "n_units")
-    units = n_units or ((1024,) if convolutional else (1024,) * 3)
+    usual = (1024,) * (1 if convolutional else 3)
+    units = checked_sizes("n_units", usual if n_units is None else n_units)
     layers: list[Any] = [Dense(n, norm="batch", weight_init="uniform") for n in units]
     goodness: Any = "readout"
     if convolutional:
-        convolutions = _vgg8b(n_channels)
+        convolutions = _vgg8b(checked_sizes("n_channels", n_channels, 6))
         goodness = _read_in_squares(convolutions, image_shape) + [Readout() for _ in units]
         layers = convolutions + layers
     settings: dict[str, Any] = dict(
@@ -126,8 +127,6 @@ def local_loss(
 
 def _vgg8b(n_channels: Sequence[int]) -> list[Conv2d]:
     """The convolutions, each with batch normalisation."""
-    if len(n_channels) != 6:
-        raise ValueError(f"n_channels={n_channels!r} must be six numbers, one per convolution.")
     pools = ["max" if index in POOLED else None for index in range(6)]
     return [
         Conv2d(n, norm="batch", pool=pool, weight_init="uniform")

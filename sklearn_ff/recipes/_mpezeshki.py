@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from .._classifier import FFClassifier
 from ..layers import Dense
 from ..negatives import Permuted
 from ..objectives import Logistic
 from ..overlays import Replace
-from ._settings import ready
+from ._settings import checked_sizes, ready
 
 
 def mpezeshki(
@@ -62,7 +60,8 @@ def mpezeshki(
     """
     settings = dict(
         layers=[
-            Dense(n, weight_init="uniform") for n in np.atleast_1d(hidden_layer_sizes).tolist()
+            Dense(n, weight_init="uniform")
+            for n in checked_sizes("hidden_layer_sizes", hidden_layer_sizes, alone=True)
         ],
         overlay=Replace(strength="max"),
         negatives=Permuted(redraw="once"),

@@ -15,7 +15,7 @@ from ..layers import Dense
 from ..negatives import ByGoodness
 from ..objectives import Swish, SymBa
 from ..overlays import Add, Replace
-from ._settings import ready
+from ._settings import checked_sizes, ready
 
 
 @register("sklearn_ff.recipes.class_patterns")
@@ -127,7 +127,8 @@ def swish(hidden_layer_sizes: int | Sequence[int] = (500, 500), **overrides: Any
     """
     settings = dict(
         layers=[
-            Dense(n, weight_init="uniform") for n in np.atleast_1d(hidden_layer_sizes).tolist()
+            Dense(n, weight_init="uniform")
+            for n in checked_sizes("hidden_layer_sizes", hidden_layer_sizes, alone=True)
         ],
         overlay=Replace(strength="max"),
         negatives=ByGoodness(),

@@ -9,7 +9,7 @@ from .._transformer import FFTransformer
 from .._typing import Shape
 from ..layers import Conv2d
 from ..objectives import Logistic
-from ._settings import ready, refuse_sizes, stages
+from ._settings import checked_sizes, ready, refuse_sizes, stages
 
 
 def scff(
@@ -93,6 +93,7 @@ def scff(
     )
     if convolutional:
         refuse_sizes("scff(convolutional=True)", overrides)
+        n_channels = checked_sizes("n_channels", n_channels, 3)
         sizes = zip(n_channels, (5, 3, 3), ("max", "max", "mean"), strict=True)
         settings |= dict(
             layers=[Conv2d(n, size, pool=pool) for n, size, pool in sizes],

@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
+import numpy as np
+
 from .._base import BaseFF
 from .._classifier import FFClassifier
+from .._params import brief
+from .._parts import is_number
 from ..goodness import goodness
 from ..negatives import negatives
 from ..predictions import checked_rule
@@ -38,6 +42,21 @@ def refuse_sizes(name: str, overrides: dict[str, Any], instead: str = "n_channel
         raise TypeError(f"{name} has no hidden_layer_sizes; give {how}.")
 
 
+def checked_sizes(name: str, sizes: Any, n: int | None = None, alone: bool = False) -> list[int]:
+    """Positive whole numbers, one per layer, `n` of them if given; `alone`: or a number for one."""
+    given = [sizes] if alone and is_number(sizes) else sizes
+    listed = [*given] if isinstance(given, (list, tuple, range, np.ndarray)) else []
+    if not listed or not all(is_number(one, whole=True) and one > 0 for one in listed):
+        listed = []
+    if not listed or len(listed) != (n or len(listed)):
+        many = "a list of" if n is None else n
+        raise ValueError(
+            f"{name}={brief(sizes)} must be {many} positive whole numbers, one per layer; other "
+            f"networks are given as layers."
+        )
+    return [int(one) for one in listed]
+
+
 def _replaced_by(overrides: dict[str, Any]) -> set[str]:
     """Names of the settings that an override replaces."""
     unused = set()
@@ -60,7 +79,8 @@ def _holds_epochs(schedule: Any) -> bool:
 
 def _without_place(settings: dict[str, Any]) -> set[str]:
     """Names of settings of a head, or of several layers, where these do not exist."""
-    unused, layers = set(), settings.get("layers") or settings["hidden_layer_sizes"]
+    unused, layers = set(), settings.get("layers")
+    layers = settings["hidden_layer_sizes"] if layers is None else layers
     if isinstance(layers, int) or len(layers) == 1:
         unused |= {"prediction_layers", "output_layers"}
     try:
