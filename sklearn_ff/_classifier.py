@@ -87,9 +87,11 @@ class FFClassifier(AccuracyScore, BaseFF):
         `max_iter` then has no effect. An object such as ``Greedy(phases="by_epoch")`` makes an
         epoch a pass over all positive candidates and then one over all negative ones; see
         :mod:`sklearn_ff.schedules`.
-    layers : list of int or layer kinds, or None, default=None
+    layers : list of int, names or layer kinds, or None, default=None
         Layers instead of `hidden_layer_sizes`, which then has no effect, such as ``[Conv2d(32),
-        500]``; see :mod:`sklearn_ff.layers`. Layers that read images need `image_shape`.
+        500]``; see :mod:`sklearn_ff.layers`. A number is that of dense units, a name a kind with
+        its defaults: "dense" (256 units), "conv2d" and "locally_connected2d" (32 channels), "block"
+        (two layers of 256 units). Layers that read images need `image_shape`.
     image_shape : tuple of int or None, default=None
         Shape of the image in a row: (channels, height, width).
     augmentation : {"shifts", "flips"}, Augmentation, callable, list of them or None, default=None

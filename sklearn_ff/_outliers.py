@@ -21,7 +21,6 @@ from ._tasks import Fits
 from ._transformer import FFTransformer
 from ._typing import MatrixLike
 from ._validation import validate_rows
-from ._warn import warn
 
 AUTO = 0.05  # share of familiar rows below the threshold, where `contamination` is "auto"
 FOLDS = 5  # that are held out in turn
@@ -153,14 +152,10 @@ class FFOutlierDetector(Watched, OutlierMixin, BaseEstimator):
             -1 for outliers and 1 for inliers. With a `contamination` in numbers this share of the
             rows is -1, those that are strangest to a network that has not learned from them: each
             fifth of the rows is scored by one that has learned from the others. With "auto" it is
-            what `predict` returns for rows that are free of outliers, and a warning tells so.
+            what `predict` returns: rows that were learned from are familiar, so that hardly any is
+            -1. To find outliers among the training rows, give their share.
         """
         if self.contamination == "auto":
-            warn(
-                "fit_predict with contamination='auto' takes all training rows for familiar, and "
-                "so finds hardly any outliers among them; give the share that you expect, such as "
-                "contamination=0.05, or fit on familiar rows and predict new ones."
-            )
             learn(self, X, y)
             return self.predict(X)
         scores = learn(self, X, y, every=True)

@@ -29,8 +29,9 @@ combination of negative labels, objective and goodness that `fit` accepts, by na
 parameters at their defaults. Errors are in per cent, of held-out training rows: 10,000 of MNIST,
 after ten epochs of the other 50,000 with two layers of 500 units; and inner splits of eight tables,
 whose outer test folds are not used, as the mean over the tables. With several seeds a figure is
-their mean, with the standard deviation. "×" means that `fit` refuses the combination, "–" that it
-has not been measured. [Which parts?](which_parts.md) says what follows.
+their mean, with the standard deviation. The corner of a table names the goodness; rows are negative
+labels, and columns objectives. "×" means that `fit` refuses the combination, "–" that it has not
+been measured. [Which parts?](which_parts.md) says what follows.
 """
 
 
@@ -139,12 +140,16 @@ def summary(lines):
 def changed(found):
     """A row for the defaults, and for what differs in one part."""
     rows = []
-    for one in sorted(legal(), key=differences):
+    for one in sorted(legal(), key=lambda one: (differences(one), changed_parts(one))):
         if differences(one) <= 1:
-            other = [f'`{key}="{value}"`' for key, value in one.items() if value != USUAL[key]]
+            other = [f"`{part}`" for part in changed_parts(one)]
             cells = [figure(found.get((data, *one.values()))) for data in DATA]
             rows.append([*(other or ["the defaults"]), *cells])
     return table(["parts", *NAMES.values()], rows)
+
+
+def changed_parts(one):
+    return [f'{key}="{value}"' for key, value in one.items() if value != USUAL[key]]
 
 
 def best(data, found):
