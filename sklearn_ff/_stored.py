@@ -11,8 +11,9 @@ from scipy.sparse import issparse
 # is one block.
 BLOCK_NUMBERS = 2**24
 RUN_BYTES = 2**18  # of neighbouring rows in the file, which are read together
-READ_BYTES = 2**23  # of the file, which are resident at once
-AROUND = 2**16  # bytes that Linux makes resident where one of them is read
+READ_BYTES = 2**23  # of the file, where all of it is read
+FAR_BYTES = 2**24  # resident at once, where rows or columns are far apart
+AROUND = 2**21  # bytes that Linux makes resident where one of them is read, at most
 SHARED = ("r", "r+", "w+")  # modes of a map whose pages hold what the file holds
 
 
@@ -56,6 +57,15 @@ class StoredRows:
         width, size = self.table.shape[1], self.table.itemsize
         return max(1, width * size, min(step, width * apart + AROUND))
 
+    def _columns_at_once(self):
+        """How many columns to read before the next ones, where a row lies all over the file."""
+        step, apart = map(abs, self.table.strides)
+        if apart <= step:
+            return self.table.shape[1]
+        n = len(self)
+        span = n if self.index is None or not n else self.index[-1] + 1 - self.index[0]
+        return max(1, int(FAR_BYTES // max(1, min(apart, int(span) * step + AROUND))))
+
     @property
     def run(self):
         """The number of neighbouring rows that are read together."""
@@ -85,12 +95,24 @@ class StoredRows:
             found = np.empty(self.shape, self.dtype)
             found[order] = StoredRows(self.table, self.pages, index[order]).toarray()
             return found
+        size = self._columns_at_once()
+        if size < self.table.shape[1]:
+            found = np.empty(self.shape, self.dtype)
+            for start in range(0, self.table.shape[1], size):
+                some = self.table[:, start : start + size]
+                found[:, start : start + size] = StoredRows(some, self.pages, index).toarray()
+            return found
         cuts = self._cuts()
         if len(cuts):
             found = np.empty(self.shape, self.dtype)
             for start, end in pairwise([0, *cuts, len(self)]):
-                found[start:end] = self[start:end].toarray()
+                found[start:end] = self[start:end]._read()
             return found
+        return self._read()
+
+    def _read(self):
+        """The rows in memory, read at once."""
+        index = self.index
         if index is None:
             found = np.array(self.table)
             self._give_back(self.table)
@@ -101,14 +123,14 @@ class StoredRows:
         return found
 
     def _cuts(self):
-        """Where to cut the rows, in the order of the file, into parts of at most READ_BYTES."""
+        """Where to cut the rows, in the order of the file, into parts that are read at once."""
         if self.index is None:
             size = max(1, READ_BYTES // self.row_bytes)
             return range(size, len(self), size)
         index = self.index.astype(np.int64, copy=False)
         gaps = np.diff(index, prepend=index[:1])
         read = np.minimum(gaps * self.row_bytes, self.row_bytes + AROUND).cumsum()
-        return 1 + np.flatnonzero(np.diff(read // READ_BYTES))
+        return 1 + np.flatnonzero(np.diff(read // FAR_BYTES))
 
     def __array__(self, dtype=None, copy=None):
         return self.toarray().astype(dtype or self.dtype, copy=False)

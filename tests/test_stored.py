@@ -19,6 +19,7 @@ from sklearn_ff import (
     _scoring,
     _stored,
 )
+from sklearn_ff._checkpoints import Describer
 from sklearn_ff._draws import Draws
 from sklearn_ff._stored import StoredRows, stored
 from sklearn_ff.callbacks import Checkpoint
@@ -117,26 +118,49 @@ def test_checkpoints_know_rows_of_a_map_by_their_values(tmp_path, little_memory)
     assert 0 < max(little_memory) <= 150
 
 
-@pytest.mark.parametrize("columns", [slice(8), slice(None, None, -40)], ids=["narrow", "apart"])
-@pytest.mark.parametrize("order", ["all", "some", "mixed"])
-def test_what_lies_between_the_rows_of_a_view_counts_as_read(columns, order, tmp_path, monkeypatch):
-    n, width, most, draw = 900, 256, 2**18, np.random.default_rng(0)
-    which = {"all": slice(None), "some": draw.random(n) < 0.5, "mixed": draw.permutation(n)}[order]
-    view = mapped(draw.random((n, width)), tmp_path)[:, columns]
+def test_checkpoints_know_own_rows_by_their_values_without_a_copy(tmp_path, little_memory):
+    told, describer = [], Describer()
+    for rows in (X, mapped(X, tmp_path), X + (X > 15)):
+        told.append(describer.encode(OwnRows(rows), "negatives"))
+    assert told[0] == told[1] != told[2]
+    assert not describer.arrays
+    assert 0 < max(little_memory) <= 150
+
+
+def resident(rows, around):
+    """Bytes of the file that are resident when these rows have been read at once."""
+    index = np.arange(len(rows.table)) if rows.index is None else rows.index
+    step, apart = rows.table.strides
+    places = index[:, None] * step + np.arange(rows.table.shape[1]) * apart
+    return len(np.unique((rows.table.ctypes.data + places) // around)) * around
+
+
+@pytest.mark.parametrize("order", ["all", "some", "mixed", "far"])
+@pytest.mark.parametrize("layout", ["narrow", "apart", "by columns", "few and tall"])
+def test_what_is_resident_at_once_is_bounded(layout, order, tmp_path, monkeypatch):
+    n, width, most, around, draw = 900, 256, 2**17, 2**12, np.random.default_rng(0)
+    n, width = (n * width // 4, 4) if "tall" in layout else (n, width)
+    which = {
+        "all": slice(None),
+        "some": draw.random(n) < 0.5,
+        "mixed": draw.permutation(n),
+        "far": np.arange(0, n, n // 60),
+    }[order]
+    table = draw.random((n, width))
+    view = mapped(table if layout in ("narrow", "apart") else np.asfortranarray(table), tmp_path)
+    view = view[:, {"narrow": slice(8), "apart": slice(None, None, -40)}.get(layout, slice(None))]
     monkeypatch.setattr(_stored, "READ_BYTES", most)
-    spans, give_back = [], StoredRows._give_back
-
-    def recorded(rows, table):
-        low, high = _stored.ends(table)
-        spans.append(high - low)
-        give_back(rows, table)
-
-    monkeypatch.setattr(StoredRows, "_give_back", recorded)
+    monkeypatch.setattr(_stored, "FAR_BYTES", most)
+    monkeypatch.setattr(_stored, "AROUND", around)
+    sizes, read = [], StoredRows._read
+    monkeypatch.setattr(
+        StoredRows, "_read", lambda rows: sizes.append(resident(rows, around)) or read(rows)
+    )
     rows = stored(view)[which]
     found = rows.toarray()
-    assert len(spans) > 2 and max(spans) <= most
+    assert len(sizes) > 1
     blocks = [*rows.blocks()]
-    assert max(map(len, blocks)) * 8 * width <= most
+    assert max(sizes) <= 1.2 * most
     for values in (found, np.concatenate(blocks)):
         np.testing.assert_array_equal(values, np.array(view)[which])
     assert rows.run * 8 * width <= _stored.RUN_BYTES
@@ -146,7 +170,8 @@ def test_clones_share_the_map_of_own_rows(tmp_path):
     rows = mapped(STRANGE, tmp_path)
     given = FFTransformer(8, max_iter=1, negatives=OwnRows(rows[5:]))
     detector = FFOutlierDetector(given, random_state=0).fit(X[:100])
-    for model in (clone(given), clone(clone(detector)).transformer, detector.transformer_):
+    tried = FFTransformer(8).set_params(**clone({"negatives": OwnRows(rows)}, safe=False))
+    for model in (clone(given), clone(clone(detector)).transformer, detector.transformer_, tried):
         kept = model.negatives.rows
         assert isinstance(stored(kept), StoredRows) and np.shares_memory(kept, rows)
     part = OwnRows(STRANGE)
