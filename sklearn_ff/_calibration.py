@@ -58,7 +58,7 @@ def calibrated(fitted, data, previous=None, counts=None):
     is the weight of the rows of each class where `data` holds some of the rows only.
     """
     previous = previous if fitted.plan.resume else None
-    fitted = with_settled_rule(fitted, data)
+    fitted = with_settled_rule(fitted, data.held_out)
     weight = data.copies
     if counts is None:
         counts = np.bincount(data.codes, weight, minlength=data.n_classes)
@@ -75,14 +75,22 @@ def calibrated(fitted, data, previous=None, counts=None):
     return replace(fitted, class_count=counts, scale=scale, slips=slips, evidence=evidence)
 
 
-def with_settled_rule(fitted, data):
-    """The fitted value with the rule of prediction that the rows held out of it have chosen."""
+def with_settled_rule(fitted, held_out, joined=lambda *own: own):
+    """The fitted value with the rule of prediction that the rows held out of it have chosen.
+
+    `joined` puts scores, codes and weights together with those of other ranks; it returns None
+    where these are not to be known.
+    """
     rule, network = fitted.plan.prediction, fitted.network
     layers = reached(network, fitted.plan.counted)
-    if not (rule.open and layers):  # none where a greedy fit was cut short below them
+    if held_out is None or not (rule.open and layers):  # a greedy fit may be cut short below them
         return fitted
-    scores = scores_by_layer(network, fitted.plan, data.held_out.X)[:, layers]
-    return replace(fitted, settled=rule.settled(scores, layers, *data.held_out[1:]))
+    scores = scores_by_layer(network, fitted.plan, held_out.X)[:, layers]
+    found = joined(scores, *held_out[1:])
+    if found is None:
+        return fitted
+    scores, codes, weight = found
+    return replace(fitted, settled=rule.settled(scores, layers, codes, weight))
 
 
 def scale_before(previous, rule):

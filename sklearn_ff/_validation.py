@@ -222,7 +222,8 @@ def checked_own_rows(part, X):
     return rows
 
 
-def checked_weight(X, sample_weight, name="sample_weight"):
+def checked_weight(X, sample_weight, name="sample_weight", share=False):
+    """Weights of the rows; of a `share` of these all may be zero, as others may weigh more."""
     number = isinstance(sample_weight, Number)
     if sample_weight is not None and not number:
         check_sequence(sample_weight, name, "weights")
@@ -234,9 +235,10 @@ def checked_weight(X, sample_weight, name="sample_weight"):
             X,
             dtype=np.float64,
             ensure_non_negative=True,
-            allow_all_zero_weights=False,
+            allow_all_zero_weights=share,
         )
-    refuse_extreme_weights(weight, name)
+    if not share:
+        refuse_extreme_weights(weight, name)
     return weight
 
 

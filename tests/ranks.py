@@ -15,6 +15,7 @@ LIMIT = 60  # seconds that a function may take
 # On Linux processes are forks of one that has imported what they need, and has no threads.
 START = "forkserver" if sys.platform == "linux" else "spawn"
 NEEDED = ["pytest", "scipy.sparse", "sklearn.datasets", "skorch", "sklearn_ff.distributed"]
+NEEDED += ["torch._dynamo"]  # which the first optimizer of a process imports, in a second or more
 
 
 def serve(connection):
@@ -66,17 +67,18 @@ class Ranks:
             self.processes.append((process, here))
 
     def begin(self, function, *arguments):
-        """Let every rank run a function; `arguments` are lists with an entry for each rank."""
+        """Let ranks run a function; `arguments` are lists with an entry for each of them."""
         self.calls += 1
         store = Path(self.folder.name, f"store{self.calls}")
-        for rank, (_, connection) in enumerate(self.processes):
+        self.begun = self.processes[: len(arguments[0])]
+        for rank, (_, connection) in enumerate(self.begun):
             own = [some[rank] for some in arguments]
-            connection.send((function, own, rank, self.size, store))
+            connection.send((function, own, rank, len(self.begun), store))
 
     def answers(self, limit=LIMIT):
         """What the ranks return, or how they fail; None of one that was killed."""
         found = []
-        for process, connection in self.processes:
+        for process, connection in self.begun:
             try:
                 if not connection.poll(limit):
                     process.kill()

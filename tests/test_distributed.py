@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import sys
 import time
 import warnings
@@ -20,6 +21,7 @@ from skorch.callbacks import Callback
 
 from sklearn_ff import FFClassifier, FFTransformer, distributed, save
 from sklearn_ff._checkpoints import state_in
+from sklearn_ff._stored import StoredRows
 from sklearn_ff.callbacks import Checkpoint
 from sklearn_ff.distributed._group import Ranks as CommonRanks
 from sklearn_ff.distributed._group import joined_ranks
@@ -43,8 +45,9 @@ WEIGHT = np.where(np.arange(360) % 7, 1.0, np.where(np.arange(360) % 2, 0.0, 2.5
 
 
 @pytest.fixture(scope="module")
-def two():
-    with Ranks(2) as ranks:
+def ranks():
+    """Three processes, of which most tests need two."""
+    with Ranks(3) as ranks:
         yield ranks
 
 
@@ -59,8 +62,8 @@ def shared(*tables, cut=CUT):
     return [[table[:cut] for table in tables], [table[cut:] for table in tables]]
 
 
-def together(two, estimator, *tables, cut=CUT, options=({}, {})):
-    return two.run(fit, [estimator] * 2, shared(*tables, cut=cut), options)
+def together(ranks, estimator, *tables, cut=CUT, options=({}, {})):
+    return ranks.run(fit, [estimator] * 2, shared(*tables, cut=cut), options)
 
 
 CASES = {
@@ -92,9 +95,9 @@ CASES = {
 
 @pytest.mark.fault("H12")
 @pytest.mark.parametrize("name", CASES)
-def test_ranks_learn_what_one_process_learns(two, name):
+def test_ranks_learn_what_one_process_learns(ranks, name):
     estimator, tables = CASES[name]
-    found, nothing = together(two, estimator, *tables)
+    found, nothing = together(ranks, estimator, *tables)
     one = fit(estimator, tables, {})
     assert nothing is None
     for own, other in zip(
@@ -108,20 +111,39 @@ def test_ranks_learn_what_one_process_learns(two, name):
     assert found.n_features_in_ == 64
 
 
-def fit_stored(estimator, path, rows, options):
-    """A fit to rows that stay in a file of many blocks."""
+def fit_stored(estimator, path, rows):
+    """A fit to rows that stay in a file of many blocks, and how many were read at once."""
+    toarray, read = StoredRows.toarray, []
+
+    def recorded(rows):
+        if rows.pages is not None:
+            read.append(len(rows))
+        return toarray(rows)
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("sklearn_ff._stored.BLOCK_NUMBERS", 2000)
-        return fit(estimator, (np.load(path, mmap_mode="r")[rows], y[rows]), options)
+        patch.setattr("sklearn_ff._stored.READ_BYTES", 20 * 8 * 64)
+        patch.setattr("sklearn_ff._scaling.BLOCK_BYTES", 2**10)
+        patch.setattr("sklearn_ff._scoring.PREDICTION_BYTES", 2**15)
+        patch.setattr("sklearn_ff.distributed._rows.READ_NUMBERS", 20 * 64)
+        patch.setattr("sklearn_ff.distributed._rows.SENT_NUMBERS", 20 * 64)
+        patch.setattr(StoredRows, "toarray", recorded)
+        fitted = fit(estimator, (np.load(path, mmap_mode="r")[rows], y[rows]), {})
+    return fitted, max(read, default=0)
 
 
-def test_rows_of_ranks_may_stay_in_files(two, tmp_path):
+def test_rows_of_ranks_may_stay_in_files(ranks, tmp_path):
     np.save(tmp_path / "X.npy", X)
-    estimator = FFClassifier(8, early_stopping=True, prediction=Goodness("best"), **COMMON)
+    estimator = FFClassifier(
+        [8, 6], early_stopping=True, validation_fraction=0.5, prediction=Goodness("best"), **COMMON
+    )
     shares = [slice(CUT), slice(CUT, None)]
-    found, _ = two.run(fit_stored, [estimator] * 2, [tmp_path / "X.npy"] * 2, shares, [{}, {}])
+    (found, most), (_, more) = ranks.run(
+        fit_stored, [estimator] * 2, [tmp_path / "X.npy"] * 2, shares
+    )
     one = fit(estimator, (X, y), {})
     np.testing.assert_allclose(found.predict_proba(X), one.predict_proba(X), atol=1e-6)
+    assert max(most, more) <= 64, "neither all rows of a rank nor those held out of them"
 
 
 def fit_sampled(estimator, tables):
@@ -135,11 +157,11 @@ def fit_sampled(estimator, tables):
 
 
 @pytest.mark.parametrize("kind", [np.asarray, csr_matrix])
-def test_the_scale_of_probabilities_is_found_by_the_rows_of_one_process(two, kind):
+def test_the_scale_of_probabilities_is_found_by_the_rows_of_one_process(ranks, kind):
     twice = X.copy()
     twice[200:300] = X[:100]  # equal rows of several labels, on both ranks
     estimator, tables = FFClassifier(8, **COMMON), (kind(twice), y, WEIGHT)
-    found, _ = two.run(fit_sampled, [estimator] * 2, shared(*tables))
+    found, _ = ranks.run(fit_sampled, [estimator] * 2, shared(*tables))
     one = fit_sampled(estimator, tables)
     np.testing.assert_allclose(found.predict_proba(X), one.predict_proba(X), atol=1e-8)
 
@@ -153,27 +175,27 @@ def extremes_of(tables):
         return [(ranks.least(table), ranks.most(table)) for table in tables]
 
 
-def test_integers_of_any_kind_are_compared_exactly(two):
+def test_integers_of_any_kind_are_compared_exactly(ranks):
     ends = [np.iinfo(kind) for kind in INTEGERS]
     low = [np.array([end.min, 3, end.max - 1], end.dtype) for end in ends]
     high = [np.array([end.max, 2, end.max], end.dtype) for end in ends]
-    for found in two.run(extremes_of, [low, high]):
+    for found in ranks.run(extremes_of, [low, high]):
         for (least, most), a, b in zip(found, low, high, strict=True):
             np.testing.assert_array_equal(least, np.minimum(a, b), strict=True)
             np.testing.assert_array_equal(most, np.maximum(a, b), strict=True)
 
 
-def test_in_single_precision_ranks_differ_by_rounding(two):
+def test_in_single_precision_ranks_differ_by_rounding(ranks):
     estimator = FFClassifier([16, 12], **COMMON | {"precision": "float32"})
-    one, (found, _) = fit(estimator, (X, y), {}), together(two, estimator, X, y)
+    one, (found, _) = fit(estimator, (X, y), {}), together(ranks, estimator, X, y)
     assert abs(found.predict_proba(X) - one.predict_proba(X)).max() < 1e-5
 
 
 @pytest.mark.parametrize("negatives", ["pair_sum", "noise"])
-def test_a_transformer_measures_familiarity_by_the_rows_of_all_ranks(two, negatives):
+def test_a_transformer_measures_familiarity_by_the_rows_of_all_ranks(ranks, negatives):
     estimator = FFTransformer(8, negatives=negatives, **COMMON)
     tables = X, y, WEIGHT
-    one, (found, _) = fit(estimator, tables, {}), together(two, estimator, *tables)
+    one, (found, _) = fit(estimator, tables, {}), together(ranks, estimator, *tables)
     np.testing.assert_allclose(found.score_samples(X), one.score_samples(X), rtol=1e-4)
 
 
@@ -183,15 +205,36 @@ def test_a_few_rows_without_labels_are_refused(one_rank):
 
 
 @pytest.mark.fault("H11")
-def test_a_rank_without_rows_in_a_batch_takes_part(two):
+def test_a_rank_without_rows_in_a_batch_takes_part(ranks):
     estimator = FFClassifier(8, **COMMON | {"batch_size": 4})
-    one, (found, _) = fit(estimator, (X, y), {}), together(two, estimator, X, y, cut=357)
+    one, (found, _) = fit(estimator, (X, y), {}), together(ranks, estimator, X, y, cut=357)
     np.testing.assert_allclose(found.loss_curve_, one.loss_curve_, atol=1e-8)
 
 
-def test_a_large_batch_is_learned_from_in_the_parts_of_one_process(two):
+@pytest.mark.fault("H11")
+@pytest.mark.parametrize(
+    "estimator",
+    [FFClassifier(8, **COMMON), FFTransformer(8, negatives="noise", **COMMON)],
+    ids=["classifier", "transformer"],
+)
+def test_a_rank_whose_rows_weigh_nothing_is_given_one(ranks, estimator):
+    tables = csr_matrix(X), y, WEIGHT * (np.arange(360) < CUT)
+    one, (found, _) = fit(estimator, tables, {}), together(ranks, estimator, *tables)
+    np.testing.assert_allclose(found.loss_curve_, one.loss_curve_, atol=1e-8)
+    np.testing.assert_allclose(found.transform(X), one.transform(X), atol=1e-6)
+
+
+def test_weights_that_are_zero_on_all_ranks_are_refused(ranks):
+    ranks.begin(fit, [FFClassifier(8)] * 2, shared(X, y, 0 * WEIGHT), [{}, {}])
+    for answer in ranks.answers():
+        assert answer.message.startswith(
+            "sample_weight: Sample weights must contain at least one non-zero"
+        )
+
+
+def test_a_large_batch_is_learned_from_in_the_parts_of_one_process(ranks):
     estimator = FFClassifier(8, **COMMON | {"batch_size": 200})
-    found, _ = two.run(fit_in_parts, [estimator] * 2, shared(X, y))
+    found, _ = ranks.run(fit_in_parts, [estimator] * 2, shared(X, y))
     one = fit_in_parts(estimator, (X, y))
     np.testing.assert_allclose(found.loss_curve_, one.loss_curve_, atol=1e-8)
 
@@ -202,26 +245,35 @@ def fit_in_parts(estimator, tables):
         return fit(estimator, tables, {})
 
 
-def test_held_out_rows_may_lie_on_one_rank(two):
+def test_held_out_rows_may_lie_on_one_rank(ranks):
     estimator, val = FFClassifier(8, **COMMON), {"X_val": X[:50], "y_val": y[:50]}
-    one, (found, _) = fit(estimator, (X, y), val), together(two, estimator, X, y, options=({}, val))
+    one, (found, _) = (
+        fit(estimator, (X, y), val),
+        together(ranks, estimator, X, y, options=({}, val)),
+    )
     assert found.validation_scores_ == pytest.approx(one.validation_scores_)
 
 
 @pytest.mark.fault("H11")
-def test_what_fails_on_one_rank_fails_on_all(two):
+def test_what_fails_on_one_rank_fails_on_all(ranks):
     broken = X.copy()
     broken[300, 5] = np.nan
-    two.begin(fit, [FFClassifier(8)] * 2, shared(broken, y), [{}, {}])
-    first, second = two.answers()
+    ranks.begin(fit, [FFClassifier(8)] * 2, shared(broken, y), [{}, {}])
+    first, second = ranks.answers()
     assert (first.kind, second.kind) == ("RankError", "ValueError")
     assert first.message.startswith("Rank 1 has failed: Input X contains NaN")
 
 
-def test_ranks_that_differ_are_told_in_what(two):
-    two.begin(fit, [FFClassifier(8), FFClassifier(9)], shared(X, y), [{}, {}])
-    for answer in two.answers():
-        assert answer.message.startswith("The ranks differ in hidden_layer_sizes; ")
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [("hidden_layer_sizes", (8, 9)), ("prediction", [Goodness(np.array([i])) for i in (0, 1)])],
+    ids=["numbers", "arrays"],
+)
+def test_ranks_that_differ_are_told_in_what(ranks, name, values):
+    estimators = [FFClassifier([8, 8]).set_params(**{name: value}) for value in values]
+    ranks.begin(fit, estimators, shared(X, y), [{}, {}])
+    for answer in ranks.answers():
+        assert answer.message.startswith(f"The ranks differ in {name}; ")
 
 
 def test_half_of_what_is_held_out_is_refused(one_rank):
@@ -236,9 +288,9 @@ def drawing(y, n_classes, draws):
     return (y[:, None] + 1) % n_classes
 
 
-def test_a_part_that_draws_another_number_of_times_on_each_rank_is_found_out(two):
-    two.begin(fit, [FFClassifier(8, negatives=drawing, **COMMON)] * 2, shared(X, y), [{}, {}])
-    for answer in two.answers():
+def test_a_part_that_draws_another_number_of_times_on_each_rank_is_found_out(ranks):
+    ranks.begin(fit, [FFClassifier(8, negatives=drawing, **COMMON)] * 2, shared(X, y), [{}, {}])
+    for answer in ranks.answers():
         assert answer.kind == "RankError"
         assert answer.message.startswith("The ranks have drawn different random numbers")
 
@@ -336,9 +388,9 @@ PIPELINES = {
 
 @pytest.mark.fault("H12")
 @pytest.mark.parametrize("name", PIPELINES)
-def test_layers_on_two_ranks_learn_to_the_bit_what_one_process_learns(two, name):
+def test_layers_on_two_ranks_learn_to_the_bit_what_one_process_learns(ranks, name):
     estimator, tables = PIPELINES[name]
-    found, nothing = two.run(fit_layers, [estimator] * 2, [tables, [None]])
+    found, nothing = ranks.run(fit_layers, [estimator] * 2, [tables, [None]])
     one = fit(estimator, tables, {})
     assert nothing is None
     for own, other in zip(
@@ -376,9 +428,9 @@ def test_what_layers_on_several_ranks_cannot_learn_is_refused(one_rank, paramete
         distributed.fit_layers(estimator, X, y)
 
 
-def test_more_ranks_than_layers_are_refused(two):
-    two.begin(fit_layers, [FFClassifier(8, negatives="uniform")] * 2, [(X, y), (None,)])
-    for answer in two.answers():
+def test_more_ranks_than_layers_are_refused(ranks):
+    ranks.begin(fit_layers, [FFClassifier(8, negatives="uniform")] * 2, [(X, y), (None,)])
+    for answer in ranks.answers():
         assert "2 ranks are too many for 1 layers" in answer.message
 
 
@@ -419,22 +471,90 @@ def checkpointed(folder, parts, slow):
 
 
 @pytest.mark.fault("H10")
-def test_when_a_rank_is_killed_the_others_end_and_a_checkpoint_goes_on(two, tmp_path):
+def test_when_a_rank_is_killed_the_others_end_and_a_checkpoint_goes_on(ranks, tmp_path):
     parts, whole = shared(X, y), tmp_path / "whole"
     whole.mkdir()
-    expected, _ = two.run(checkpointed, [whole] * 2, parts, [False] * 2)
-    two.begin(checkpointed, [tmp_path] * 2, parts, [True] * 2)
+    expected, _ = ranks.run(checkpointed, [whole] * 2, parts, [False] * 2)
+    ranks.begin(checkpointed, [tmp_path] * 2, parts, [True] * 2)
     while not (files := [*tmp_path.glob("*.safetensors")]):
         time.sleep(0.01)
-    os.kill(two.processes[1][0].pid, signal.SIGKILL)
+    os.kill(ranks.processes[1][0].pid, signal.SIGKILL)
     killed = time.monotonic()
-    first, second = two.answers()
+    first, second = ranks.answers()
     assert time.monotonic() - killed < 60
     assert second is None
     assert isinstance(first, Failed)
     assert first.kind == RankError.__name__
     assert "Checkpoint" in first.message
     state_in(files[0])  # whole
-    two.fill()
-    again, _ = two.run(checkpointed, [tmp_path] * 2, parts, [False] * 2)
+    ranks.fill()
+    again, _ = ranks.run(checkpointed, [tmp_path] * 2, parts, [False] * 2)
     assert again == expected
+
+
+@pytest.mark.fault("H12")
+def test_three_ranks_learn_rows_or_layers_of_one_process(ranks):
+    estimator, ends = FFClassifier([12, 10, 8], negatives="uniform", **COMMON), (0, 150, 153, 360)
+    parts = [(X[a:b], y[a:b]) for a, b in pairwise(ends)]
+    one = fit(estimator, (X, y), {})
+    by_rows, *others = ranks.run(fit, [estimator] * 3, parts, [{}] * 3)
+    assert others == [None, None]
+    np.testing.assert_allclose(by_rows.predict_proba(X), one.predict_proba(X), atol=1e-6)
+    by_layers, *others = ranks.run(fit_layers, [estimator] * 3, [(X, y), (None,), (None,)])
+    assert others == [None, None]
+    np.testing.assert_array_equal(by_layers.predict_proba(X), one.predict_proba(X))
+
+
+def fit_slowly(estimator, parts, folder):
+    callbacks = [Checkpoint(folder), Slow()]
+    return fit(estimator.set_params(callbacks=callbacks), parts, {"timeout": 3})
+
+
+@pytest.mark.fault("H10")
+def test_when_a_rank_falls_silent_the_others_end_after_the_timeout(ranks, tmp_path):
+    estimator = FFClassifier(8, **COMMON | {"max_iter": 500})
+    parts = [(X[rank::3], y[rank::3]) for rank in range(3)]
+    ranks.begin(fit_slowly, [estimator] * 3, parts, [tmp_path] * 3)
+    while not [*tmp_path.glob("*.safetensors")]:
+        time.sleep(0.01)
+    silent, stopped = ranks.processes[1][0].pid, time.monotonic()
+    os.kill(silent, signal.SIGSTOP)
+    try:
+        for rank in (0, 2):
+            assert ranks.processes[rank][1].poll(60), "waits for ever"
+        assert time.monotonic() - stopped < 40
+    finally:
+        os.kill(silent, signal.SIGCONT)
+    assert [answer.kind for answer in ranks.answers()] == ["RankError"] * 3
+
+
+def fit_late(late):
+    time.sleep(late)
+    began = time.monotonic()
+    with pytest.raises(RankError):
+        distributed.fit(FFClassifier(8), X, y, timeout=1)
+    return time.monotonic() - began
+
+
+@pytest.mark.fault("H10")
+def test_a_rank_that_comes_late_waits_no_longer_than_the_others(ranks):
+    """gloo would try for five seconds."""
+    waited = ranks.run(fit_late, [0, 2.5])
+    assert max(waited) < 4
+
+
+@pytest.mark.slow
+def test_torchrun_starts_the_program_of_the_page(tmp_path):
+    page = Path(__file__, "../../docs/distributed.md").resolve().read_text(encoding="utf-8")
+    program = tmp_path / "program.py"
+    program.write_text(page.partition("```python\n")[2].partition("```")[0])
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    done = subprocess.run(
+        [*torchrun, "--nproc-per-node=2", str(program)],
+        env=os.environ | {"GLOO_SOCKET_IFNAME": {"darwin": "lo0"}.get(sys.platform, "lo")},
+        capture_output=True,
+        text=True,
+        timeout=150,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "accuracy: 1.00\n", "the first rank alone has an estimator"

@@ -48,7 +48,7 @@ def fit(
     y : array-like of shape (n_samples,) or None, default=None
         Their labels. A rank need not have rows of every class.
     sample_weight : array-like of shape (n_samples,) or None, default=None
-        Their weights.
+        Their weights, which may all be zero where other ranks have more.
     X_val, y_val, sample_weight_val : array-like or None, default=None
         Held-out rows of this rank, scored after every epoch together with those of the others.
     timeout : float, default=50.0

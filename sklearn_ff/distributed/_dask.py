@@ -156,9 +156,12 @@ def run_rank(
             return copy.deepcopy(estimator).fit(*rows)  # as the client may be in this process
         with lost():
             start(options["timeout"], **place)
-            group = Group(options["timeout"])
         try:
-            return learn(group, estimator, *rows)
-        finally:
-            group.close()
+            with lost():
+                group = Group(options["timeout"])
+            try:
+                return learn(group, estimator, *rows)
+            finally:
+                group.close()
+        finally:  # so that the worker can take part in another fit
             dist.destroy_process_group()

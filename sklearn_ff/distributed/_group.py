@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from datetime import timedelta
+from functools import partial
+from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -20,6 +23,7 @@ from ..exceptions import RankError
 
 HALF = np.uint64(2**63)
 LONGEST = 50.0  # seconds that a rank waits for another: all have ended within a minute
+SLACK = 1.0  # seconds for which an error that is about to come is waited for
 
 
 @contextmanager
@@ -50,7 +54,32 @@ def start(timeout: float, **place: Any) -> None:
     if on_gpu:
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")) % torch.cuda.device_count())
     backend = "cpu:gloo,cuda:nccl" if on_gpu and dist.is_nccl_available() else "gloo"
-    dist.init_process_group(backend, timeout=timedelta(seconds=timeout), **place)
+    within(timeout, dist.init_process_group, backend, **place)
+
+
+def within(timeout: float, connect: Callable[..., Any], backend: str, **place: Any) -> Any:
+    """What connects ranks, as a function returns it; TimeoutError where it takes longer.
+
+    It is left alone then: gloo tries for five times as long to reach a rank that has given up.
+    """
+    found: Future[Any] = Future()
+
+    def run() -> None:
+        try:
+            group = connect(backend=backend, timeout=timedelta(seconds=timeout), **place)
+        except BaseException as error:
+            found.set_exception(error)
+        else:
+            if found.set_running_or_notify_cancel():
+                found.set_result(group)
+            else:  # nobody waits for it
+                dist.destroy_process_group(group)
+
+    Thread(target=run, daemon=True).start()
+    try:
+        return found.result(timeout + SLACK)
+    finally:
+        found.cancel()
 
 
 @contextmanager
@@ -58,7 +87,7 @@ def lost() -> Iterator[None]:
     """Turn a failed exchange into a RankError."""
     try:
         yield
-    except RuntimeError as error:
+    except (RuntimeError, TimeoutError) as error:
         said = (str(error) or type(error).__name__).splitlines()[0]
         said = said.rpartition("] ")[2]  # without the place in gloo's source
         raise RankError(
@@ -73,8 +102,8 @@ class Group:
 
     def __init__(self, timeout: float) -> None:
         self.rank, self.size = dist.get_rank(), dist.get_world_size()
-        self.timeout = timedelta(seconds=timeout)
-        self.groups = {"gloo": dist.new_group(backend="gloo", timeout=self.timeout)}
+        self.connected = partial(within, timeout, dist.new_group)
+        self.groups = {"gloo": self.connected("gloo")}
 
     def close(self) -> None:
         for group in self.groups.values():
@@ -96,7 +125,7 @@ class Group:
         if tensor.device.type != "cuda" or not dist.is_nccl_available():
             return self.plain
         if "nccl" not in self.groups:
-            self.groups["nccl"] = dist.new_group(backend="nccl", timeout=self.timeout)
+            self.groups["nccl"] = self.connected("nccl")
         return self.groups["nccl"]
 
     # Exchanges, which every rank makes in the same order ------------------------------------------

@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,7 +18,7 @@ from sklearn.utils import check_random_state
 
 from .._automatic import ONE_BATCH, batch_size
 from .._base import BaseFF, fitting, publish
-from .._calibration import READ_NUMBERS, calibrated, looked_at, searched
+from .._calibration import READ_NUMBERS, calibrated, looked_at, searched, with_settled_rule
 from .._checkpoints import Describer, checkpoints_in, told_of
 from .._compatibility import check, each_objective
 from .._familiarity import fitted_moments, merged_moments
@@ -145,7 +146,7 @@ def validated(estimator: Any, X: Any, y: Any, sample_weight: Any, reset: bool) -
         X, y = validate_rows(estimator, X, y, reset=reset)
     else:
         X = validate_rows(estimator, X, reset=reset)
-    return Rows(X, y, checked_weight(X, sample_weight))
+    return Rows(X, y, checked_weight(X, sample_weight, share=True))
 
 
 def agreed(group: Group, estimator: Any, settings: Settings, rows: Rows) -> Settings:
@@ -205,9 +206,7 @@ def shared(
     stand_in = copy.copy(estimator)
     vars(stand_in).pop("feature_names_in_", None)
     whole = read(stand_in, settings, numbered(n), request)
-    here, X = own_rows(whole.X, rows.X, begins)
-    if not all(group.gather(len(here) > 0)):
-        raise ValueError("A rank has no row to learn from; give each at least one of its own.")
+    here, X = with_one_row(group, *own_rows(whole.X, rows.X, begins))
     ranks = SharedRows(group, len(whole.codes), float(whole.weight.sum()), here)
     kept = whole.held_out
     if kept is not None:
@@ -246,6 +245,25 @@ def own_rows(numbers: np.ndarray, X: Any, begins: int) -> tuple[np.ndarray, Any]
     found = found[here]
     every = len(found) == X.shape[0] and bool((found == np.arange(len(found))).all())
     return here, X if every else X[found]
+
+
+def with_one_row(group: Group, here: np.ndarray, X: Any) -> tuple[np.ndarray, Any]:
+    """Places and rows of this rank, one at least: where all have no weight, one of another rank."""
+    sizes = group.gather(len(here))
+    if sum(sizes) < len(sizes):
+        raise ValueError(
+            f"{sum(sizes)} rows to learn from are too few for {len(sizes)} ranks; start fewer."
+        )
+    while not all(sizes):
+        taker, giver = sizes.index(0), sizes.index(max(sizes))
+        own = (here[-1:], in_memory(X[-1:])) if group.rank == giver else None
+        given = group.gather(own)[giver]
+        if group.rank == giver:
+            here, X = here[:-1], X[:-1]
+        elif group.rank == taker:
+            here, X = given
+        sizes[taker], sizes[giver] = 1, sizes[giver] - 1
+    return here, X
 
 
 # What cannot be divided ---------------------------------------------------------------------------
@@ -298,19 +316,15 @@ def finished(group: Group, fitted: Fitted, data: Data, class_count: np.ndarray |
             own = fitted_moments(fitted.network, fitted.plan, data.X, data.copies)
             every = group.gather_first(own)
             return fitted if every is None else replace(fitted, moments=merged_moments(every))
+        fitted = with_settled_rule(fitted, data.held_out, partial(on_first, group))
         sample = sampled(group, data)
-        held_out = whole_of(group, data.held_out) if fitted.plan.prediction.open else None
-        if sample is None:
-            return fitted
-        sample = replace(sample, held_out=held_out)
-        return calibrated(fitted, sample, counts=class_count)
+        return fitted if sample is None else calibrated(fitted, sample, counts=class_count)
 
 
-def whole_of(group: Group, rows: LabelledRows | None) -> LabelledRows | None:
-    """The held-out rows of all ranks, on the first, for a rule that they settle."""
-    assert rows is not None
-    every = group.gather_first((in_memory(rows.X), rows.codes, rows.weight))
-    return None if every is None else LabelledRows(*stacked(every))
+def on_first(group: Group, *own: np.ndarray) -> list[np.ndarray] | None:
+    """The rows of arrays of all ranks, on the first."""
+    every = group.gather_first(own)
+    return None if every is None else [*map(np.concatenate, zip(*every, strict=True))]
 
 
 def sampled(group: Group, data: Data) -> Data | None:
@@ -390,10 +404,3 @@ def brought(group: Group, X: Any, numbers: np.ndarray, places: np.ndarray, n: in
 def in_memory(rows: Any) -> Any:
     """Rows that can be sent; sparse ones stay so."""
     return rows if issparse(rows) else dense(rows)
-
-
-def stacked(every: list[tuple[Any, ...]]) -> list[Any]:
-    """Rows of all ranks, and what belongs to them."""
-    X, *others = zip(*every, strict=True)
-    rows = vstack(X).tocsr() if issparse(X[0]) else np.concatenate(X)
-    return [rows, *map(np.concatenate, others)]
