@@ -65,15 +65,18 @@ def within(timeout: float, connect: Callable[..., Any], backend: str, **place: A
     found: Future[Any] = Future()
 
     def run() -> None:
+        group = error = None
         try:
             group = connect(backend=backend, timeout=timedelta(seconds=timeout), **place)
-        except BaseException as error:
+        except BaseException as failed:
+            error = failed
+        awaited = found.set_running_or_notify_cancel()
+        if awaited and error is not None:
             found.set_exception(error)
-        else:
-            if found.set_running_or_notify_cancel():
-                found.set_result(group)
-            else:  # nobody waits for it
-                dist.destroy_process_group(group)
+        elif awaited:
+            found.set_result(group)
+        elif error is None:
+            dist.destroy_process_group(group)
 
     Thread(target=run, daemon=True).start()
     try:
