@@ -29,7 +29,7 @@ class Run:
     watch_test: bool = False  # score test rows, for a maximum over epochs as published
     train_error: bool = False
     published: dict = field(default_factory=dict)  # rule: text
-    epochs: int = 0  # of the publication, where they are more than ours
+    epochs: int = 0  # of the recipe, where they are more than ours
     by: str = ""  # what predicts, where it is not the rule of that name
     instead: dict = field(default_factory=dict)  # rule: why there is no figure of ours
     against: str = ""  # the run of backpropagation on the same layers

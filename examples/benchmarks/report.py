@@ -30,13 +30,13 @@ INTRODUCTION = """\
 `examples/benchmarks/results/runs.jsonl`, which `examples/benchmarks/run.py` has measured. Figures
 are those of the last epoch, on test rows, which no choice depends on; with several seeds they are
 the mean, with the standard deviation. Published figures are those of the named authors. `rows` is
-the number of training rows, `epochs` ours, of those that were published where they are more,
-`minutes` the time of one run on two cores that other programs shared, `processor minutes` what of
-it a processor worked for the run, and `MiB` the peak memory of its process. Backpropagation below a
-run is of the same layers in one block (`recipes.backpropagation`), with the same epochs, batches
-and images, and Adam at a rate of 0.001 that falls linearly, which was tuned for none of them. It
-has no normalisation between layers; where that of a run centres activations, its convolutions have
-batch normalisation instead. [The plan](results_plan.md) lists what is still to be measured.
+the number of training rows, `epochs` ours, of those of the recipe where they are more, `minutes`
+the time of one run on two cores that other programs shared, `processor minutes` what of it a
+processor worked for the run, and `MiB` the peak memory of its process. Backpropagation below a run
+is of the same layers in one block (`recipes.backpropagation`), with the same epochs, batches and
+images, and Adam at a rate of 0.001 that falls linearly, which was tuned for none of them. It has no
+normalisation between layers; where that of a run centres activations, its convolutions have batch
+normalisation instead. [The plan](results_plan.md) lists what is still to be measured.
 """
 
 

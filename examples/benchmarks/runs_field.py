@@ -9,7 +9,7 @@ FASHION, PIXELS = "fashion_mnist", (1, 28, 28)
 
 
 def method(recipe, *args, published="", rule="goodness", data="mnist", epochs=0, **more):
-    """A recipe by its name; `epochs` are the published ones, where `max_iter` is less."""
+    """A recipe by its name; `epochs` are those it has itself, where `max_iter` is less."""
 
     def make(seed):
         return getattr(recipes, recipe)(*args, random_state=seed, **more)
