@@ -20,11 +20,12 @@ INTRODUCTION = """\
 `examples/benchmarks/plan_report.py` renders this page from `examples/benchmarks/planned.py` and the
 committed lines. It lists every run of [the results](results.md) in the order in which they are
 trained: group by group, the first seed of every run of a group before the second ones. `epochs` are
-ours, of those of the recipe where they are more: published settings where a run takes at most
-thirty minutes on two cores, else as many epochs as fit. `processor minutes` are those of one run,
-measured where a line has them, else estimated. A run counts as half of them, since two runs with a
-thread each keep two cores busy. Three seeds where that is at most ten minutes, two up to thirty,
-one beyond, and of most with fewer epochs than published; the two founding programs have three.
+ours, of those of the recipe where they are more: all where a run takes at most twenty processor
+minutes, and of the programs at the end of the list, else as many as fit. `processor minutes` are
+those of one run, measured where a line has them, else estimated. A run counts as half of them,
+since two runs with a thread each keep two cores busy. Three seeds where that is at most ten
+minutes, two up to thirty, one beyond, and of most with fewer epochs than the recipe; the two
+founding programs have three.
 """
 
 

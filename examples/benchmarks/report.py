@@ -278,7 +278,9 @@ SECTIONS = [
     Section(
         "Features without labels",
         "Test error of a linear classifier (`LogisticRegression`) on features that `FFTransformer` "
-        "has learned without labels. Settings were chosen on held-out training rows.",
+        "has learned without labels. Of recipes the settings are those published, with the "
+        "differences that they tell: the second layer of `scff` learns from shifted images in the "
+        "program. Settings of our own networks were chosen on held-out training rows.",
         "unlabelled",
         KEYS,
         COMMON
