@@ -213,6 +213,28 @@ class FFOutlierDetector(Watched, OutlierMixin, BaseEstimator):
         """
         return signs(self.decision_function(X))
 
+    def set_params(self, **params: Any) -> Self:
+        """Set the parameters of this estimator, and those of its transformer.
+
+        Parameters
+        ----------
+        **params : dict
+            Parameters by name; ``transformer__max_iter`` is that of the transformer, which must
+            then be given.
+
+        Returns
+        -------
+        self : object
+            This estimator.
+        """
+        inner = next((name for name in params if name.startswith("transformer__")), None)
+        if inner is not None and params.get("transformer", self.transformer) is None:
+            raise ValueError(
+                f"transformer=None has no parameters to set; pass the transformer itself, "
+                f"transformer=FFTransformer(negatives='shuffle'), and then set {inner}."
+            )
+        return super().set_params(**params)
+
     @property
     def _share(self) -> float:
         return AUTO if isinstance(self.contamination, str) else self.contamination

@@ -236,10 +236,11 @@ def own_callbacks(plan: Plan, data: Data, judge: Any = None) -> dict[str, Any]:
 
 
 def advice(plan: Plan, X: MatrixLike) -> str:
-    """What to do about rows that diverge because they are large; empty where they are not."""
+    """What to do where rows are large, or parts are the user's; empty where neither is so."""
     size = largest_number(X)
     if plan.scaling is not None or size <= LARGE:
-        return ""
+        own = own_parts(plan)
+        return f"See that {own} of your own return finite numbers, or lower " if own else ""
     return (
         f"Values of X go up to {size:.4g}, and scaling=None leaves them so; scale the columns, as "
         f"scaling='auto' does, or lower "
@@ -298,15 +299,25 @@ def holds_callable(part: Any) -> bool:
     )
 
 
+def own_parts(plan: Plan) -> str:
+    """The parameters that hold what the user has written, in words; empty if there are none."""
+    given = [name for name in FAMILIES if holds_callable(getattr(plan, name))]
+    return " and ".join([*given, *["layers"] * any(map(own_layer, plan.kinds))])
+
+
+def own_layer(kind: Any) -> bool:
+    """Whether a kind of layer, or one inside of it, is, or holds, what the user has written."""
+    return holds_callable(kind) or any(map(own_layer, getattr(kind, "inner", ())))
+
+
 def refuse_unless_sound(fitted: Fitted, X: MatrixLike) -> None:
     """Raise ValueError, after which nothing is kept, if even the first weights are no use."""
     if not np.isfinite(network_scores(fitted.network, fitted.plan, X[:PROBED_ROWS])).all():
-        given = [name for name in FAMILIES if holds_callable(getattr(fitted.plan, name))]
-        own = f", or see that {' and '.join(given)} of your own return finite numbers"
+        own = own_parts(fitted.plan)
         raise ValueError(
             f"The network gave no finite scores even before training; nothing is kept. Scale the "
             f"data, or lower the label's strength, which is {fitted.plan.strength:.4g}"
-            f"{own if given else ''}."
+            f"{own and f', or see that {own} of your own return finite numbers'}."
         )
 
 

@@ -31,6 +31,10 @@ class Activation(Part):
     in_place: Function | None = None
     faded: Function | None = None
 
+    def check(self) -> None:
+        if not hasattr(self, "function") and type(self).build is Activation.build:
+            raise self.undefined("function")
+
     def __call__(self, a: Tensor) -> Tensor:
         return self.function(a)
 

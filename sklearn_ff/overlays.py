@@ -54,6 +54,8 @@ class Overlay(Part):
     strength: float | str = 1.0
 
     def check(self) -> None:
+        if self.label_layers is None and type(self).code is Overlay.code:
+            raise self.undefined("code(n_features, n_classes), nor label_layers")
         if not (isinstance(self.strength, str) and self.strength in ("auto", "max")):
             check_number(self, "strength", above=0)
 

@@ -12,8 +12,12 @@ from sklearn.callback import ProgressBar
 from sklearn.datasets import load_iris
 from torch import nn
 
-from sklearn_ff import FFClassifier, save
+from sklearn_ff import DivergenceError, FFClassifier, FFOutlierDetector, FFTransformer, save
+from sklearn_ff.activations import Activation
 from sklearn_ff.goodness import Goodness
+from sklearn_ff.layers import Block, Module
+from sklearn_ff.negatives import Corruption
+from sklearn_ff.overlays import Overlay
 
 X, y = load_iris(return_X_y=True)
 
@@ -161,6 +165,19 @@ class Empty(Goodness):
     pass
 
 
+class NoCode(Overlay):
+    pass
+
+
+class NoFunction(Activation):
+    pass
+
+
+class Endless(nn.Module):
+    def forward(self, z):
+        return z * np.nan
+
+
 class Far(Goodness):
     def score(self, h):
         return h.mean(-1) * np.nan
@@ -170,6 +187,11 @@ MESSAGES = {
     "no score": (dict(goodness=Empty()), "Empty does not define score"),
     "loss": (dict(goodness=nn.MSELoss()), "goodness=MSELoss.*must be a callable"),
     "dtype": (dict(goodness=lambda h: torch.zeros(h.shape[:-1])), "h.new_zeros"),
+    "no code": (dict(overlay=NoCode()), "NoCode does not define code"),
+    "no function": (dict(activation=NoFunction()), "NoFunction does not define function"),
+    "endless layer": (dict(layers=[Block([4, Module(lambda shape: Endless())])]), "layers of your"),
+    "endless loss": (dict(objective=lambda s: s.sum(1) * np.nan), "See that objective of your own"),
+    "corruption": (dict(negatives=Corruption(lambda x: x)), "cannot be called with 2 arguments"),
     "not finite": (dict(goodness=Far()), "see that goodness of your own return"),
     "callback": (dict(callbacks=[ProgressBar()]), r"pass it by set_callbacks\(ProgressBar"),
     "layer": (dict(layers=["100"]), "whole number of dense units or Module"),
@@ -181,13 +203,18 @@ MESSAGES = {
 @pytest.mark.parametrize("kind", MESSAGES)
 def test_refusals_name_the_cause_and_what_helps(kind):
     params, message = MESSAGES[kind]
-    model = FFClassifier(**{"hidden_layer_sizes": 4, "max_iter": 1, **params})
-    with pytest.raises((ValueError, NotImplementedError), match=message):
+    sizes = {} if "layers" in params else {"hidden_layer_sizes": 4}
+    model = FFClassifier(**{**sizes, "max_iter": 1, **params})
+    with pytest.raises((ValueError, NotImplementedError, DivergenceError), match=message):
         model.fit(X, y)
 
 
 def test_nested_names_and_files_say_what_to_write():
     with pytest.raises(ValueError, match=r"Swish\(sharpness=\.\.\.\)"):
         FFClassifier().set_params(objective__sharpness=5.0)
+    with pytest.raises(ValueError, match=r"FFTransformer\(.*then set transformer__max_iter"):
+        FFOutlierDetector().set_params(transformer__max_iter=5)
+    given = FFOutlierDetector().set_params(transformer=FFTransformer(), transformer__max_iter=5)
+    assert given.transformer.max_iter == 5
     with pytest.raises(TypeError, match=r"save\(estimator, path\)"):
         save("model.safetensors", FFClassifier())

@@ -14,6 +14,7 @@ from .._draws import Draws
 from .._images import is_image_shape
 from .._params import brief
 from .._parts import (
+    check_arguments,
     check_flag,
     check_number,
     checked_finite,
@@ -285,6 +286,7 @@ class Corruption(DataNegatives):
                 f"Corruption({brief(self.function)}) cannot be called; give a function (x, draws) "
                 f"-> negative rows."
             )
+        check_arguments(self.function, "negatives", "(x, draws) -> negative rows")
 
     def negative_rows(self, x: Tensor, draws: Draws) -> Tensor:
         negative = self.function(x.clone(), draws)
