@@ -79,7 +79,7 @@ def against_backpropagation(lines):
     missing = [name for name, against in pairs if not (of(named, name) and of(named, against))]
     prose = (
         "Test errors of the runs of [the results](results.md) beside backpropagation on the same "
-        "layers, with the same epochs, batches and images "
+        "layers, with the same epochs (`cifar_labels` with half of them), batches and images "
         "(`run.py NAME NAME_backprop`), and how many times the processor time of it they took, "
         "and their peak memory in MiB. Backpropagation has Adam at a rate of 0.001 that falls "
         "linearly, which was tuned for none of these networks ([results](results.md) say how they "
