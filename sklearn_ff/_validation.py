@@ -38,11 +38,11 @@ def distinct(X):
     return first, group.ravel()
 
 
-def validate_rows(estimator, X, y="no_validation", *, reset):
+def validate_rows(estimator, X, y="no_validation", *, reset, share=False):
     """scikit-learn's validation, in the dtype of the rows; nothing beyond float32 passes.
 
     Rows are centred before they become float32: a conversion at this place would lose what a column
-    tells that varies little around a large value, and copy the whole of X.
+    tells that varies little around a large value, and copy the whole of X. A `share` may be empty.
     """
     if getattr(estimator, "image_shape", None) is not None and getattr(X, "ndim", 2) > 2:
         raise ValueError(
@@ -61,6 +61,7 @@ def validate_rows(estimator, X, y="no_validation", *, reset):
             dtype=own_dtype(rows),
             accept_sparse="csr",
             ensure_all_finite=not apart,
+            ensure_min_samples=0 if share else 1,
         )
         checked = in_numbers(checked)
     if apart:

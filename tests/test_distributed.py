@@ -224,6 +224,15 @@ def test_a_rank_whose_rows_weigh_nothing_is_given_one(ranks, estimator):
     np.testing.assert_allclose(found.transform(X), one.transform(X), atol=1e-6)
 
 
+def test_a_rank_may_have_no_rows(ranks):
+    estimator, val = FFClassifier(8, **COMMON), {"X_val": X[:50], "y_val": y[:50]}
+    empty = {name: table[:0] for name, table in val.items()}
+    one = fit(estimator, (X, y), val)
+    found, _ = together(ranks, estimator, X, y, cut=360, options=(empty, val))
+    np.testing.assert_allclose(found.loss_curve_, one.loss_curve_, atol=1e-8)
+    assert found.validation_scores_ == pytest.approx(one.validation_scores_)
+
+
 def test_weights_that_are_zero_on_all_ranks_are_refused(ranks):
     ranks.begin(fit, [FFClassifier(8)] * 2, shared(X, y, 0 * WEIGHT), [{}, {}])
     for answer in ranks.answers():
@@ -531,7 +540,8 @@ def test_when_a_rank_falls_silent_the_others_end_after_the_timeout(ranks, tmp_pa
 def fit_late(late):
     time.sleep(late)
     began = time.monotonic()
-    with pytest.raises(RankError):
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(RankError):
+        patch.setattr("sklearn_ff.distributed._group.SLACK", 1)
         distributed.fit(FFClassifier(8), X, y, timeout=1)
     return time.monotonic() - began
 

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import time
 
 import dask.array
 import joblib
@@ -80,6 +81,17 @@ class Dying(Callback):
     def on_epoch_end(self, net, **kwargs):
         if not net.ranks_.first:
             os._exit(1)
+
+
+def test_workers_that_have_not_met_can_fit_later(client):
+    busy = client.submit(time.sleep, 4, workers=[list(client.run(os.getpid))[-1]], pure=False)
+    time.sleep(0.5)
+    estimator = FFClassifier(8, **COMMON)
+    with pytest.raises(RankError):
+        distributed.fit_on_dask(estimator, X, y, timeout=1)
+    busy.result()
+    found = distributed.fit_on_dask(estimator, X, y, timeout=20)
+    np.testing.assert_allclose(found.loss_curve_, estimator.fit(X, y).loss_curve_)
 
 
 def test_a_worker_that_dies_ends_the_fit(client):

@@ -44,7 +44,7 @@ def fit(
         The same on all ranks. That of the first rank is fitted, those of the others stay as they
         are.
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
-        Rows of this rank, one at least. Ranks may hold different numbers of rows.
+        Rows of this rank. Ranks may hold different numbers of rows, or none.
     y : array-like of shape (n_samples,) or None, default=None
         Their labels. A rank need not have rows of every class.
     sample_weight : array-like of shape (n_samples,) or None, default=None

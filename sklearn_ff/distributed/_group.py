@@ -23,7 +23,7 @@ from ..exceptions import RankError
 
 HALF = np.uint64(2**63)
 LONGEST = 50.0  # seconds that a rank waits for another: all have ended within a minute
-SLACK = 1.0  # seconds for which an error that is about to come is waited for
+SLACK = 3.0  # seconds for which an error that is about to come is waited for
 
 
 @contextmanager
@@ -54,7 +54,13 @@ def start(timeout: float, **place: Any) -> None:
     if on_gpu:
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")) % torch.cuda.device_count())
     backend = "cpu:gloo,cuda:nccl" if on_gpu and dist.is_nccl_available() else "gloo"
-    within(timeout, dist.init_process_group, backend, **place)
+    try:
+        within(timeout, dist.init_process_group, backend, **place)
+    except Exception:
+        # One of this process alone resets torch's count of groups, by which ranks find each other.
+        dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+        dist.destroy_process_group()
+        raise
 
 
 def within(timeout: float, connect: Callable[..., Any], backend: str, **place: Any) -> Any:

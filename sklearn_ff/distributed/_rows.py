@@ -143,10 +143,11 @@ def validated(estimator: Any, X: Any, y: Any, sample_weight: Any, reset: bool) -
     """Rows of this rank, checked; names of columns are noted on the estimator."""
     if y is not None:
         y = checked_labels(y, "y")
-        X, y = validate_rows(estimator, X, y, reset=reset)
+        X, y = validate_rows(estimator, X, y, reset=reset, share=True)
     else:
-        X = validate_rows(estimator, X, reset=reset)
-    return Rows(X, y, checked_weight(X, sample_weight, share=True))
+        X = validate_rows(estimator, X, reset=reset, share=True)
+    some = X.shape[0] > 0
+    return Rows(X, y, checked_weight(X, sample_weight, share=True) if some else np.zeros(0))
 
 
 def agreed(group: Group, estimator: Any, settings: Settings, rows: Rows) -> Settings:
