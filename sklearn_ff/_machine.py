@@ -17,6 +17,8 @@ from ._parts import is_number
 from ._warn import warn
 from .exceptions import FFMemoryError, FFWarning
 
+LARGEST_KEPT = 2**25 - 2**13  # bytes; the C library of GNU keeps no block above 32 MiB
+
 try:
     import resource
 except ImportError:  # on Windows
@@ -296,6 +298,18 @@ TASK = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 def flushes_denormals():
     """Whether the calling thread takes numbers too small to be normal for zero."""
     return sys.float_info.min / 2 == 0.0
+
+
+def keep_freed_room():
+    """Let the C library keep the room of freed tensors for the next ones.
+
+    That of GNU gives larger blocks than any that was freed before back to the system, which clears
+    their pages when they are asked for again: up to thousands of pages in every batch. It learns
+    from this block, of nearly the largest size that it learns from. Nothing is written into it, so
+    that it takes no room itself.
+    """
+    with suppress(RuntimeError):  # no address space for it
+        torch.empty(LARGEST_KEPT, dtype=torch.uint8, device="cpu")
 
 
 @contextmanager

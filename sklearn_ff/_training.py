@@ -20,7 +20,7 @@ from ._families import FAMILIES
 from ._fitted import Fitted
 from ._input import Data
 from ._lifeless import head_remedy, lifeless, remedies
-from ._machine import flushed_denormals
+from ._machine import flushed_denormals, keep_freed_room
 from ._optimizers import allocate_state, resume_optimizer
 from ._overfitting import overfitted
 from ._params import brief
@@ -128,6 +128,7 @@ def train(
     net = ready_net(plan, network, draws, list(own.items()), [*users, *last])
     if previous is not None and previous.resumable and previous.plan.optimizers == plan.optimizers:
         resume_optimizer(net.optimizer_, previous.net.optimizer_)
+    keep_freed_room()
     allocate_state(net.optimizer_)
     net.keeper_, net.ranks_ = keeper, data.ranks
     network.train()

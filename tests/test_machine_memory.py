@@ -1,5 +1,6 @@
 """A lack of memory is reported, and does not change the estimator."""
 
+import platform
 import subprocess
 import sys
 import textwrap
@@ -122,3 +123,23 @@ def test_a_limit_of_the_address_space_is_reported_in_fit_and_predictions():
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("Memory ran out") == 2 and "RuntimeError" in done.stdout
+
+
+ROOM = """
+import resource
+import torch
+from sklearn_ff._machine import keep_freed_room
+
+keep_freed_room()
+for turn in range(5):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    tensors = [torch.ones(2**20) for _ in range(6)]
+    del tensors
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other libraries keep what they like")
+def test_room_of_freed_tensors_is_kept_for_the_next_ones():
+    out = subprocess.run([sys.executable, "-c", ROOM], capture_output=True, text=True, check=True)
+    assert int(out.stdout) < 6 * 1024 / 10, "pages that the system has cleared anew"
