@@ -100,7 +100,7 @@ def _at_length(network, x):
     labels = neutral if encoder.shows_labels else None
     mean_square = encoder.mean_square(shown.base, labels).double()
     length = 1 / encoder.normalization.factor(mean_square, shown.base.shape[-1])
-    for layer, a, h in network.activations(shown, neutral):
+    for layer, _, a, h in network.activations(shown, neutral):
         a = layer.affine.outputs(a, lambda a: a)  # pooled as h is
         some = torch.arange(min(MOST_UNITS, h.shape[-1]), device=h.device)
         some = some * h.shape[-1] // len(some)

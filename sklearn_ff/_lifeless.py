@@ -33,7 +33,7 @@ def lifeless(network, plan, X, codes):
     x = Rows(X[some], None, None, network.scaler, getattr(torch, plan.dtype)).rows(slice(None))
     shown, labels = candidates(network, plan, x, torch.as_tensor(codes[some], device=x.device))
     found = []
-    for layer, _, h in network.activations(shown, labels):
+    for layer, _, _, h in network.activations(shown, labels):
         blank = plan.goodness.for_layer(layer.index).blank
         g = layer.goodness(h, labels)
         told = blank or tells(layer.objective, g)

@@ -131,7 +131,7 @@ def loss_of(network, negatives, x, y, weight, draws):
     losses = [
         weight
         @ layer.objective(negatives.select(layer.goodness(h, labels), layer, draws), h, known)
-        for layer, _, h in network.activations(shown, labels)
+        for layer, _, _, h in network.activations(shown, labels)
         if layer.learning
     ]
     return torch.stack(losses).mean()

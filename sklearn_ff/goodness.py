@@ -12,7 +12,9 @@ parameters become those of the layer; its method `reset(generator)`, if any, dra
 weights. A callable `(h) -> scores` is accepted as a goodness of the first kind. Facts of a class:
 `fades`: ∂g/∂h_j is zero wherever h_j is, so that activations can overwrite pre-activations;
 `quiet`: g is at most zero, and highest where activations are zero; `endless`: g has no lower bound;
-`blank`: g is zero until something is learned.
+`blank`: g is zero until something is learned. One of the first kind without weights may state its
+gradient: `gradient(h, slopes)` is ∂L/∂h, where slopes are ∂L/∂g. Training is faster where goodness
+and objective do, because autograd has less to follow.
 """
 
 from __future__ import annotations
@@ -83,12 +85,27 @@ class SquaredLength(torch.autograd.Function):
     def forward(ctx: Any, h: Tensor, factor: float) -> Tensor:
         ctx.save_for_backward(h)
         ctx.factor = factor
-        return torch.linalg.vector_norm(h, dim=-1).square_().mul_(factor)  # one pass over h
+        return length_squared(h, factor)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        return ctx.saved_tensors[0] * (2 * ctx.factor * gradient).unsqueeze(-1), None
+        return stretched(ctx.saved_tensors[0], 2 * ctx.factor * gradient), None
+
+
+def length_squared(h: Tensor, factor: float) -> Tensor:
+    """factor · Σ_j h_j² in one pass over h."""
+    return torch.linalg.vector_norm(h, dim=-1).square_().mul_(factor)
+
+
+def squares(h: Tensor, factor: float) -> Tensor:
+    """factor · Σ_j h_j²."""
+    return SquaredLength.apply(h, factor) if h.requires_grad else length_squared(h, factor)
+
+
+def stretched(h: Tensor, factors: Tensor) -> Tensor:
+    """Every h times a factor of its own."""
+    return h * factors.unsqueeze(-1)
 
 
 class FunctionGoodness(Goodness):
@@ -138,7 +155,10 @@ class MeanSquare(Goodness):
     fades = True
 
     def score(self, h: Tensor) -> Tensor:
-        return SquaredLength.apply(h, 1 / h.shape[-1])
+        return squares(h, 1 / h.shape[-1])
+
+    def gradient(self, h: Tensor, slopes: Tensor) -> Tensor:
+        return stretched(h, 2 / h.shape[-1] * slopes)
 
 
 @goodness.register("neg_mean_square")
@@ -152,7 +172,10 @@ class NegMeanSquare(Goodness):
     fades = quiet = endless = True
 
     def score(self, h: Tensor) -> Tensor:
-        return SquaredLength.apply(h, -1 / h.shape[-1])
+        return squares(h, -1 / h.shape[-1])
+
+    def gradient(self, h: Tensor, slopes: Tensor) -> Tensor:
+        return stretched(h, -2 / h.shape[-1] * slopes)
 
 
 @goodness.register("sum_square")
@@ -162,7 +185,10 @@ class SumSquare(Goodness):
     fades = True
 
     def score(self, h: Tensor) -> Tensor:
-        return SquaredLength.apply(h, 1.0)
+        return squares(h, 1.0)
+
+    def gradient(self, h: Tensor, slopes: Tensor) -> Tensor:
+        return stretched(h, 2 * slopes)
 
     def unit_share(self, n_units: int, n_classes: int) -> float:
         return 1.0
@@ -339,7 +365,9 @@ class LinearReadout(nn.Module):
 
     def forward(self, h: Tensor) -> Tensor:
         h = direction(h) * h.shape[-1] ** 0.5 if self.normalized else h
-        return nn.functional.linear(h, self.weight[:, : h.shape[-1]], self.bias)
+        full = h.shape[-1] == self.weight.shape[1]
+        weight = self.weight if full else self.weight[:, : h.shape[-1]]
+        return nn.functional.linear(h, weight, self.bias)
 
 
 class FixedReadout(nn.Module):

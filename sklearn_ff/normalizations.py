@@ -40,7 +40,7 @@ class Normalization(Part):
 
     def __call__(self, z: Tensor) -> Tensor:
         z = self.center(z)
-        mean_square = torch.linalg.vector_norm(z, dim=-1, keepdim=True).square() / z.shape[-1]
+        mean_square = torch.linalg.vector_norm(z, dim=-1, keepdim=True).square().div_(z.shape[-1])
         return z * self.factor(mean_square, z.shape[-1])
 
 
@@ -57,7 +57,7 @@ class RMSNorm(Normalization):
     """Mean square 1 per unit (Hinton's code, 2022)."""
 
     def factor(self, mean_square: Tensor, width: int) -> Tensor:
-        return (mean_square + _EPS).rsqrt()
+        return (mean_square + _EPS).rsqrt_()
 
 
 @normalizations.register("unit")
@@ -65,7 +65,7 @@ class UnitNorm(Normalization):
     """Length 1 (Hinton's text, 2022)."""
 
     def factor(self, mean_square: Tensor, width: int) -> Tensor:
-        return (mean_square * width + _EPS).rsqrt()
+        return (mean_square * width).add_(_EPS).rsqrt_()
 
 
 @normalizations.register("layer_norm")

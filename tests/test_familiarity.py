@@ -204,6 +204,6 @@ def test_goodness_by_layer_is_available(supervised):
         with torch.no_grad():
             x = put(top.scaler.scaled(X)).float()
             none = torch.ones(300, 1, dtype=torch.long, device=x.device)
-            h = [h.squeeze(1) for _, _, h in top.activations(top.encode(x), none)]
+            h = [h.squeeze(1) for _, _, _, h in top.activations(top.encode(x), none)]
         expected = np.stack([array(layer.square().mean(1)) for layer in h], 1)
         np.testing.assert_allclose(scores[:, :, 0], expected, rtol=1e-4)

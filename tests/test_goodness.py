@@ -34,6 +34,14 @@ def test_goodness_matches_reference(name, shape):
     np.testing.assert_allclose(g, REFERENCES[name](h), rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.parametrize("name", ["mean_square", "neg_mean_square", "sum_square"])
+def test_a_stated_gradient_is_that_of_the_score(name):
+    part, h = goodness.get(name), torch.randn(5, 3, 7, dtype=torch.float64, requires_grad=True)
+    slopes = torch.randn(5, 3, dtype=torch.float64)
+    (expected,) = torch.autograd.grad(part.score(h), h, slopes)
+    torch.testing.assert_close(part.gradient(h.detach(), slopes), expected)
+
+
 @pytest.mark.parametrize("k, n_units", [(1, 5), (3, 5), (5, 5), (9, 5)])
 def test_top_k_is_capped_at_the_width(k, n_units):
     h = np.random.default_rng(1).normal(size=(4, 2, n_units))

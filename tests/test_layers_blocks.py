@@ -173,7 +173,7 @@ def test_a_block_shares_its_product_among_labels_exactly(overlay, kind, normaliz
     net, _, plan = planned(model(**params, **shape, precision="float64"), rows, CLASSES)
     net.layers[0].affine.bias.data.normal_(generator=torch.Generator().manual_seed(1))
     x = net.scaler(torch.tensor(rows[:5]))
-    ((layer, a, h),) = net.activations(net.encode(x), LABELS)
+    ((layer, _, a, h),) = net.activations(net.encode(x), LABELS)
     z, added = encoded(net, x, LABELS)
     torch.testing.assert_close(a, layer.affine(z) + added)
     torch.testing.assert_close(h, layer.activate(layer.affine(z) + added))
@@ -185,7 +185,7 @@ def test_no_gradient_leaves_a_block_and_inside_it_reaches_every_weight():
     kinds = [Block([9, 64], residual=True), Block([8, 7]), 6]
     net, _, _ = planned(model(layers=kinds), X, 10)
     x, labels = net.scaler(torch.tensor(X[:20])), torch.arange(40).view(20, 2) % 10
-    for layer, _, h in net.activations(net.encode(x), labels):
+    for layer, _, _, h in net.activations(net.encode(x), labels):
         h.square().sum().backward()
         reached = {other.index for other in net.layers if any_gradient(other)}
         assert reached == {layer.index}

@@ -96,7 +96,7 @@ def test_a_module_computes_and_learns_inside_of_its_layer(factory, params):
     x, labels = net.scaler(torch.tensor(X[:20])), torch.arange(40).view(20, 2) % 10
     layer = net.eval().layers[0]
     shown = net.encode(x)
-    _, a, h = next(net.activations(shown, labels))
+    _, _, a, h = next(net.activations(shown, labels))
     z = shown.base if params is GOODNESS else shown.base + net.encoder.code[labels]
     rows = z.reshape(-1, 64)
     torch.testing.assert_close(a, z + torch.zeros_like(a))
@@ -161,7 +161,7 @@ def test_images_pass_from_modules_to_convolutions_and_back():
     x, neutral = net.eval().scaler(torch.tensor(X[:3])), torch.full((3, 1), 10)
     first, second, third, _ = (layer.affine for layer in net.layers)
     images, found = x.reshape(3, 1, 8, 8), list(net.activations(net.encode(x), neutral))
-    for (_, _, h), map_of in zip(found, (first, second, third), strict=False):
+    for (_, _, _, h), map_of in zip(found, (first, second, third), strict=False):
         if map_of is second:
             images = nn.functional.conv2d(images, map_of.weight, map_of.bias, padding=1)
         else:

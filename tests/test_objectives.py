@@ -65,6 +65,23 @@ def test_parameters_of_objectives_match_reference():
     close(Margin(margin=0.3, penalty=0.7).loss(t, LAYER), expected)
 
 
+STATED = [Logistic(), Logistic(0.4, 3.0, 0.2), SymBa(), Swish(), Softmax(0.5)]
+STATED += [Margin(0.3, 0.7), Margin(0)]  # the latter is at its edge in an even row
+
+
+@pytest.mark.parametrize("n_negatives", [1, 4])
+@pytest.mark.parametrize("part", STATED, ids=repr)
+def test_stated_slopes_are_the_gradient_of_the_loss(part, n_negatives):
+    g = torch.tensor(scores(n_negatives), requires_grad=True)
+    with torch.no_grad():
+        g[0] = 0.5
+    loss = part.loss(g, LAYER)
+    loss.sum().backward()
+    stated, slopes = part.with_slopes(g.detach(), LAYER)
+    close(stated, loss.detach())
+    close(slopes, g.grad)
+
+
 @pytest.mark.parametrize(
     "threshold, theta",
     [

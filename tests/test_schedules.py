@@ -285,7 +285,7 @@ def test_the_phases_by_hand():
     labels = put((y[:, None] + np.arange(3)) % 3)
     with torch.enable_grad():
         for side in ("positive", "negative"):
-            for layer, _, h in net.activations(net.encode(rows), labels):
+            for layer, _, _, h in net.activations(net.encode(rows), labels):
                 layer.objective.side = side
                 layer.objective(
                     layer.goodness(h, labels), h, net.known(None, labels)

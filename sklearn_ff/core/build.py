@@ -46,6 +46,7 @@ class Scores(nn.Module):
     def __init__(self, part, shape, n_classes):
         super().__init__()
         self.score, self.scores_classes = part.build_for(shape, n_classes), part.scores_classes
+        self.part = part
 
     def forward(self, h, labels):
         g = self.score(h)
@@ -55,6 +56,10 @@ class Scores(nn.Module):
                 f"it must return one score per candidate, or one per class if it scores classes."
             )
         return g.squeeze(1).gather(1, labels) if self.scores_classes else g
+
+    def gradient(self, h, slopes):
+        """∂L/∂h, and ∂L/∂a of an activation that fades, from slopes ∂L/∂g."""
+        return self.part.gradient(h, slopes)
 
 
 class Loss(nn.Module):
@@ -83,6 +88,10 @@ class Loss(nn.Module):
         part = self.built if self.side is None else self.objective.side(self.side)
         loss = part.loss(g, self.facts.beside(h, *known))
         return checked_shape(loss, g.shape[:1], "objective", "a loss per row")
+
+    def with_slopes(self, g, h, known):
+        """Losses of the rows, and ∂loss/∂g, (rows, candidates), of an objective that states it."""
+        return self.objective.with_slopes(g, self.facts.beside(h, *known))
 
 
 def build_network(plan, seed=0):
@@ -129,7 +138,7 @@ def build_layer(plan, index, affine):
         label = LabelCode(plan.n_classes, width, plan.strength, affine.expand)
     in_place = None if rate else overwriting(activation, goodness, affine)  # peers compare them
     facts = LayerFacts(index, affine.n_outputs, goodness.sharpness, affine.shape, plan.n_classes)
-    return Layer(
+    layer = Layer(
         index,
         affine,
         label,
@@ -139,6 +148,26 @@ def build_layer(plan, index, affine):
         normalization.build(affine.shape),
         Peers(affine.n_outputs, rate, peers_at_a_place(kind, affine)),
     )
+    layer.stated = states_gradient(plan, index, affine, in_place)
+    return layer
+
+
+def states_gradient(plan, index, affine, in_place):
+    """Whether all that stands between the input of a layer and its loss states its gradient."""
+    goodness, objective, activation = (
+        getattr(plan, name).for_layer(index) for name in ("goodness", "objective", "activation")
+    )
+    faded = in_place is not None and in_place is activation.faded
+    between = plan.dropout[index] or plan.peer_normalization or plan.negatives.selects
+    shown = index > 0 or plan.input_normalization.identity
+    scored = not goodness.scores_classes
+    scored = scored and states(goodness, "gradient") and states(objective, "with_slopes")
+    return scored and states(affine, "learn") and affine.plain and faded and shown and not between
+
+
+def states(part, name):
+    """Whether the class of a part states this itself: a subclass may have changed the rest."""
+    return name in vars(type(part))
 
 
 def peers_at_a_place(kind, affine):

@@ -151,7 +151,10 @@ def may_capture(net):
 def has_hooks(network):
     """Whether hooks see the activations or gradients of a network, which a replay does not call."""
     names = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
-    weights = any(weight._backward_hooks for weight in network.parameters())
+    weights = any(
+        weight._backward_hooks or weight._post_accumulate_grad_hooks
+        for weight in network.parameters()
+    )
     return weights or any(getattr(part, name) for part in network.modules() for name in names)
 
 

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 from torch.nn.functional import embedding
 
+from ..layers import add_gradient
 from ..overlays import Overlay, with_neutral
 
 
@@ -28,6 +29,17 @@ class LabelCode(nn.Module):
 
     def forward(self, labels):
         return embedding(labels, self.codes())
+
+    def learn(self, labels, slopes):
+        """Add ∂L/∂U to its gradient; the neutral label is the mean of the others."""
+        found = by_label(labels, slopes, len(self.weight) + 1)
+        own = found[:-1].add_(found[-1:], alpha=1 / len(self.weight))
+        add_gradient(self.weight, own if self.strength == 1 else own * self.strength)
+
+
+def by_label(labels, slopes, n):
+    """Sums of the slopes of candidates with the same label: (n, units)."""
+    return torch.ops.aten.embedding_dense_backward(slopes, labels, n, -1, False)
 
 
 class Encoder(nn.Module):
@@ -96,6 +108,16 @@ class Shown:
         mean_square = self.encoder.mean_square(self.base, labels)
         return a * self.encoder.normalization.factor(mean_square, self.base.shape[-1]) + self.bias
 
+    def learn(self, layer, labels, slopes):
+        """Add ∂L/∂W, ∂L/∂U and ∂L/∂b to the gradients of the first layer, from slopes ∂L/∂a."""
+        encoder, shared = self.encoder, self.base.shape[1] < slopes.shape[1]
+        layer.affine.learn(self.base, slopes.sum(1) if shared else slopes)
+        if encoder.shows_labels and encoder.code is None:
+            layer.label.learn(labels, slopes)
+        elif encoder.shows_labels:
+            found = by_label(labels, slopes, len(encoder.code))
+            layer.affine.learn(encoder.code, found, biased=False)
+
     def positive(self):
         """The first candidate alone, which is the row as in prediction."""
         return self[:, :1]
@@ -113,7 +135,10 @@ class Shown:
 
     def every(self, labels):
         """The same labels for all rows, as a range, (rows, labels)."""
-        same = torch.arange(labels.start, labels.stop, device=self.device)
+        if len(labels) == 1:  # as the neutral one; faster
+            same = torch.full((1,), labels.start, device=self.device)
+        else:
+            same = torch.arange(labels.start, labels.stop, device=self.device)
         return same.expand(self.product.shape[0], -1)  # `len` would fix their number in exports
 
     def no_features(self):

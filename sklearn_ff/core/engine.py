@@ -11,15 +11,14 @@ from skorch.callbacks import EpochTimer
 
 from .._optimizers import per_group
 from .._ranks import ALONE
-from ..layers import live
 from .callbacks import Interrupted, StopStage, StopTraining
-from .capture import captured
+from .capture import captured, has_hooks
 from .forward_forward import step
 from .freezing import fixed_weights, not_frozen
 from .head import step_head
 from .interrupts import current
-from .passes import Sum, Turns, compares_rows, one_sided, teach, told
-from .rows import Batches, n_parts, parts
+from .passes import Sum, Turns, by_formulas, one_sided, rows_at_once, teach, told
+from .rows import Batches, n_parts, parts, piece
 from .serving import Serving
 from .updates import descend, descend_together, may_wait, penalize, watches_gradients
 from .user_callbacks import (
@@ -35,16 +34,15 @@ from .user_callbacks import (
 )
 
 # Bytes for the candidates of one layer in training; a larger batch is processed in parts, whose
-# gradients add up. At its peak a candidate takes LIVE_TENSORS tensors of the layer's width:
-# pre-activation, activation, normalised activation of the layer below, and gradients.
+# gradients add up.
 CANDIDATE_BYTES = 2**28
-LIVE_TENSORS = 5
 # Attributes of a net that exist during training only.
 PASSING = (
     *("interrupts_", "end_", "n_loaded_", "stage_", "stage_number_", "stage_epochs_", "every_"),
     "first_update_",
     *("learning_", "passes_", "side_", "watched_", "weighted_", "listeners_", "waiting_"),
     *("planned_", "fixed_", "keeper_", "rows_", "captured_", "rates_", "ranks_", "taught_"),
+    *("part_", "hooked_", "numbers_"),
 )
 
 
@@ -185,7 +183,9 @@ class FFNet(Serving, NeuralNet):
             self.listeners_ = hooks_named("on_layer_scores", self.callbacks_)
             self.rates_, self.captured_ = None, captured(self)
             self.waiting_: Any = [] if may_wait(self) else None  # groups to step after the batch
-            self.every_ = list(self.module_.modules())
+            self.every_, self.part_ = list(self.module_.modules()), (0, 0)
+            self.hooked_ = has_hooks(self.module_)
+            self.numbers_ = {module: i for i, module in enumerate(learners(self.module_))}
             self.rows_ = rows
             for number, stage in enumerate(self.stages):
                 if self.keeper_ is None or number >= self.keeper_.stage:
@@ -291,13 +291,17 @@ class FFNet(Serving, NeuralNet):
             return
         self._set_training(training)
         self.learning_ = not_frozen(self.stage_, self.module_, self.fixed_)
-        if self.captured_ and self.callbacks:  # a user's may have changed anything
-            self.captured_.forget()
+        if self.callbacks:  # a user's may have changed anything
+            self.hooked_ = has_hooks(self.module_)
+            if self.captured_:
+                self.captured_.forget()
         teach(self, self.learning_)
         self._draw_once_an_epoch(iterator.rows)
         totals: Any = 0.0
         for side in self.passes_:
-            with one_sided(self.module_.layers, side):
+            by_autograd = self.hooked_ or side is not None
+            learning = () if by_autograd else learners(self.module_)
+            with one_sided(self.module_.layers, side), by_formulas(learning):
                 totals = totals + self._run_pass(iterator, step_fn, training, side, fit_params)
         totals[1:] /= len(self.passes_)
         teach(self, self.learning_)
@@ -351,15 +355,17 @@ class FFNet(Serving, NeuralNet):
         x, y, weight, drawn = batch
         n_rows, lesson = self.ranks_.size(len(y)), []
         weight = weight / n_rows
-        for some in parts(n_rows, self._part_size(x)):
+        if x.element_size() != self.part_[0]:  # the same in all batches, as a rule
+            self.part_ = x.element_size(), rows_at_once(self, CANDIDATE_BYTES // x.element_size())
+        for some in parts(n_rows, self.part_[1]):
             update = self._update if some.stop == n_rows else lambda module: None
             learned_by = step if self.stage_ else step_head
             part, own, draws = self.ranks_.share(some, weight, self.draws)
             draws = draws.by(own) if self.weighted_ else draws
-            rows, known = (x[part], y[part], own), None if drawn is None else drawn[part]
+            rows, known = (piece(x, part), piece(y, part), own), piece(drawn, part)
             record = learned_by(self.module_, self.negatives, *rows, update, draws, known)
             if self.listeners_:
-                self._show_scores(record, y[part], own * n_rows)
+                self._show_scores(record, rows[1], own * n_rows)
             lesson.append((*map(torch.stack, zip(*record, strict=True)), own))
         descend_together(self)
         for layer in self.module_.layers:
@@ -373,16 +379,6 @@ class FFNet(Serving, NeuralNet):
             for hook in self.listeners_:
                 hook(self, layer=layer.index, scores=g, labels=y, weight=weight)
 
-    def _part_size(self, x):
-        net = self.module_
-        if any(map(compares_rows, net.layers)):
-            return len(x)
-        shown = net.encoder.shows_labels or self.negatives.of_rows
-        candidates = self.negatives.n_candidates(net.n_classes) if shown else 1
-        width = max(live(layer.affine) for layer in net.layers)
-        needed = LIVE_TENSORS * candidates * width * x.element_size()
-        return max(2 if self.negatives.of_rows else 1, CANDIDATE_BYTES // needed)
-
     def _update(self, module):
         """Step the parameter group of this layer, or let it wait for the end of the batch.
 
@@ -392,7 +388,7 @@ class FFNet(Serving, NeuralNet):
             module.zero_grad(set_to_none=True)
             return
         self.ranks_.add_up(module)
-        index = learners(self.module_).index(module)
+        index = self.numbers_[module]
         group = self.optimizer_.param_groups[index]
         # The penalty is divided among the passes of an epoch.
         alone = module is self.module_.head

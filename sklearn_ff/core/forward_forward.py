@@ -24,6 +24,9 @@ from torch import Tensor, nn
 class Layer(nn.Module):
     """One layer: built from callables, trained by its own loss alone."""
 
+    stated = False  # whether its parts state their gradients
+    formulas = False  # whether it learns by these now, which gives the same without autograd
+
     def __init__(self, index, affine, label, activate, goodness, objective, normalize, peers):
         super().__init__()
         self.index, self.learning = index, True
@@ -41,7 +44,16 @@ class Layer(nn.Module):
 
     def gradients(self):
         """A context of its computations: a layer that does not learn builds no graph."""
-        return torch.set_grad_enabled(self.learning and torch.is_grad_enabled())
+        graph = self.learning and not self.formulas
+        return torch.set_grad_enabled(graph and torch.is_grad_enabled())
+
+    def learn(self, z: Any, labels: Tensor, gradient: Tensor) -> None:
+        """Add ∂loss/∂W, ∂loss/∂U and ∂loss/∂b to the gradients of its weights, from ∂loss/∂a."""
+        if not isinstance(z, Tensor):  # rows and labels, as the first layer sees them
+            return z.learn(self, labels, gradient)
+        self.affine.learn(z, gradient)
+        if self.label is not None:
+            self.label.learn(labels, gradient)
 
 
 class Network(nn.Module):
@@ -67,16 +79,16 @@ class Network(nn.Module):
     def activations(
         self, shown: Any, labels: Tensor, draws: Any = None, joined: bool = False
     ) -> Iterator[Any]:
-        """Yield (layer, a, h) from the first layer up; `draws` turns dropout on.
+        """Yield (layer, z, a, h) from the first layer up; `draws` turns dropout on.
 
         Layers are `joined` in prediction alone, where gradients with respect to x may be asked for.
         """
-        z = None
+        z = shown
         for layer in list(self.layers)[: self.depth]:
             with layer.gradients():
-                a = shown(labels) if z is None else layer(z, labels)
+                a = shown(labels) if z is shown else layer(z, labels)
                 h = layer.activate(a, draws)
-            yield layer, a, h
+            yield layer, z, a, h
             if layer.index + 1 < self.depth:
                 h = h if joined else h.detach()  # no gradient reaches the layer below
                 z = layer.normalize(h)
@@ -85,12 +97,15 @@ class Network(nn.Module):
     def features(self, shown: Any, draws: Any = None) -> Tensor:
         """N(h) of the counted layers under the neutral label: what the softmax head reads."""
         neutral = shown.every(range(self.n_classes, self.n_classes + 1))
-        counted = [
-            layer.normalize(h).squeeze(1)
-            for layer, _, h in self.activations(shown, neutral, draws, joined=True)
-            if layer.index in self.head_layers
-        ]
-        return torch.cat([shown.no_features(), *counted], 1)
+        z, counted = shown, [shown.no_features()]
+        for layer in list(self.layers)[: self.depth]:
+            with layer.gradients():
+                h = layer.activate(shown(neutral) if z is shown else layer(z, neutral), draws)
+            z = layer.normalize(h)
+            del h  # it is freed before the next one is made
+            if layer.index in self.head_layers:
+                counted.append(z.squeeze(1))
+        return torch.cat(counted, 1)
 
     @torch.no_grad()
     def known(self, shown: Any, labels: Tensor) -> tuple[Any, ...]:
@@ -138,18 +153,23 @@ def step(
         drawn = negatives.draw(y, net.n_classes, draws, belief)
     labels = torch.cat([y[:, None], drawn], 1)
     known, record = net.known(shown, labels), Record(len(net.layers))
-    for layer, a, h in net.activations(shown, labels, draws):
+    for layer, z, a, h in net.activations(shown, labels, draws):
         if layer.learning:
             g = negatives.select(layer.goodness(h, labels), layer, draws)
-            loss = weight @ layer.objective(g, h, known)
-            (loss + layer.peers(a, h, weight)).backward()
+            if layer.formulas:
+                losses, slopes = layer.objective.with_slopes(g, h, known)
+                loss = weight @ losses
+                layer.learn(z, labels, layer.goodness.gradient(h, weight[:, None] * slopes))
+            else:
+                loss = weight @ layer.objective(g, h, known)
+                (loss + layer.peers(a, h, weight)).backward()
             update(layer)
             record.add(loss.detach(), g.detach())
-        del a, h
+        del z, a, h
     return record
 
 
 def layer_scores(net: Network, shown: Any, labels: Tensor) -> Iterator[tuple[int, Tensor]]:
     """Yield (index, g) layer by layer; the label with the highest sum of g is the prediction."""
-    for layer, _, h in net.activations(shown, labels, joined=True):
+    for layer, _, _, h in net.activations(shown, labels, joined=True):
         yield layer.index, layer.goodness(h, labels)

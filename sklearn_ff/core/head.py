@@ -1,9 +1,10 @@
 """The softmax head: a linear classifier of a row's features under the neutral label."""
 
 import torch
-from torch.nn.functional import cross_entropy
+from torch.nn import functional as F
 
 from ..goodness import LinearReadout
+from ..layers import add_gradient
 
 # Bytes for the features of all layers; larger ones are read in parts of the batch, so that memory
 # does not grow with depth.
@@ -13,24 +14,45 @@ FEATURE_BYTES = 2**25
 class Head(LinearReadout):
     """V z + v with detached features z: its loss has no gradient for the layers."""
 
+    stated, formulas = True, False  # as of layers: the gradient by a formula, or by autograd
+
     def learn(self, net, shown, y, weight, update, draws):
         """Descend Σ w · −log softmax(V z + v)_y once; return the logits, for hard negatives."""
         size = max(1, FEATURE_BYTES // (self.weight[0].numel() * self.weight.element_size()))
         logits = []
         for part in (slice(start, start + size) for start in range(0, len(y), size)):
             with torch.no_grad():  # no gradient reaches the layers
-                z = net.features(shown[part], draws)
-            logits.append(self(z))
-            (weight[part] @ cross_entropy(logits[-1], y[part], reduction="none")).backward()
+                z = net.features(shown if len(y) <= size else shown[part], draws)
+            with torch.set_grad_enabled(not self.formulas):
+                own = self(z)
+            logits.append(own.detach())
+            descent = slopes(logits[-1], y[part], weight[part])
+            if self.formulas:
+                self.add_gradients(z, descent)
+            else:
+                own.backward(descent)
         update(self)
-        return torch.cat(logits).detach()
+        return logits[0] if len(logits) == 1 else torch.cat(logits)
+
+    def add_gradients(self, z, slopes):
+        """∂L/∂V = slopesᵀ z, zero for layers that do not exist yet, and ∂L/∂v."""
+        missing = self.weight.shape[1] - z.shape[1]
+        found = slopes.T @ z
+        add_gradient(self.weight, F.pad(found, (0, missing)) if missing else found)
+        add_gradient(self.bias, slopes.sum(0))
+
+
+def slopes(logits, y, weight):
+    """The gradient of Σ w · −log softmax(logits)_y: w softmax(logits), at y less by w."""
+    found, weight = logits.softmax(1), weight[:, None]
+    return found.mul_(weight).scatter_add_(1, y[:, None], -weight)
 
 
 def step_head(net, negatives, x, y, weight, update, draws, drawn=None):
     """Train the head alone; return its loss and its logits, the true label first, as of a layer."""
     shown = net.encode(negatives.candidates(x, draws)).positive()
     logits = net.head.learn(net, shown, y, weight, update, draws)
-    loss = weight @ cross_entropy(logits, y, reduction="none")
+    loss = weight @ F.cross_entropy(logits, y, reduction="none")
     others = torch.arange(1, logits.shape[1], device=y.device)
     labels = torch.cat([y[:, None], (y[:, None] + others) % logits.shape[1]], 1)
     return [(loss, logits.gather(1, labels))]

@@ -1,13 +1,19 @@
 """The passes over the rows of which an epoch consists, and the statistics of their batches."""
 
+import sys
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import torch
 
+from ..layers import live
+
 # Candidates that the passes of an epoch learn from: all, or positive before negative ones.
 PASSES = {"together": (None,), "by_epoch": ("positive", "negative")}
+# At its peak a candidate takes as many tensors of a layer's width: pre-activation, activation,
+# normalised activation of the layer below, and gradients.
+LIVE_TENSORS = 5
 MOST_BATCHES, MOST_SCORES = 32, 2**17  # whose statistics are computed at once
 
 
@@ -105,6 +111,17 @@ def compares_rows(layer):
     return whole or layer.objective.objective.compares_rows
 
 
+def rows_at_once(net, most):
+    """Rows of a batch whose candidates take at most so many numbers in the widest layer."""
+    if any(map(compares_rows, net.module_.layers)):
+        return sys.maxsize
+    shown = net.module_.encoder.shows_labels or net.negatives.of_rows
+    candidates = net.negatives.n_candidates(net.module_.n_classes) if shown else 1
+    width = max(live(layer.affine) for layer in net.module_.layers)
+    needed = LIVE_TENSORS * candidates * width
+    return max(2 if net.negatives.of_rows else 1, most // needed)
+
+
 @contextmanager
 def one_sided(layers, side):
     """Limit the objectives to "positive" or "negative" candidates; None means all.
@@ -120,3 +137,15 @@ def one_sided(layers, side):
     finally:
         for layer, rate in before:
             layer.objective.side, layer.peers.rate = None, rate
+
+
+@contextmanager
+def by_formulas(layers):
+    """Inside the block, layers whose parts state their gradients learn by these, as the head."""
+    for layer in layers:
+        layer.formulas = layer.stated
+    try:
+        yield
+    finally:
+        for layer in layers:
+            layer.formulas = False

@@ -75,7 +75,7 @@ def read_features(net, shown, layers, read_out):
     neutral = shown.every(range(net.n_classes, net.n_classes + 1))
     found = [
         layer.normalize(read_out(layer, a, h)).squeeze(1)
-        for layer, a, h in net.activations(shown, neutral, joined=True)
+        for layer, _, a, h in net.activations(shown, neutral, joined=True)
         if layer.index in layers
     ]
     return torch.cat(found, 1)

@@ -92,6 +92,11 @@ def picked(x, index):
     return x.index_select(0, index) if isinstance(index, torch.Tensor) else x[index]
 
 
+def piece(x, part):
+    """x[part]; x itself where the part is the whole, as in most batches, or x is None."""
+    return x if x is None or (part.start == 0 and part.stop == len(x)) else x[part]
+
+
 def n_parts(n, size):
     """Number of parts of `size` in n rows; a single remaining row belongs to the last part."""
     return max(1, -(-n // size) - (size > 1 and n % size == 1))

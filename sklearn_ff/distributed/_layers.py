@@ -9,7 +9,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from functools import partial
 from itertools import accumulate, pairwise
 from typing import Any
 
@@ -24,7 +23,7 @@ from .._draws import Draws
 from .._familiarity import with_familiarity
 from .._fitted import Fitted
 from .._input import Data, Request, read
-from .._machine import flushed_denormals
+from .._machine import flushed_denormals, keep_freed_room
 from .._optimizers import allocate_state
 from .._plan import Plan, make_plan
 from .._settings import settings_of
@@ -36,8 +35,9 @@ from .._training import (
     warn_of_budget,
     warn_of_lifeless,
 )
-from ..core.engine import CANDIDATE_BYTES, LIVE_TENSORS, FFNet, ready_net
+from ..core.engine import CANDIDATE_BYTES, FFNet, ready_net
 from ..core.forward_forward import Network
+from ..core.passes import LIVE_TENSORS
 from ..exceptions import DivergenceError
 from ._channel import AsSent, Layers, Sent
 from ._group import Group
@@ -118,6 +118,19 @@ def costs_of(plan: Plan, network: Network) -> list[int]:
     return [n * layer.affine.n_products for n, layer in zip(shown, network.layers, strict=True)]
 
 
+class Received:
+    """What the layer below has sent, in the place of encoded rows."""
+
+    def __init__(self, layer: Any, z: Tensor) -> None:
+        self.layer, self.z = layer, z
+
+    def __call__(self, labels: Tensor) -> Tensor:
+        return self.layer(self.z, labels)
+
+    def learn(self, layer: Any, labels: Tensor, gradient: Tensor) -> None:
+        layer.learn(self.z, labels, gradient)
+
+
 class Portion(Network):
     """The layers of one rank, from which activations go to the next; the page's step trains it."""
 
@@ -129,17 +142,17 @@ class Portion(Network):
         self.ranks = ranks
 
     def encode(self, x: Tensor) -> Any:
-        return super().encode(x) if self.ranks.first else partial(self.layers[0], x)
+        return super().encode(x) if self.ranks.first else Received(self.layers[0], x)
 
     def activations(
         self, shown: Any, labels: Tensor, draws: Any = None, joined: bool = False
     ) -> Iterator[Any]:
         top = self.layers[-1]
-        for layer, a, h in super().activations(shown, labels, draws, joined):
-            yield layer, a, h
+        for layer, z, a, h in super().activations(shown, labels, draws, joined):
+            yield layer, z, a, h
             if layer is top and self.ranks.above is not None:
                 self.ranks.send(layer.normalize(h.detach()), labels)
-            del a, h
+            del z, a, h
 
 
 def portion_of(plan: Plan, own: range) -> Plan:
@@ -171,6 +184,7 @@ def train(
     data = replace(data or stand_in, ranks=ranks)
     callbacks = callbacks_of_rank(plan, data)
     net = ready_net(part, portion, draws, list(callbacks.items()))
+    keep_freed_room()
     allocate_state(net.optimizer_)
     if group.first:
         rows: Any = rows_on_device(plan, network, draws, data)

@@ -77,6 +77,7 @@ class BaseMap(nn.Module):
     bias: Any
     n_units: int
     overwritable = False  # whether no gradient needs the pre-activations
+    plain = False  # whether `outputs` is the activation, and nothing else
     whole_batches = False
 
     @property
@@ -126,6 +127,11 @@ def built(
         found.append(kind.build(shape, n_own, low_precision, raw=raw and not found))
         shape = found[-1].shape
     return found
+
+
+def add_gradient(weight: Tensor, gradient: Tensor) -> None:
+    """Add to the gradient of a weight, as autograd does."""
+    weight.grad = gradient if weight.grad is None else weight.grad.add_(gradient)
 
 
 def images(z: Tensor, shape: Shape) -> Tensor:

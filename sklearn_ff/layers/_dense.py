@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from .._parts import check_choice, check_number
 from .._typing import Function, Shape
-from ._base import BaseMap, Draw, LayerKind, LayerMap, drawn_normal, layer_kinds
+from ._base import BaseMap, Draw, LayerKind, LayerMap, add_gradient, drawn_normal, layer_kinds
 from ._norms import PositiveBatchNorm
 
 
@@ -84,7 +84,7 @@ class Affine(BaseMap):
         self.weight = nn.Parameter(torch.empty(n_units, n_inputs))
         self.bias = nn.Parameter(torch.zeros(n_units))
         self.norm = None if norm is None else PositiveBatchNorm(n_units)
-        self.whole_batches = norm is not None
+        self.whole_batches, self.plain = norm is not None, norm is None
 
     def reset(self, generator: torch.Generator, draw: Draw = drawn_normal) -> None:
         draw(self.weight, self.fan_in, generator)
@@ -96,6 +96,15 @@ class Affine(BaseMap):
             return F.linear(z, self.weight, bias)
         a = F.linear(z.bfloat16(), self.weight.bfloat16()).to(self.weight.dtype)
         return a if bias is None else a + bias
+
+    def learn(self, z: Tensor, slopes: Tensor, biased: bool = True) -> None:
+        """Add ∂L/∂W = slopesᵀ z, and ∂L/∂b unless the bias is no part of it, to the gradients."""
+        z, slopes = z.reshape(-1, z.shape[-1]), slopes.reshape(-1, self.n_units)
+        if biased:
+            add_gradient(self.bias, slopes.sum(0))
+        if self.low_precision and self.training:
+            z, slopes = z.bfloat16(), slopes.bfloat16()
+        add_gradient(self.weight, (slopes.T @ z).to(self.weight.dtype))
 
     def outputs(self, a: Tensor, function: Function) -> Tensor:
         if self.norm is not None:

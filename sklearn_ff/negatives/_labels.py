@@ -61,7 +61,8 @@ class Hard(Negatives):
 
     def draw(self, y: Tensor, n_classes: int, draws: Draws, belief: Tensor | None = None) -> Tensor:
         assert belief is not None  # as `needs_head` asks for
-        return _sample_negatives(belief / self.temperature, y, self.n_negatives, draws)
+        tempered = belief if self.temperature == 1 else belief / self.temperature
+        return _sample_negatives(tempered, y, self.n_negatives, draws)
 
 
 @negatives.register("all")

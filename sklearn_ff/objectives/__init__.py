@@ -11,7 +11,9 @@ An objective that owns weights is a description: `build(layer)` returns a torch 
 `loss(scores, layer)`, whose weights become those of the layer; its method `reset(generator)`, if
 any, draws the first ones.
 `sharpness` β is the factor that turns a difference of scores into log-odds; "auto" is the value
-that the layer's goodness declares. A callable `(scores) -> losses` is accepted too.
+that the layer's goodness declares. A callable `(scores) -> losses` is accepted too. One of scores
+alone may state its gradient: `with_slopes(scores, layer)` returns the losses and ∂loss/∂g. Training
+is faster where objective and goodness do, because autograd has less to follow.
 
 In the formulas g⁺ is the score of the positive candidate, g⁻ that of a negative one, Δ = g⁺ − g⁻,
 and terms with g⁻ are averaged over the negative candidates.

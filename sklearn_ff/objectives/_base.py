@@ -145,3 +145,15 @@ def gap(scores: Tensor) -> Tensor:
     """Δ for every negative candidate: (rows, candidates − 1)."""
     positive, negative = scores.split([1, scores.shape[1] - 1], dim=1)
     return positive - negative
+
+
+def averaged(losses: Tensor) -> Tensor:
+    """The mean over the negative candidates, of which most methods have one."""
+    return losses.mean(1) if losses.shape[1] > 1 else losses[:, 0]
+
+
+def slopes_of_gap(slopes: Tensor, factor: float) -> Tensor:
+    """∂/∂g of a mean over the negative candidates whose ∂/∂Δ are factor · slopes."""
+    n_negatives = slopes.shape[1]
+    own = slopes * (factor / n_negatives)
+    return torch.cat([own if n_negatives == 1 else own.sum(1, keepdim=True), -own], 1)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any, TypeAlias
 
+import torch
 from torch import Tensor
 from torch.nn.functional import silu
 
 from .._parts import LARGEST, check_number, is_number
 from .._typing import OneOrEach
-from ._base import LayerFacts, Objective, gap, objectives, softplus
+from ._base import LayerFacts, Objective, averaged, gap, objectives, slopes_of_gap, softplus
 
 Threshold: TypeAlias = OneOrEach[float | str]
 
@@ -55,6 +56,14 @@ class Logistic(Objective):
         threshold = self.score_targets(layer)[1]
         return softplus(self.factor(layer) * (scores[:, 1:] - threshold)).mean(1)
 
+    def with_slopes(self, scores: Tensor, layer: LayerFacts) -> tuple[Tensor, Tensor]:
+        factor, (positive, negative) = self.factor(layer), self.score_targets(layer)
+        below = factor * (positive - scores[:, :1])
+        above = factor * (scores[:, 1:] - negative)
+        loss = softplus(below)[:, 0] + averaged(softplus(above))
+        slopes = [-factor * below.sigmoid(), factor / above.shape[1] * above.sigmoid()]
+        return loss, torch.cat(slopes, 1)
+
 
 def _check_thresholds(name: str, value: Any) -> None:
     for one in value if isinstance(value, (list, tuple)) else [value]:
@@ -84,6 +93,11 @@ class SymBa(Objective):
     def loss(self, scores: Tensor, layer: LayerFacts) -> Tensor:
         return softplus(-self.factor(layer) * gap(scores)).mean(1)
 
+    def with_slopes(self, scores: Tensor, layer: LayerFacts) -> tuple[Tensor, Tensor]:
+        factor = self.factor(layer)
+        x = -factor * gap(scores)
+        return averaged(softplus(x)), slopes_of_gap(x.sigmoid(), -factor)
+
 
 @objectives.register("swish")
 class Swish(Objective):
@@ -94,6 +108,13 @@ class Swish(Objective):
 
     def loss(self, scores: Tensor, layer: LayerFacts) -> Tensor:
         return silu(-self.factor(layer) * gap(scores)).mean(1)
+
+    def with_slopes(self, scores: Tensor, layer: LayerFacts) -> tuple[Tensor, Tensor]:
+        factor = self.factor(layer)
+        x = -factor * gap(scores)
+        share = x.sigmoid()
+        loss = x * share
+        return averaged(loss), slopes_of_gap(torch.addcmul(share, loss, 1 - share), -factor)
 
 
 @objectives.register("margin")
@@ -119,6 +140,12 @@ class Margin(Objective):
         hinge = (self.margin - gap(scores)).clamp_min(0)
         return (hinge + self.penalty * scores[:, 1:]).mean(1)
 
+    def with_slopes(self, scores: Tensor, layer: LayerFacts) -> tuple[Tensor, Tensor]:
+        short = self.margin - gap(scores)
+        slopes = slopes_of_gap((short > 0).to(scores.dtype), -1.0)
+        slopes[:, 1:] += self.penalty / short.shape[1]
+        return averaged(short.clamp_min(0) + self.penalty * scores[:, 1:]), slopes
+
 
 @objectives.register("softmax")
 class Softmax(Objective):
@@ -129,3 +156,10 @@ class Softmax(Objective):
 
     def loss(self, scores: Tensor, layer: LayerFacts) -> Tensor:
         return -(self.factor(layer) * scores).log_softmax(1)[:, 0]
+
+    def with_slopes(self, scores: Tensor, layer: LayerFacts) -> tuple[Tensor, Tensor]:
+        factor = self.factor(layer)
+        logs = (factor * scores).log_softmax(1)
+        slopes = factor * logs.exp()
+        slopes[:, 0] -= factor
+        return -logs[:, 0], slopes

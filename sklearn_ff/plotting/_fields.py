@@ -230,7 +230,7 @@ def responses(
         def read(x: Any) -> Any:
             shown = network.encode(x)
             neutral = torch.full((len(shown), 1), network.n_classes, device=shown.device)
-            for layer, _, h in network.activations(shown, neutral):
+            for layer, _, _, h in network.activations(shown, neutral):
                 if layer.index == index:
                     return h[:, 0, torch.as_tensor(flat, device=h.device)].double().cpu()
 

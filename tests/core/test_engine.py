@@ -13,7 +13,7 @@ from sklearn_ff._draws import Draws
 from sklearn_ff._scaling import Scaler
 from sklearn_ff.core import engine
 from sklearn_ff.core.engine import learners
-from sklearn_ff.core.passes import Sum, statistics
+from sklearn_ff.core.passes import LIVE_TENSORS, Sum, statistics
 from sklearn_ff.core.rows import Batches, Rows, as_tensor
 from sklearn_ff.negatives import Uniform
 
@@ -235,7 +235,7 @@ def test_learning_in_parts_equals_learning_at_once(monkeypatch, params, part):
     whole, sizes = fitted(**params), []
     candidates = 1 + getattr(params.get("negatives"), "n_negatives", 2)
     candidates = 1 if "goodness" in params else candidates  # no label is shown, and once is enough
-    per_row = engine.LIVE_TENSORS * candidates * 8 * 8
+    per_row = LIVE_TENSORS * candidates * 8 * 8
     monkeypatch.setattr(engine, "CANDIDATE_BYTES", part * per_row)
     step = engine.step
 

@@ -61,7 +61,7 @@ def test_the_loss_of_a_layer_touches_this_layer_alone(overlay, k):
     net, draws, plan = network(overlay=overlay, prediction="hybrid")
     x, y, weight = batch()
     labels = torch.cat([y[:, None], plan.negatives.draw(y, K, draws)], 1)
-    for layer, a, h in net.activations(net.encode(x), labels, draws):
+    for layer, _, a, h in net.activations(net.encode(x), labels, draws):
         if layer.index == k:
             known = net.known(None, labels)
             loss = weight @ layer.objective(layer.goodness(h, labels), h, known)
@@ -288,7 +288,7 @@ def test_dropout_drops_the_same_units_for_all_candidates_of_a_row():
     net, draws, plan = network(dropout=0.5, activation=torch.nn.Softplus())
     x, y, _ = batch()
     labels = torch.cat([y[:, None], plan.negatives.draw(y, K, draws)], 1)
-    for layer, a, h in net.activations(net.encode(x), labels, draws):
+    for layer, _, a, h in net.activations(net.encode(x), labels, draws):
         kept = h != 0
         assert torch.equal(kept, kept[:, :1].expand_as(kept))
         assert 0 < kept.double().mean() < 1

@@ -27,19 +27,26 @@ def fitted(**params):
 def test_learning_in_parts_equals_learning_at_once(monkeypatch, rows, negatives):
     whole, sizes = fitted(negatives=negatives), []
     monkeypatch.setattr(head, "FEATURE_BYTES", rows * 14 * 8)
-    loss = head.cross_entropy
+    slopes = head.slopes
 
-    def noted(logits, labels, **options):
+    def noted(logits, labels, weight):
         sizes.append(len(labels))
-        return loss(logits, labels, **options)
+        return slopes(logits, labels, weight)
 
-    monkeypatch.setattr(head, "cross_entropy", noted)
+    monkeypatch.setattr(head, "slopes", noted)
     parted = fitted(negatives=negatives)
     assert max(sizes) == rows and sum(sizes) == 5 * 150
     for name, value in weights(whole).items():
         np.testing.assert_allclose(
             weights(parted)[name], value, rtol=1e-8, atol=1e-10, err_msg=name
         )
+
+
+def test_slopes_of_the_head_are_the_gradient_of_its_loss():
+    logits = torch.randn(20, 4, dtype=torch.float64, requires_grad=True)
+    labels, weight = torch.arange(20) % 4, torch.rand(20, dtype=torch.float64)
+    (weight @ torch.nn.functional.cross_entropy(logits, labels, reduction="none")).backward()
+    torch.testing.assert_close(head.slopes(logits.detach(), labels, weight), logits.grad)
 
 
 def test_wide_features_are_read_row_by_row_at_least(monkeypatch):
@@ -56,7 +63,7 @@ def test_overwriting_unused_tensors_changes_nothing():
         and not kept.net_.module_.layers[0].activate.overwriting
     )
     for name, value in weights(kept).items():
-        np.testing.assert_array_equal(weights(named)[name], value, err_msg=name)
+        np.testing.assert_allclose(weights(named)[name], value, rtol=1e-9, atol=1e-12, err_msg=name)
 
 
 def test_peers_still_read_the_pre_activation():
