@@ -149,7 +149,8 @@ def by_model(lines):
     theirs = {row["data"]: row["seconds"] for row in rows if row["model"] == "mlp"}
     for row in rows:
         row["share"] = row["seconds"] / theirs[row["data"]] if row["data"] in theirs else None
-    return rows
+    order = list(dict.fromkeys(row["data"] for row in rows))
+    return sorted(rows, key=lambda row: order.index(row["data"]))
 
 
 def by_process(lines):
@@ -170,7 +171,8 @@ def by_network(lines):
 
 def mean_error(row):
     errors = row["errors"]
-    return f"{100 * fmean(errors):.2f} % ± {100 * pstdev(errors):.2f}"
+    spread = f" ± {100 * pstdev(errors):.2f}" if len(errors) > 1 else ""
+    return f"{100 * fmean(errors):.2f} %{spread}"
 
 
 SECTIONS = [

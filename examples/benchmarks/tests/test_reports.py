@@ -36,6 +36,12 @@ def test_benchmarks_of_time(benchmark, capsys, few_images, name, flags, cases):
     assert len(re.findall(r"^\| mnist|^\| (?:goodness|head|hybrid) ", page, re.M)) >= len(cases)
 
 
+def test_an_error_of_one_seed_has_no_spread(benchmark):
+    mean_error = benchmark("performance_report")["mean_error"]
+    assert mean_error({"errors": [0.1]}) == "10.00 %"
+    assert mean_error({"errors": [0.1, 0.2]}) == "15.00 % ± 5.00"
+
+
 def test_growth_is_drawn_alike_every_time(benchmark, monkeypatch, capsys, tmp_path):
     flags = ["--axes", "depth", "--largest", 2, "--seconds", 0, "--output", tmp_path / "g.jsonl"]
     growth = benchmark("growth", *flags, "--threads", torch.get_num_threads())
