@@ -38,7 +38,10 @@ TABLE = [
     ["core.build"],
     ["core.callbacks", "core.interrupts", "core.rows", "core.user_callbacks", "callbacks"],
     ["core.resume"],
-    ["core.freezing", "core.serving", "core.capture", "core.passes", "core.updates"],
+    [
+        *("core.freezing", "core.serving", "core.capture", "core.passes", "core.updates"),
+        "core.heap",
+    ],
     ["core.engine"],
     ["_families", "_labels", "_machine", "_per_layer", "_weights"],
     ["_automatic", "_encoding", "_settings", "_validation", "_lifeless", "_overfitting"],

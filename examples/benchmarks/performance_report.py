@@ -15,8 +15,10 @@ import growth
 import memory_depth
 from report_table import (
     Section,
+    by_machine,
     get,
     lines_of,
+    machines,
     mebibytes,
     milliseconds,
     number,
@@ -48,7 +50,7 @@ def main():
     lines = read(args.results)
     args.docs.mkdir(parents=True, exist_ok=True)
     (args.docs / "performance.md").write_text(render(lines), encoding="utf-8")
-    if measured := lines_of(lines, "growth", ["axis"]):
+    if measured := drawn(lines):
         growth.draw(measured, args.docs / FIGURE)
 
 
@@ -111,6 +113,21 @@ def memory_growth(lines):
         ["share of backprop's", most["depth"], percent(share)],
     ]
     return [table(["Forward-Forward", "depth", "figure"], cells)]
+
+
+def drawn(lines):
+    """The lines of growth of the machine that has measured the most axes."""
+    lines = [line for line in lines if line["benchmark"] == "growth"]
+    return max(
+        (lines_of(own, "growth", ["axis"]) for own in by_machine(lines)), key=len, default=[]
+    )
+
+
+def figure(lines):
+    """The figure of growth, and its machine where there are several."""
+    link = f"![Seconds per epoch against every axis, log-log]({FIGURE})"
+    several = len(by_machine(lines)) > 1
+    return [link, *[wrapped(f"In the figure: {one}") for one in machines(drawn(lines)) if several]]
 
 
 def by_precision(lines):
@@ -374,7 +391,7 @@ SECTIONS = [
             "slope": get("slope", number),
             "slope of multiply-adds": get("slope_due", number),
         },
-        more=lambda lines: [f"![Seconds per epoch against every axis, log-log]({FIGURE})"],
+        last=figure,
     ),
     Section(
         "Low precision",

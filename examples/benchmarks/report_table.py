@@ -19,13 +19,15 @@ class Section:
     columns: dict  # header: function of a row
     rows: Callable = list  # function of the lines: the rows of the table
     more: Callable = lambda lines: []  # function of the lines: texts below the table
+    last: Callable = lambda lines: []  # function of the lines of all machines: texts at the end
 
     def render(self, lines, apart=False):
         """One table, or one for every machine that the lines come from, `apart`."""
         lines = [line for line in lines if line["benchmark"] == self.benchmark]
         groups = by_machine(lines) if apart else [lines]
         found = [text for own in groups for text in self.of_lines(own)]
-        text = [f"## {self.title}", wrapped(self.prose), *(found or [NOT_MEASURED])]
+        found = [*found, *self.last(lines)] if found else [NOT_MEASURED]
+        text = [f"## {self.title}", wrapped(self.prose), *found]
         return "\n\n".join(text) + "\n"
 
     def of_lines(self, lines):

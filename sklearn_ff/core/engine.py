@@ -16,15 +16,17 @@ from .capture import captured, has_hooks
 from .forward_forward import step
 from .freezing import fixed_weights, not_frozen
 from .head import step_head
+from .heap import Heap, nothing
 from .interrupts import current
 from .passes import Sum, Turns, by_formulas, one_sided, rows_at_once, teach, told
 from .rows import Batches, n_parts, parts, piece
 from .serving import Serving
-from .updates import descend, descend_together, may_wait, penalize, watches_gradients
+from .updates import descend, descend_together, learners, may_wait, penalize, watches_gradients
 from .user_callbacks import (
     LISTED,
     check_load,
     check_pattern,
+    hooks_named,
     loads,
     loads_nothing,
     missing_key,
@@ -42,7 +44,7 @@ PASSING = (
     "first_update_",
     *("learning_", "passes_", "side_", "watched_", "weighted_", "listeners_", "waiting_"),
     *("planned_", "fixed_", "keeper_", "rows_", "captured_", "rates_", "ranks_", "taught_"),
-    *("part_", "hooked_", "numbers_"),
+    *("part_", "hooked_", "numbers_", "heap_"),
 )
 
 
@@ -170,7 +172,7 @@ class FFNet(Serving, NeuralNet):
         """Train stage by stage; after an interrupt the current weights are kept."""
         self.n_updates_ = 0
         self.interrupted_ = self.stopped_ = False
-        self.interrupts_, self.end_ = current(), None
+        self.interrupts_, self.end_, self.heap_ = current(), None, Heap()
         self.weighted_, self.fixed_ = self.ranks_.weighted(rows), fixed_weights(self.module_)
         try:
             for _, callback in self.callbacks_:
@@ -358,7 +360,9 @@ class FFNet(Serving, NeuralNet):
         if x.element_size() != self.part_[0]:  # the same in all batches, as a rule
             self.part_ = x.element_size(), rows_at_once(self, CANDIDATE_BYTES // x.element_size())
         for some in parts(n_rows, self.part_[1]):
-            update = self._update if some.stop == n_rows else lambda module: None
+            update = self._update if some.stop == n_rows else nothing
+            size = CANDIDATE_BYTES * (some.stop - some.start) // self.part_[1]
+            update = self.heap_.followed(update, x.device, size)
             learned_by = step if self.stage_ else step_head
             part, own, draws = self.ranks_.share(some, weight, self.draws)
             draws = draws.by(own) if self.weighted_ else draws
@@ -420,14 +424,3 @@ class FFNet(Serving, NeuralNet):
             statistics=totals.tolist(),
         )
         self.lowest_loss_ = min(loss, self.lowest_loss_)
-
-
-def hooks_named(name, callbacks):
-    """Methods of this name that some callbacks have."""
-    hooks = [getattr(callback, name, None) for _, callback in callbacks]
-    return [hook for hook in hooks if hook is not None]
-
-
-def learners(network):
-    """The modules that are trained separately: every layer, and the head."""
-    return [*network.layers, *([network.head] if network.head is not None else [])]

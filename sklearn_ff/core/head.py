@@ -31,6 +31,7 @@ class Head(LinearReadout):
                 self.add_gradients(z, descent)
             else:
                 own.backward(descent)
+            del z, own  # freed before the features of the next part are made
         update(self)
         return logits[0] if len(logits) == 1 else torch.cat(logits)
 

@@ -14,6 +14,11 @@ MOST_WEIGHTS = 2**22  # of a network whose gradients may wait for the end of the
 UNREAD = ("params", "l2", "initial_lr")  # what no step reads of a group
 
 
+def learners(network):
+    """The modules that are trained separately: every layer, and the head."""
+    return [*network.layers, *([network.head] if network.head is not None else [])]
+
+
 def watches_gradients(callback):
     """Whether a callback has `on_grad_computed`, whose list of weights costs 2 % of a step."""
     method = callback.on_grad_computed

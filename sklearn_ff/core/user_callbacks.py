@@ -188,3 +188,9 @@ def acts_on_batches(callback):
     callback = callback[1] if isinstance(callback, tuple) else callback
     hooks = ("on_batch_begin", "on_batch_end")
     return any(getattr(type(callback), name, None) is not getattr(Callback, name) for name in hooks)
+
+
+def hooks_named(name, callbacks):
+    """Methods of this name that some callbacks have."""
+    hooks = [getattr(callback, name, None) for _, callback in callbacks]
+    return [hook for hook in hooks if hook is not None]

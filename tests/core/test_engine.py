@@ -12,9 +12,9 @@ from sklearn_ff import FFClassifier
 from sklearn_ff._draws import Draws
 from sklearn_ff._scaling import Scaler
 from sklearn_ff.core import engine
-from sklearn_ff.core.engine import learners
 from sklearn_ff.core.passes import LIVE_TENSORS, Sum, statistics
 from sklearn_ff.core.rows import Batches, Rows, as_tensor
+from sklearn_ff.core.updates import learners
 from sklearn_ff.negatives import Uniform
 
 X, y = load_iris(return_X_y=True)
