@@ -188,7 +188,7 @@ def test_integers_of_any_kind_are_compared_exactly(ranks):
 def test_in_single_precision_ranks_differ_by_rounding(ranks):
     estimator = FFClassifier([16, 12], **COMMON | {"precision": "float32"})
     one, (found, _) = fit(estimator, (X, y), {}), together(ranks, estimator, X, y)
-    assert abs(found.predict_proba(X) - one.predict_proba(X)).max() < 1e-5
+    assert abs(found.predict_proba(X) - one.predict_proba(X)).max() < 3e-5
 
 
 @pytest.mark.parametrize("negatives", ["pair_sum", "noise"])
