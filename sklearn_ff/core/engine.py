@@ -374,6 +374,7 @@ class FFNet(Serving, NeuralNet):
         descend_together(self)
         for layer in self.module_.layers:
             layer.peers.end_batch()
+        self.heap_.batch_ended(self.module_.depth)
         return lesson
 
     def _show_scores(self, record, y, weight):

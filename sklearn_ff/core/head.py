@@ -19,21 +19,28 @@ class Head(LinearReadout):
     def learn(self, net, shown, y, weight, update, draws):
         """Descend Σ w · −log softmax(V z + v)_y once; return the logits, for hard negatives."""
         size = max(1, FEATURE_BYTES // (self.weight[0].numel() * self.weight.element_size()))
-        logits = []
-        for part in (slice(start, start + size) for start in range(0, len(y), size)):
-            with torch.no_grad():  # no gradient reaches the layers
-                z = net.features(shown if len(y) <= size else shown[part], draws)
-            with torch.set_grad_enabled(not self.formulas):
-                own = self(z)
-            logits.append(own.detach())
-            descent = slopes(logits[-1], y[part], weight[part])
-            if self.formulas:
-                self.add_gradients(z, descent)
-            else:
-                own.backward(descent)
-            del z, own  # freed before the features of the next part are made
+        if len(y) <= size:
+            logits = self._learn_part(net, shown, y, weight, draws)
+        else:  # in room taken before: between the features of parts they would split the heap
+            logits = self.weight.new_empty(len(y), len(self.weight))
+            for part in (slice(start, start + size) for start in range(0, len(y), size)):
+                logits[part] = self._learn_part(net, shown[part], y[part], weight[part], draws)
         update(self)
-        return logits[0] if len(logits) == 1 else torch.cat(logits)
+        return logits
+
+    def _learn_part(self, net, shown, y, weight, draws):
+        """Add the gradient of some rows; their features are freed when this returns."""
+        with torch.no_grad():  # no gradient reaches the layers
+            z = net.features(shown, draws)
+        with torch.set_grad_enabled(not self.formulas):
+            own = self(z)
+        logits = own.detach()
+        descent = slopes(logits, y, weight)
+        if self.formulas:
+            self.add_gradients(z, descent)
+        else:
+            own.backward(descent)
+        return logits
 
     def add_gradients(self, z, slopes):
         """∂L/∂V = slopesᵀ z, zero for layers that do not exist yet, and ∂L/∂v."""

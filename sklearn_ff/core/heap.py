@@ -13,6 +13,8 @@ from pathlib import Path
 
 LARGE = 2**26  # bytes of a layer's tensors from which on a process is looked at after its update
 SLACK = 0.6  # growth that is let be, as a share of these: two of five live after the update
+# After a batch no tensor lives, and less growth is let be; once more in so many layers is no cost.
+REST, MANY = 0.2, 8
 STATUS = Path("/proc/self/statm")
 
 
@@ -38,10 +40,12 @@ class Heap:
 
     def __init__(self):
         self.least = math.inf  # bytes of the process when it was smallest
+        self.size = 0  # bytes of the tensors of a large layer
 
     def followed(self, update, device, size):
         """`update`, and a look at the process, if a layer's tensors take `size` bytes on a CPU."""
-        if size < LARGE or device.type != "cpu" or trim is None:
+        self.size = size if size >= LARGE and device.type == "cpu" and trim is not None else 0
+        if not self.size:
             return update
 
         def update_and_look(module):
@@ -49,6 +53,11 @@ class Heap:
             self.look(SLACK * size)
 
         return update_and_look
+
+    def batch_ended(self, n_layers):
+        """Look at the process once more after a batch of many layers, before its head learns."""
+        if self.size and n_layers >= MANY:
+            self.look(REST * self.size)
 
     def look(self, slack):
         """Give free room back if the process has grown by more than `slack` bytes."""
