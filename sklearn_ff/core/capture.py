@@ -151,11 +151,9 @@ def may_capture(net):
 def has_hooks(network):
     """Whether hooks see the activations or gradients of a network, which a replay does not call."""
     names = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
-    weights = any(
-        weight._backward_hooks or weight._post_accumulate_grad_hooks
-        for weight in network.parameters()
-    )
-    return weights or any(getattr(part, name) for part in network.modules() for name in names)
+    own = ("_backward_hooks", "_post_accumulate_grad_hooks")  # of weights
+    hooks = [getattr(part, name) for part in network.modules() for name in names]
+    return any(hooks + [getattr(weight, name) for weight in network.parameters() for name in own])
 
 
 def kind_of(net, batch):
