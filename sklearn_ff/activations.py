@@ -24,7 +24,7 @@ class Activation(Part):
 
     `in_place`, if given, is the same function, which overwrites its argument. `faded` overwrites it
     too and passes the gradient unchanged, for a goodness whose gradient is zero wherever the
-    activation is.
+    activation is. A subclass that changes `function` declares them again.
     """
 
     function: Function
@@ -121,5 +121,5 @@ def overwriting(activation: Activation, goodness: Any, affine: Any) -> Function 
         return None
     pooled = len(affine.shape) > 1  # the goodness then reads pooled values
     declared = "fades" in vars(type(goodness))  # a subclass must declare it again
-    faded = declared and goodness.fades and not pooled
-    return activation.faded if faded else activation.in_place
+    name = "faded" if declared and goodness.fades and not pooled else "in_place"
+    return getattr(activation, name) if name in vars(type(activation)) else None  # as well

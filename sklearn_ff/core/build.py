@@ -1,13 +1,16 @@
 """Build the network of a plan: parts, sizes and strengths become the callables of its layers."""
 
+from typing import Any
+
 import torch
 from torch import nn
 
 from .._draws import global_draws
-from .._parts import checked_shape
+from .._parts import call_intact, checked_shape
 from .._scaling import Scaler
 from ..activations import overwriting
 from ..layers import built
+from ..negatives import Negatives
 from ..objectives import LayerFacts
 from .encoder import Encoder, LabelCode
 from .forward_forward import Layer, Network
@@ -43,10 +46,13 @@ def dropped(h, share, draws):
 class Scores(nn.Module):
     """h, labels -> g: scores of the shown labels, or scores of all classes, gathered by label."""
 
+    stated: Any  # h, slopes -> the gradient that the goodness states, or None
+
     def __init__(self, part, shape, n_classes):
         super().__init__()
         self.score, self.scores_classes = part.build_for(shape, n_classes), part.scores_classes
-        self.part = part
+        own = self.score == part.score  # of the part itself, which has no weights
+        self.stated = part.gradient if own and states(part, "gradient") else None
 
     def forward(self, h, labels):
         g = self.score(h)
@@ -59,7 +65,8 @@ class Scores(nn.Module):
 
     def gradient(self, h, slopes):
         """∂L/∂h, and ∂L/∂a of an activation that fades, from slopes ∂L/∂g."""
-        return self.part.gradient(h, slopes)
+        found = call_intact(lambda h: self.stated(h, slopes), h, "goodness")
+        return checked_shape(found, h.shape, "goodness", "a gradient per activation")
 
 
 class Loss(nn.Module):
@@ -78,6 +85,7 @@ class Loss(nn.Module):
                 f"let build(layer) return a torch module with loss(scores, layer)."
             )
         self.needs_others = objective.needs_others
+        self.stated = self.built is objective and states(objective, "with_slopes")
 
     @property
     def sharpness(self):
@@ -91,7 +99,10 @@ class Loss(nn.Module):
 
     def with_slopes(self, g, h, known):
         """Losses of the rows, and ∂loss/∂g, (rows, candidates), of an objective that states it."""
-        return self.objective.with_slopes(g, self.facts.beside(h, *known))
+        facts = self.facts.beside(h, *known)
+        loss, slopes = call_intact(lambda g: self.objective.with_slopes(g, facts), g, "objective")
+        checked_shape(slopes, g.shape, "objective", "a slope per score")
+        return checked_shape(loss, g.shape[:1], "objective", "a loss per row"), slopes
 
 
 def build_network(plan, seed=0):
@@ -148,21 +159,24 @@ def build_layer(plan, index, affine):
         normalization.build(affine.shape),
         Peers(affine.n_outputs, rate, peers_at_a_place(kind, affine)),
     )
-    layer.stated = states_gradient(plan, index, affine, in_place)
+    layer.stated = states_gradient(plan, layer)
     return layer
 
 
-def states_gradient(plan, index, affine, in_place):
+def states_gradient(plan, layer):
     """Whether all that stands between the input of a layer and its loss states its gradient."""
-    goodness, objective, activation = (
-        getattr(plan, name).for_layer(index) for name in ("goodness", "objective", "activation")
-    )
-    faded = in_place is not None and in_place is activation.faded
-    between = plan.dropout[index] or plan.peer_normalization or plan.negatives.selects
-    shown = index > 0 or plan.input_normalization.identity
-    scored = not goodness.scores_classes
-    scored = scored and states(goodness, "gradient") and states(objective, "with_slopes")
-    return scored and states(affine, "learn") and affine.plain and faded and shown and not between
+    affine, goodness, in_place = layer.affine, layer.goodness, layer.activate.overwriting
+    faded = in_place is not None and in_place is plan.activation.for_layer(layer.index).faded
+    between = plan.dropout[layer.index] or plan.peer_normalization or selects(plan.negatives)
+    shown = layer.index > 0 or plan.input_normalization.identity
+    scored = goodness.stated and layer.objective.stated and not goodness.scores_classes
+    mapped = states(affine, "learn") and affine.plain
+    return bool(scored and mapped and faded and shown and not between)
+
+
+def selects(negatives):
+    """Whether layers may learn from other scores than those of all candidates."""
+    return negatives.selects or type(negatives).select is not Negatives.select
 
 
 def states(part, name):

@@ -10,6 +10,7 @@ import threading
 from contextlib import contextmanager
 
 import torch
+from torch.nn.modules.module import _has_any_global_hook
 
 from .._warn import warn
 from ..exceptions import FFWarning
@@ -149,11 +150,16 @@ def may_capture(net):
 
 
 def has_hooks(network):
-    """Whether hooks see the activations or gradients of a network, which a replay does not call."""
+    """Whether hooks, which a replay does not call, see the activations or gradients of a network.
+
+    Parametrizations count as such: gradients go through them to weights that lie elsewhere.
+    """
     names = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
     own = ("_backward_hooks", "_post_accumulate_grad_hooks")  # of weights
     hooks = [getattr(part, name) for part in network.modules() for name in names]
-    return any(hooks + [getattr(weight, name) for weight in network.parameters() for name in own])
+    hooks += [part._modules.get("parametrizations") for part in network.modules()]
+    hooks += [getattr(weight, name) for weight in network.parameters() for name in own]
+    return any([*hooks, _has_any_global_hook()])
 
 
 def kind_of(net, batch):

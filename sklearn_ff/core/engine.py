@@ -24,6 +24,7 @@ from .serving import Serving
 from .updates import descend, descend_together, learners, may_wait, penalize, watches_gradients
 from .user_callbacks import (
     LISTED,
+    acts_on_batches,
     check_load,
     check_pattern,
     hooks_named,
@@ -44,7 +45,7 @@ PASSING = (
     "first_update_",
     *("learning_", "passes_", "side_", "watched_", "weighted_", "listeners_", "waiting_"),
     *("planned_", "fixed_", "keeper_", "rows_", "captured_", "rates_", "ranks_", "taught_"),
-    *("part_", "hooked_", "numbers_", "heap_"),
+    *("part_", "hooked_", "active_", "numbers_", "heap_"),
 )
 
 
@@ -187,6 +188,7 @@ class FFNet(Serving, NeuralNet):
             self.waiting_: Any = [] if may_wait(self) else None  # groups to step after the batch
             self.every_, self.part_ = list(self.module_.modules()), (0, 0)
             self.hooked_ = has_hooks(self.module_)
+            self.active_ = self.watched_ or any(map(acts_on_batches, self.callbacks or ()))
             self.numbers_ = {module: i for i, module in enumerate(learners(self.module_))}
             self.rows_ = rows
             for number, stage in enumerate(self.stages):
@@ -301,9 +303,7 @@ class FFNet(Serving, NeuralNet):
         self._draw_once_an_epoch(iterator.rows)
         totals: Any = 0.0
         for side in self.passes_:
-            by_autograd = self.hooked_ or side is not None
-            learning = () if by_autograd else learners(self.module_)
-            with one_sided(self.module_.layers, side), by_formulas(learning):
+            with one_sided(self.module_.layers, side):
                 totals = totals + self._run_pass(iterator, step_fn, training, side, fit_params)
         totals[1:] /= len(self.passes_)
         teach(self, self.learning_)
@@ -346,8 +346,13 @@ class FFNet(Serving, NeuralNet):
             rows.drawn = negatives.draw(rows.y, K, self.ranks_.draws(self.draws))
 
     def train_step(self, batch, **fit_params):
-        """Learn from a batch; on a GPU, by a recorded step."""
-        return self.learn(batch) if self.captured_ is None else self.captured_(batch)
+        """Learn from a batch, by formulas unless hooks look on; on a GPU, by a recorded step."""
+        if self.active_:
+            self.hooked_ = has_hooks(self.module_)
+        by_autograd = self.hooked_ or self.side_ is not None
+        recorded = self.captured_ is not None and not self.hooked_
+        with by_formulas(() if by_autograd else self.numbers_):
+            return self.captured_(batch) if recorded else self.learn(batch)
 
     def learn(self, batch):
         """The step of the algorithm, in parts of the batch if its candidates are many.

@@ -61,7 +61,10 @@ class Heap:
 
     def look(self, slack):
         """Give free room back if the process has grown by more than `slack` bytes."""
-        now = resident()
+        try:
+            now = resident()
+        except OSError:  # as where too many files are open
+            return
         self.least = min(self.least, now)
         if now > self.least + slack:
             trim(0)

@@ -142,10 +142,11 @@ def one_sided(layers, side):
 @contextmanager
 def by_formulas(layers):
     """Inside the block, layers whose parts state their gradients learn by these, as the head."""
-    for layer in layers:
-        layer.formulas = layer.stated
+    able = [layer for layer in layers if layer.stated]
+    for layer in able:
+        layer.formulas = True
     try:
         yield
     finally:
-        for layer in layers:
+        for layer in able:
             layer.formulas = False

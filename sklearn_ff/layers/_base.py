@@ -130,8 +130,9 @@ def built(
 
 
 def add_gradient(weight: Tensor, gradient: Tensor) -> None:
-    """Add to the gradient of a weight, as autograd does."""
-    weight.grad = gradient if weight.grad is None else weight.grad.add_(gradient)
+    """Add to the gradient of a weight, as autograd does; one that is frozen has none."""
+    if weight.requires_grad:
+        weight.grad = gradient if weight.grad is None else weight.grad.add_(gradient)
 
 
 def images(z: Tensor, shape: Shape) -> Tensor:

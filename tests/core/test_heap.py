@@ -59,3 +59,10 @@ def test_memory_in_use_is_not_given_back_again_and_again(monkeypatch):
     for _ in range(3):
         own.look(100)
     assert calls == [0]
+
+
+def test_a_process_whose_size_cannot_be_read_goes_on(monkeypatch, tmp_path):
+    monkeypatch.setattr(heap, "STATUS", tmp_path / "missing")
+    own = heap.Heap()
+    own.look(1.0)
+    assert own.least == np.inf
