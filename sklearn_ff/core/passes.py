@@ -142,11 +142,11 @@ def one_sided(layers, side):
 @contextmanager
 def by_formulas(layers):
     """Inside the block, layers whose parts state their gradients learn by these, as the head."""
-    able = [layer for layer in layers if layer.stated]
-    for layer in able:
-        layer.formulas = True
+    able = [vars(layer) for layer in layers if layer.stated]  # modules set attributes slowly
+    for values in able:
+        values["formulas"] = True
     try:
         yield
     finally:
-        for layer in able:
-            layer.formulas = False
+        for values in able:
+            values["formulas"] = False
