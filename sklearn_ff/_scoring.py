@@ -22,7 +22,7 @@ from .predictions import Goodness
 PREDICTION_BYTES, DEVICE_BYTES = 2**23, 2**28
 ROUNDING = 2**-19  # error of a score in single precision, relative to the largest of its row ...
 SMALLEST = 8.0  # ... or to this one, in log-odds, where terms of the scores cancel
-HARMLESS = 3e-7  # error of a probability up to which rows are not scored again
+HARMLESS = 3e-6  # error of a probability up to which rows are not scored again
 # Log-odds below this are a tie, and the first label is predicted, so that labels, probabilities and
 # decisions agree to the last digit.
 TIE = 1e-12
