@@ -10,7 +10,7 @@ import threading
 from contextlib import contextmanager
 
 import torch
-from torch.nn.modules.module import _has_any_global_hook
+from torch.nn.modules import module as torch_module
 
 from .._warn import warn
 from ..exceptions import FFWarning
@@ -159,7 +159,9 @@ def has_hooks(network):
     hooks = [getattr(part, name) for part in network.modules() for name in names]
     hooks += [part._modules.get("parametrizations") for part in network.modules()]
     hooks += [getattr(weight, name) for weight in network.parameters() for name in own]
-    return any([*hooks, _has_any_global_hook()])
+    # Not part of torch's interface: where it is missing, hooks are taken to exist.
+    for_all = getattr(torch_module, "_has_any_global_hook", lambda: True)
+    return any([*hooks, for_all()])
 
 
 def kind_of(net, batch):
