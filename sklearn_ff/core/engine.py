@@ -16,7 +16,7 @@ from .capture import captured, has_hooks
 from .forward_forward import step
 from .freezing import fixed_weights, not_frozen
 from .head import step_head
-from .heap import Heap, nothing
+from .heap import Heap
 from .interrupts import current
 from .passes import Sum, Turns, by_formulas, one_sided, rows_at_once, teach, told
 from .rows import Batches, n_parts, parts, piece
@@ -365,7 +365,7 @@ class FFNet(Serving, NeuralNet):
         if x.element_size() != self.part_[0]:  # the same in all batches, as a rule
             self.part_ = x.element_size(), rows_at_once(self, CANDIDATE_BYTES // x.element_size())
         for some in parts(n_rows, self.part_[1]):
-            update = self._update if some.stop == n_rows else nothing
+            update = self._update if some.stop == n_rows else lambda module: None
             size = CANDIDATE_BYTES * (some.stop - some.start) // self.part_[1]
             update = self.heap_.followed(update, x.device, size)
             learned_by = step if self.stage_ else step_head

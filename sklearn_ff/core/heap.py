@@ -70,7 +70,3 @@ class Heap:
             trim(0)
             # Where it is still large, other memory is in use, which no second call would free.
             self.least = max(self.least, resident() - slack / 2)
-
-
-def nothing(module):
-    """The update of a part of a batch that is not the last one."""

@@ -98,7 +98,7 @@ class Affine(BaseMap):
         return a if bias is None else a + bias
 
     def learn(self, z: Tensor, slopes: Tensor, biased: bool = True) -> None:
-        """Add ∂L/∂W = slopesᵀ z, and ∂L/∂b unless the bias is no part of it, to the gradients."""
+        """Add ∂L/∂W = slopesᵀ z, and ∂L/∂b if `biased`, to the gradients."""
         z, slopes = z.reshape(-1, z.shape[-1]), slopes.reshape(-1, self.n_units)
         if biased:
             add_gradient(self.bias, slopes.sum(0))
