@@ -18,7 +18,16 @@ from .freezing import fixed_weights, not_frozen
 from .head import step_head
 from .heap import Heap
 from .interrupts import current
-from .passes import Sum, Turns, by_formulas, one_sided, rows_at_once, teach, told
+from .passes import (
+    Sum,
+    Turns,
+    by_formulas,
+    numbers_per_row,
+    one_sided,
+    rows_at_once,
+    teach,
+    told,
+)
 from .rows import Batches, n_parts, parts, piece
 from .serving import Serving
 from .updates import descend, descend_together, learners, may_wait, penalize, watches_gradients
@@ -186,7 +195,7 @@ class FFNet(Serving, NeuralNet):
             self.listeners_ = hooks_named("on_layer_scores", self.callbacks_)
             self.rates_, self.captured_ = None, captured(self)
             self.waiting_: Any = [] if may_wait(self) else None  # groups to step after the batch
-            self.every_, self.part_ = list(self.module_.modules()), (0, 0)
+            self.every_, self.part_ = list(self.module_.modules()), (0, 0, 0)
             self.hooked_ = has_hooks(self.module_)
             self.active_ = self.watched_ or any(map(acts_on_batches, self.callbacks or ()))
             self.numbers_ = {module: i for i, module in enumerate(learners(self.module_))}
@@ -362,15 +371,16 @@ class FFNet(Serving, NeuralNet):
         x, y, weight, drawn = batch
         n_rows, lesson = self.ranks_.size(len(y)), []
         weight = weight / n_rows
-        if x.element_size() != self.part_[0]:  # the same in all batches, as a rule
-            self.part_ = x.element_size(), rows_at_once(self, CANDIDATE_BYTES // x.element_size())
+        number = x.element_size()
+        if number != self.part_[0]:  # the same in all batches, as a rule
+            most = rows_at_once(self, CANDIDATE_BYTES // number)
+            self.part_ = number, most, number * numbers_per_row(self)
         for some in parts(n_rows, self.part_[1]):
             update = self._update if some.stop == n_rows else lambda module: None
-            size = CANDIDATE_BYTES * (some.stop - some.start) // self.part_[1]
-            update = self.heap_.followed(update, x.device, size)
             learned_by = step if self.stage_ else step_head
             part, own, draws = self.ranks_.share(some, weight, self.draws)
             draws = draws.by(own) if self.weighted_ else draws
+            update = self.heap_.followed(update, x.device, len(own) * self.part_[2])
             rows, known = (piece(x, part), piece(y, part), own), piece(drawn, part)
             record = learned_by(self.module_, self.negatives, *rows, update, draws, known)
             if self.listeners_:

@@ -111,15 +111,18 @@ def compares_rows(layer):
     return whole or layer.objective.objective.compares_rows
 
 
+def numbers_per_row(net):
+    """Numbers that the candidates of a row take in the widest layer."""
+    shown = net.module_.encoder.shows_labels or net.negatives.of_rows
+    candidates = net.negatives.n_candidates(net.module_.n_classes) if shown else 1
+    return LIVE_TENSORS * candidates * max(live(layer.affine) for layer in net.module_.layers)
+
+
 def rows_at_once(net, most):
     """Rows of a batch whose candidates take at most so many numbers in the widest layer."""
     if any(map(compares_rows, net.module_.layers)):
         return sys.maxsize
-    shown = net.module_.encoder.shows_labels or net.negatives.of_rows
-    candidates = net.negatives.n_candidates(net.module_.n_classes) if shown else 1
-    width = max(live(layer.affine) for layer in net.module_.layers)
-    needed = LIVE_TENSORS * candidates * width
-    return max(2 if net.negatives.of_rows else 1, most // needed)
+    return max(2 if net.negatives.of_rows else 1, most // numbers_per_row(net))
 
 
 @contextmanager

@@ -10,6 +10,8 @@ from sklearn.datasets import load_iris
 from sklearn_ff import FFClassifier
 from sklearn_ff.core import engine, heap
 from sklearn_ff.core.passes import LIVE_TENSORS
+from sklearn_ff.layers import Dense
+from sklearn_ff.normalizations import BatchNorm
 
 X, y = load_iris(return_X_y=True)
 MEBIBYTE = 2**20
@@ -31,20 +33,23 @@ def test_room_between_other_blocks_goes_back_to_the_system():
     assert len(kept) == 100
 
 
-def fitted():
+WHOLE = {"layers": [Dense(8, norm="batch"), 6]}, {"normalization": BatchNorm()}
+
+
+def fitted(own):
     params = {"negatives": "hard", "batch_size": 50, "max_iter": 2, "random_state": 0}
-    return FFClassifier((8, 6), **params).fit(X, y)
+    return FFClassifier(**{"layers": [8, 6]} | params | own).fit(X, y)
 
 
-@pytest.mark.parametrize("parts", [1, 2])
-def test_a_process_is_looked_at_after_every_layer_with_large_tensors(monkeypatch, parts):
+@pytest.mark.parametrize(("parts", "own"), [(1, {}), (2, {}), *((1, own) for own in WHOLE)])
+def test_a_process_is_looked_at_after_every_layer_with_large_tensors(monkeypatch, parts, own):
     looks, per_row = [], LIVE_TENSORS * 2 * 8 * 8
     monkeypatch.setattr(heap.Heap, "look", lambda _, slack: looks.append(slack))
     monkeypatch.setattr(engine, "CANDIDATE_BYTES", 50 // parts * per_row)
-    plain = fitted()
+    plain = fitted(own)
     assert not looks
     monkeypatch.setattr(heap, "LARGE", 50 // parts * per_row)
-    clf = fitted()
+    clf = fitted(own)
     learners = 3  # two layers and the head
     assert len(looks) == ON_CPU * clf.net_.n_updates_ * learners * parts
     for name, value in arrays(plain).items():
