@@ -306,10 +306,11 @@ def keep_freed_room():
     That of GNU gives larger blocks than any that was freed before back to the system, which clears
     their pages when they are asked for again: up to thousands of pages in every batch. It learns
     from this block, of nearly the largest size that it learns from. Nothing is written into it, so
-    that it takes no room itself.
+    that it takes no room itself. The library keeps to this after the fit, too, for all of the
+    process, as after any other block of this size that is freed.
     """
     with suppress(RuntimeError):  # no address space for it
-        torch.empty(LARGEST_KEPT, dtype=torch.uint8, device="cpu")
+        torch.UntypedStorage(LARGEST_KEPT, device="cpu")  # deterministic torch fills a tensor
 
 
 @contextmanager

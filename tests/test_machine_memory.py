@@ -130,16 +130,23 @@ import resource
 import torch
 from sklearn_ff._machine import keep_freed_room
 
+def cleared():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+
+torch.use_deterministic_algorithms(True)  # fills tensors that hold no values yet
+before = cleared()
 keep_freed_room()
+print(cleared() - before)
 for turn in range(5):
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    before = cleared()
     tensors = [torch.ones(2**20) for _ in range(6)]
     del tensors
-print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+print(cleared() - before)
 """
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other libraries keep what they like")
 def test_room_of_freed_tensors_is_kept_for_the_next_ones():
     out = subprocess.run([sys.executable, "-c", ROOM], capture_output=True, text=True, check=True)
-    assert int(out.stdout) < 6 * 1024 / 10, "pages that the system has cleared anew"
+    pages = list(map(int, out.stdout.split()))
+    assert max(pages) < 6 * 1024 / 10, "pages that the system has cleared anew"
