@@ -284,12 +284,16 @@ def where_it_slips(scaled, prior):
 
 
 def unsure(scores, scale):
-    """Rows whose probabilities or order rounding in single precision could change."""
+    """Rows whose probabilities or order rounding in single precision could change.
+
+    Errors of the scaled scores of at most e move a probability p by at most 2 e p (1 - p), of which
+    the most likely label has the largest.
+    """
     scaled = scale * scores
     error = ROUNDING * np.maximum(np.abs(scaled).max(1), SMALLEST)
     second, first = np.partition(scaled, -2, axis=1)[:, -2:].T
-    rest = 1 - softmax(scaled, axis=1).max(1)
-    return ~((2 * error * rest < HARMLESS) & (first - second > 2 * error))
+    p = softmax(scaled, axis=1).max(1)
+    return ~((2 * error * p * (1 - p) < HARMLESS) & (first - second > 2 * error))
 
 
 class Twin:

@@ -8,11 +8,13 @@ import torch
 from devices import put
 from scipy.optimize import check_grad
 from scipy.sparse import csr_array
+from scipy.special import softmax
 from sklearn.datasets import load_digits
 from skorch.callbacks import Callback
 
 from sklearn_ff import FFClassifier, FFTransformer
 from sklearn_ff._calibration import Sample, loss_of, neighbours_labels
+from sklearn_ff._scoring import HARMLESS, ROUNDING, SMALLEST, unsure
 from sklearn_ff.layers import Conv2d
 
 # Of networks that are made lifeless here on purpose.
@@ -70,6 +72,19 @@ def test_probabilities_of_a_row_do_not_depend_on_the_other_rows(setting, n_class
         np.testing.assert_allclose(model.predict_proba(X[order]), p[order], rtol=0, atol=1e-6)
         labels = [model.predict(row[None])[0] for row in X[:12]]
         np.testing.assert_array_equal(labels, model.predict(X)[:12])
+
+
+@pytest.mark.parametrize(("n_classes", "size"), [(2, 30.0), (10, 10.0), (1000, 0.1)])
+def test_rounding_moves_rows_that_are_sure_by_no_more_than_the_bound(n_classes, size):
+    scores = size * rng.normal(size=(500, n_classes))
+    sure = ~unsure(scores, 1.0)
+    assert sure.any()
+    error = ROUNDING * np.maximum(np.abs(scores).max(1, keepdims=True), SMALLEST)
+    for signs in (rng.choice([-1, 1], scores.shape), 1 - 2 * (scores < scores.max(1)[:, None])):
+        moved = scores + error * signs
+        change = np.abs(softmax(moved, 1) - softmax(scores, 1)).max(1)
+        assert (change < 1.001 * HARMLESS)[sure].all()
+        assert (moved.argmax(1) == scores.argmax(1))[sure].all()
 
 
 @pytest.mark.parametrize("setting", ["goodness", "head", "hybrid", "readout"])

@@ -43,7 +43,8 @@ def render(lines):
         both = [found.get((data, model)) for model in ("ff", "mlp")]
         if all(both):
             cells = [" / ".join(column(row) for row in both) for column in COLUMNS.values()]
-            rows.append([name, *cells, len(both[0]["errors"])])
+            seeds = dict.fromkeys(len(row["errors"]) for row in both)
+            rows.append([name, *cells, " / ".join(map(str, seeds))])
     return table(["data", *COLUMNS, "seeds"], rows) + "\n\n" + wrapped(machine(lines[-1]))
 
 
