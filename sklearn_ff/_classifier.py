@@ -181,7 +181,7 @@ class FFClassifier(AccuracyScore, BaseFF):
         from `draws` alone. It has no effect on a CPU.
     n_threads : int or None, default=None
         Threads of torch during fit and prediction; None does not change them, but lets small
-        networks learn in one, which is faster. A fork has one.
+        networks learn in one, which is faster. A forked process has one thread.
     verbose : bool or int, default=False
         Whether to print a line per epoch, which names the layers that learn.
     random_state : int, RandomState or None, default=None

@@ -45,7 +45,7 @@ class FFOutlierDetector(Watched, OutlierMixin, BaseEstimator):
         Share of outliers in the training rows, above 0 and up to 0.5. It sets the threshold of
         `predict`, and how many rows `fit_predict` finds. With "auto" training rows are free of
         outliers, and the threshold is that of 0.05: to find outliers among the training rows,
-        give a number, other than for IsolationForest and LocalOutlierFactor.
+        give a number, unlike for IsolationForest and LocalOutlierFactor.
     validation_fraction : float, default=0.1
         Share of the training rows that the network does not learn from. They determine the
         threshold, since a row that was learned from is more familiar than a new one. Where they

@@ -141,7 +141,7 @@ def test_the_package_is_imported_at_the_top_of_a_file_only(name):
 
 
 @pytest.mark.parametrize("name", sorted(set(FILES) - SKORCH))
-def test_skorch_is_imported_in_four_files_only(name):
+def test_skorch_is_imported_in_few_files_only(name):
     assert not imports_from(name, "skorch")
 
 
