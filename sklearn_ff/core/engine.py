@@ -18,16 +18,7 @@ from .freezing import fixed_weights, not_frozen
 from .head import step_head
 from .heap import Heap
 from .interrupts import current
-from .passes import (
-    Sum,
-    Turns,
-    by_formulas,
-    numbers_per_row,
-    one_sided,
-    rows_at_once,
-    teach,
-    told,
-)
+from .passes import Sum, Turns, by_formulas, one_sided, part_sizes, teach, told
 from .rows import Batches, n_parts, parts, piece
 from .serving import Serving
 from .updates import descend, descend_together, learners, may_wait, penalize, watches_gradients
@@ -371,10 +362,8 @@ class FFNet(Serving, NeuralNet):
         x, y, weight, drawn = batch
         n_rows, lesson = self.ranks_.size(len(y)), []
         weight = weight / n_rows
-        number = x.element_size()
-        if number != self.part_[0]:  # the same in all batches, as a rule
-            most = rows_at_once(self, CANDIDATE_BYTES // number)
-            self.part_ = number, most, number * numbers_per_row(self)
+        if x.element_size() != self.part_[0]:  # the same in all batches, as a rule
+            self.part_ = part_sizes(self, x.element_size(), CANDIDATE_BYTES)
         for some in parts(n_rows, self.part_[1]):
             update = self._update if some.stop == n_rows else lambda module: None
             learned_by = step if self.stage_ else step_head

@@ -111,18 +111,19 @@ def compares_rows(layer):
     return whole or layer.objective.objective.compares_rows
 
 
-def numbers_per_row(net):
-    """Numbers that the candidates of a row take in the widest layer."""
+def part_sizes(net, number, most):
+    """Bytes of a number, rows of a batch that are learned from at once, and bytes per row.
+
+    The candidates of these rows take at most so many bytes in the widest layer, unless a layer
+    compares all rows of a batch.
+    """
     shown = net.module_.encoder.shows_labels or net.negatives.of_rows
     candidates = net.negatives.n_candidates(net.module_.n_classes) if shown else 1
-    return LIVE_TENSORS * candidates * max(live(layer.affine) for layer in net.module_.layers)
-
-
-def rows_at_once(net, most):
-    """Rows of a batch whose candidates take at most so many numbers in the widest layer."""
+    width = max(live(layer.affine) for layer in net.module_.layers)
+    per_row = number * LIVE_TENSORS * candidates * width
     if any(map(compares_rows, net.module_.layers)):
-        return sys.maxsize
-    return max(2 if net.negatives.of_rows else 1, most // numbers_per_row(net))
+        return number, sys.maxsize, per_row
+    return number, max(2 if net.negatives.of_rows else 1, most // per_row), per_row
 
 
 @contextmanager
