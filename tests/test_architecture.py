@@ -33,11 +33,12 @@ TABLE = [
         ),
     ],
     ["_open_columns"],
-    ["core.encoder", "core.head", "core.forward_forward", "core.peers"],
-    ["core.prediction"],
+    ["core.encoder", "core.head", "core.record", "core.peers"],
+    ["core.forward_forward"],
+    ["core.formulas", "core.prediction"],
     ["core.build"],
     ["core.callbacks", "core.interrupts", "core.rows", "core.user_callbacks", "callbacks"],
-    ["core.resume"],
+    ["core.resume", "core.notified"],
     [
         *("core.freezing", "core.serving", "core.capture", "core.passes", "core.updates"),
         "core.heap",
@@ -74,7 +75,10 @@ TABLE = [
     [""],
 ]
 ROW = {name: row for row, names in enumerate(TABLE) for name in names}
-SKORCH = {"core.engine", "core.callbacks", "core.updates", "core.user_callbacks", "callbacks"}
+SKORCH = {
+    *("core.notified", "core.callbacks", "core.updates"),
+    *("core.user_callbacks", "callbacks"),
+}
 
 
 def module_of(path):
@@ -115,7 +119,7 @@ def imports_from(name, library):
 def test_the_reader_of_imports_sees_them():
     assert own(imports_in("core.engine", TREES["core.engine"])) >= {"core.forward_forward"}
     assert "_parts" in own(imports_in("goodness", TREES["goodness"]))
-    assert imports_from("core.engine", "skorch")
+    assert imports_from("core.notified", "skorch")
     assert imports_from("_params", "sklearn")
 
 

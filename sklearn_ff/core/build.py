@@ -13,6 +13,7 @@ from ..layers import built
 from ..negatives import Negatives
 from ..objectives import LayerFacts
 from .encoder import Encoder, LabelCode
+from .formulas import FormulaLayer
 from .forward_forward import Layer, Network
 from .head import Head
 from .peers import Peers
@@ -149,29 +150,28 @@ def build_layer(plan, index, affine):
         label = LabelCode(plan.n_classes, width, plan.strength, affine.expand)
     in_place = None if rate else overwriting(activation, goodness, affine)  # peers compare them
     facts = LayerFacts(index, affine.n_outputs, goodness.sharpness, affine.shape, plan.n_classes)
-    layer = Layer(
+    scores, loss = Scores(goodness, affine.shape, plan.n_classes), Loss(objective, facts)
+    faded = in_place is not None and in_place is activation.faded
+    stated = faded and states_gradient(plan, index, affine, scores, loss)
+    return (FormulaLayer if stated else Layer)(
         index,
         affine,
         label,
         Activate(affine, activation.build(), in_place, plan.dropout[index]),
-        Scores(goodness, affine.shape, plan.n_classes),
-        Loss(objective, facts),
+        scores,
+        loss,
         normalization.build(affine.shape),
         Peers(affine.n_outputs, rate, peers_at_a_place(kind, affine)),
     )
-    layer.stated = states_gradient(plan, layer)
-    return layer
 
 
-def states_gradient(plan, layer):
-    """Whether all that stands between the input of a layer and its loss states its gradient."""
-    affine, goodness, in_place = layer.affine, layer.goodness, layer.activate.overwriting
-    faded = in_place is not None and in_place is plan.activation.for_layer(layer.index).faded
-    between = plan.dropout[layer.index] or plan.peer_normalization or selects(plan.negatives)
-    shown = layer.index > 0 or plan.input_normalization.identity
-    scored = goodness.stated and layer.objective.stated and not goodness.scores_classes
+def states_gradient(plan, index, affine, scores, loss):
+    """Whether all else between the input of a layer and its loss states its gradient."""
+    between = plan.dropout[index] or plan.peer_normalization or selects(plan.negatives)
+    shown = index > 0 or plan.input_normalization.identity
+    scored = scores.stated and loss.stated and not scores.scores_classes
     mapped = states(affine, "learn") and affine.plain
-    return bool(scored and mapped and faded and shown and not between)
+    return bool(scored and mapped and shown and not between)
 
 
 def selects(negatives):

@@ -6,35 +6,22 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from skorch import NeuralNet
-from skorch.callbacks import EpochTimer
 
 from .._optimizers import per_group
-from .._ranks import ALONE
 from .callbacks import Interrupted, StopStage, StopTraining
 from .capture import captured, has_hooks
+from .formulas import by_formulas
 from .forward_forward import step
 from .freezing import fixed_weights, not_frozen
 from .head import step_head
 from .heap import Heap
 from .interrupts import current
-from .passes import Sum, Turns, by_formulas, one_sided, part_sizes, teach, told
+from .notified import NotifiedNet
+from .passes import Sum, Turns, one_sided, part_sizes, teach, told
 from .rows import Batches, n_parts, parts, piece
 from .serving import Serving
 from .updates import descend, descend_together, learners, may_wait, penalize, watches_gradients
-from .user_callbacks import (
-    LISTED,
-    acts_on_batches,
-    check_load,
-    check_pattern,
-    hooks_named,
-    loads,
-    loads_nothing,
-    missing_key,
-    names_taken,
-    unlike,
-    unrecorded,
-)
+from .user_callbacks import acts_on_batches, check_load, check_pattern, hooks_named
 
 # Bytes for the candidates of one layer in training; a larger batch is processed in parts, whose
 # gradients add up.
@@ -85,17 +72,14 @@ def ready_net(plan, network, draws, own=(), callbacks=()):
     return net.initialize()
 
 
-class FFNet(Serving, NeuralNet):
+class FFNet(Serving, NotifiedNet):
     """skorch's loop, notifications and history around the Forward-Forward step.
 
     One optimizer with a parameter group per layer and one for the head, in the order of
     `module_.layers`; each group is stepped separately, after `on_grad_computed`.
     """
 
-    callbacks_: list[Any]
     in_turn = False  # also of nets that were pickled before they had turns
-    keeper_: Any = None  # writes checkpoints, and goes on from one
-    ranks_: Any = ALONE  # the processes among which the rows lie
 
     def __init__(
         self,
@@ -118,23 +102,6 @@ class FFNet(Serving, NeuralNet):
         self.resumes = resumes  # whether this is one of many calls of `partial_fit`
         self.captures = captures  # whether steps are recorded; "asked" if the user asks for it
         super().__init__(*args, **kw)
-
-    def get_default_callbacks(self):
-        """Callbacks of the package, under names that no callback of the user has."""
-        taken, named = names_taken(self.callbacks or ()), []
-        for name, callback in [("epoch_timer", EpochTimer()), *self.own]:
-            while name in taken:
-                name += "_"
-            named.append((name, callback))
-        return named
-
-    def initialize_callbacks(self):
-        """As skorch's, but lists in the history are not logged."""
-        super().initialize_callbacks()
-        for _, callback in self.callbacks_:
-            if isinstance(getattr(callback, "keys_ignored_", None), set):
-                callback.keys_ignored_.update(LISTED)
-        return self
 
     def initialize_optimizer(self, triggered_directly=None):
         modules = learners(self.module_)
@@ -233,56 +200,6 @@ class FFNet(Serving, NeuralNet):
     def on_epoch_begin(self, net, **kwargs):
         self._stop_if_interrupted()
         super().on_epoch_begin(net, **kwargs)
-
-    def notify_stage(self, name, rows):
-        self._tell_all(hooks_named(name, self.callbacks_), self, rows)
-
-    def notify(self, method_name, **kwargs):
-        """As skorch's, but a request to end is served after all callbacks have been called.
-
-        KeyboardInterrupt from a callback, as skorch's callbacks raise, ends training; between two
-        layers it does so at the end of the batch.
-        """
-        getattr(self, method_name)(self, **kwargs)
-        told = [callback for _, callback in self.callbacks_]
-        if method_name == "on_train_end":
-            epochs = list(self.history)[getattr(self, "n_loaded_", len(self.history)) :]
-            told = [callback for callback in told if not loads_nothing(callback, epochs)]
-        hooks = [getattr(callback, method_name) for callback in told]
-        end: Exception | None = None
-        try:
-            self._tell_all(hooks, self, **kwargs)
-        except (StopStage, StopTraining) as asked:
-            end = asked
-        if method_name == "on_epoch_end":
-            end = self.ranks_.end(self, end)
-            if self.keeper_:
-                self.keeper_.epoch_ended(self, self.rows_, end)
-        if method_name == "on_grad_computed":
-            self.end_ = self.end_ or end
-        elif end is not None:
-            raise end
-
-    def _tell_all(self, hooks, *args, **kwargs):
-        """Call all hooks, then raise the end that one of them has asked for, if any."""
-        end: Exception | None = None
-        for hook in hooks:
-            try:
-                hook(*args, **kwargs)
-            except StopStage as stop:
-                end = end or stop
-            except (KeyboardInterrupt, StopTraining):
-                self.interrupts_.check()  # raises if it was Ctrl-C, not the callback
-                end = StopTraining()
-            except Exception as error:
-                if isinstance(error, RuntimeError) and loads(hook.__self__):
-                    raise unlike(error) from error
-                key = missing_key(error)
-                if key is None:
-                    raise
-                raise unrecorded(hook.__self__, key, self.history) from error
-        if end is not None:
-            raise end
 
     def __getstate__(self):
         """The state without attributes of a running training, which cannot be pickled."""

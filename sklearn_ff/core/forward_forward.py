@@ -20,12 +20,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from .record import Record
+
 
 class Layer(nn.Module):
     """One layer: built from callables, trained by its own loss alone."""
-
-    stated = False  # whether its parts state their gradients
-    formulas = False  # whether it learns by these now, which gives the same without autograd
 
     def __init__(self, index, affine, label, activate, goodness, objective, normalize, peers):
         super().__init__()
@@ -44,16 +43,15 @@ class Layer(nn.Module):
 
     def gradients(self):
         """A context of its computations: a layer that does not learn builds no graph."""
-        graph = self.learning and not self.formulas
-        return torch.set_grad_enabled(graph and torch.is_grad_enabled())
+        return torch.set_grad_enabled(self.learning and torch.is_grad_enabled())
 
-    def learn(self, z: Any, labels: Tensor, gradient: Tensor) -> None:
-        """Add ∂loss/∂W, ∂loss/∂U and ∂loss/∂b to the gradients of its weights, from ∂loss/∂a."""
-        if not isinstance(z, Tensor):  # rows and labels, as the first layer sees them
-            return z.learn(self, labels, gradient)
-        self.affine.learn(z, gradient)
-        if self.label is not None:
-            self.label.learn(labels, gradient)
+    def learn(
+        self, z: Any, labels: Tensor, a: Tensor, h: Tensor, g: Tensor, known: Any, weight: Tensor
+    ) -> Tensor:
+        """Add the gradient of its loss to those of its weights; return the loss."""
+        loss = weight @ self.objective(g, h, known)
+        (loss + self.peers(a, h, weight)).backward()
+        return loss.detach()
 
 
 class Network(nn.Module):
@@ -115,23 +113,6 @@ class Network(nn.Module):
         return labels[:, 0], self.progress, every
 
 
-class Record(list):
-    """Loss and scores of every layer that has learned, in room that is taken for all at once.
-
-    Between the activations of two layers they would keep the heap from using the same room again.
-    """
-
-    def __init__(self, n_layers):
-        self.n_layers = n_layers
-
-    def add(self, loss, g):
-        if not self:
-            self.losses = loss.new_empty(self.n_layers)
-            self.scores = g.new_empty(self.n_layers, *g.shape)
-        own = self.losses[len(self)].copy_(loss), self.scores[len(self)].copy_(g)
-        self.append(own)
-
-
 def step(
     net: Network,
     negatives: Any,
@@ -156,15 +137,9 @@ def step(
     for layer, z, a, h in net.activations(shown, labels, draws):
         if layer.learning:
             g = negatives.select(layer.goodness(h, labels), layer, draws)
-            if layer.formulas:
-                losses, slopes = layer.objective.with_slopes(g, h, known)
-                loss = weight @ losses
-                layer.learn(z, labels, layer.goodness.gradient(h, weight[:, None] * slopes))
-            else:
-                loss = weight @ layer.objective(g, h, known)
-                (loss + layer.peers(a, h, weight)).backward()
+            loss = layer.learn(z, labels, a, h, g, known, weight)
             update(layer)
-            record.add(loss.detach(), g.detach())
+            record.add(loss, g.detach())
         del z, a, h
     return record
 

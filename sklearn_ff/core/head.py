@@ -14,7 +14,7 @@ FEATURE_BYTES = 2**25
 class Head(LinearReadout):
     """V z + v with detached features z: its loss has no gradient for the layers."""
 
-    stated, formulas = True, False  # as of layers: the gradient by a formula, or by autograd
+    formulas = False  # as of layers: the gradient by a formula, or by autograd
 
     def learn(self, net, shown, y, weight, update, draws):
         """Descend Σ w · −log softmax(V z + v)_y once; return the logits, for hard negatives."""

@@ -141,16 +141,3 @@ def one_sided(layers, side):
     finally:
         for layer, rate in before:
             layer.objective.side, layer.peers.rate = None, rate
-
-
-@contextmanager
-def by_formulas(layers):
-    """Inside the block, layers whose parts state their gradients learn by these, as the head."""
-    able = [vars(layer) for layer in layers if layer.stated]  # modules set attributes slowly
-    for values in able:
-        values["formulas"] = True
-    try:
-        yield
-    finally:
-        for values in able:
-            values["formulas"] = False

@@ -128,7 +128,7 @@ class Received:
         return self.layer(self.z, labels)
 
     def learn(self, layer: Any, labels: Tensor, gradient: Tensor) -> None:
-        layer.learn(self.z, labels, gradient)
+        layer.add_gradients(self.z, labels, gradient)
 
 
 class Portion(Network):

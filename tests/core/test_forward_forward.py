@@ -6,7 +6,8 @@ import torch
 from planned import label_scores, planned
 
 from sklearn_ff import FFClassifier
-from sklearn_ff.core.forward_forward import Record, step
+from sklearn_ff.core.forward_forward import step
+from sklearn_ff.core.record import Record
 from sklearn_ff.core.updates import learners
 from sklearn_ff.overlays import Append
 from sklearn_ff.schedules import Greedy, Simultaneous, Stage
