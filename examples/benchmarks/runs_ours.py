@@ -8,6 +8,7 @@ from sklearn_ff import FFClassifier, FFTransformer
 from sklearn_ff.augmentations import Flips, Shifts
 from sklearn_ff.layers import Block, Conv2d
 from sklearn_ff.objectives import Similarity, Softmax
+from sklearn_ff.recipes import local_loss
 
 PIXELS = (1, 28, 28)
 
@@ -27,14 +28,18 @@ def convolutions(seed):
     )
 
 
-def wider_convolutions(objective):
-    """Four convolutions, of which the second and the fourth are pooled."""
+def pairs(*augmentation, **more):
+    """Three blocks of two convolutions; a block is trained as one by the readout on it."""
 
     def make(seed):
-        clf = convolutions(seed)
-        sizes = [(32, None), (64, "max"), (64, None), (128, "max")]
-        layers = [Conv2d(n, norm="batch", pool=pool) for n, pool in sizes]
-        return clf.set_params(layers=layers, objective=objective, max_iter=10)
+        layers = [
+            Block([Conv2d(n, norm="batch"), Conv2d(n, norm="batch", pool="max")])
+            for n in (32, 64, 128)
+        ]
+        settings = {"learning_rate_init": 2e-3, "max_iter": 20} | more
+        return convolutions(seed).set_params(
+            layers=layers, augmentation=list(augmentation), **settings
+        )
 
     return make
 
@@ -71,7 +76,6 @@ LOCAL = {
     "max_iter": 20,
 }
 SHIFTED = {"image_shape": PIXELS, "augmentation": Shifts(1)}
-VARIED = {"image_shape": PIXELS, "augmentation": [Shifts(1), Flips()]}
 
 LOCAL_LOSS = "local losses (Nøkland and Eidnes)"
 NETWORKS = {
@@ -147,26 +151,18 @@ TRIES = {
     "try_dense_readout_hard": dense(
         goodness="readout", negatives="hard", dropout=0.3, max_iter=20, rules=BOTH
     ),
-    "try_dense_readout_rows": dense(
-        goodness="readout",
-        negatives="hard",
-        dropout=0.3,
-        input_normalization="rms",
-        learning_rate_init=2e-3,
-        max_iter=20,
-        rules=BOTH,
-    ),
+    "try_dense_long": dense(dropout=0.2, max_iter=50, rules=("goodness", "head", "hybrid")),
     "try_fashion_local": dense(data="fashion_mnist", **LOCAL),
     "try_fashion_hard": dense(data="fashion_mnist", dropout=0.2, max_iter=20, rules=BOTH),
-    "try_fashion_varied": dense(
-        data="fashion_mnist", **LOCAL | VARIED | {"dropout": 0.1, "max_iter": 40}
-    ),
-    "try_shifts_hard": dense(max_iter=50, rules=BOTH, **SHIFTED),
-    "try_shifts_softmax": dense(
-        **LOCAL | SHIFTED | {"dropout": 0.1, "max_iter": 60, "learning_rate_init": 2e-3}
+    "try_fashion_wide": dense((2000, 2000), data="fashion_mnist", **LOCAL),
+    "try_shifts_pred": Run(lambda seed: local_loss("pred", random_state=seed), ("last",)),
+    "try_fashion_varied_pred": Run(
+        lambda seed: local_loss("pred", augmentation=["shifts", "flips"], random_state=seed),
+        ("last",),
+        data="fashion_mnist",
     ),
     "try_features_long": features(max_iter=40),
     "try_features_more_shifts": features(shifts=2, max_iter=20),
-    "try_conv_wide": Run(wider_convolutions(Softmax(1.0))),
-    "try_conv_similarity": Run(wider_convolutions(Similarity(sharpness=1.0))),
+    "try_conv_pairs": Run(pairs(Shifts(2))),
+    "try_fashion_conv_pairs": Run(pairs(Shifts(2), Flips()), data="fashion_mnist"),
 }
