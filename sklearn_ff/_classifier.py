@@ -384,7 +384,7 @@ class FFClassifier(AccuracyScore, BaseFF):
             mean of one. Class weights multiply them.
         X_val, y_val : array-like or None, default=None
             Held-out rows and labels, scored after every epoch. A Pipeline passes `X_val` through
-            its steps only with ``transform_input=["X_val"]``; see docs/schedule.md.
+            its steps only with ``transform_input=["X_val"]``; see docs/training.md.
         sample_weight_val : array-like of shape (n_samples_val,) or None, default=None
             Weights of the held-out rows, which class weights multiply.
 
