@@ -3,7 +3,7 @@
     python examples/benchmarks/performance_report.py
 
 Reads `results/*.jsonl` in the folder of this file; for each case the last line counts. The page
-ends with the text of `performance_notes.md`.
+ends with the text of `performance_notes.md`, which sums up.
 """
 
 import argparse
@@ -38,10 +38,13 @@ FIGURE = "images/growth.svg"
 INTRODUCTION = """\
 # Performance
 
+Time and memory of fits and predictions, beside other programs. Ratios are medians of ratios of
+times that were measured alternately within one run; above 1, ours takes longer. Where several
+machines have been measured, each has a table of its own.
+[Where it takes longer](#where-it-takes-longer) sums up.
+
 `examples/benchmarks/performance_report.py` renders this page from the committed lines in
-`examples/benchmarks/results/`. Ratios are medians of ratios of times that were measured alternately
-within one run; above 1, ours takes longer. Where several machines have been measured, each has a
-table of its own.
+`examples/benchmarks/results/`.
 """
 
 
@@ -217,21 +220,6 @@ SECTIONS = [
         rows=lambda lines: by_model([line for line in lines if line["rows"] == "test"]),
     ),
     Section(
-        "A training step over its products",
-        "Time of a step inside `fit`, divided by the time of its matrix products alone, the fewest "
-        "that the method needs (`step_limit.py`).",
-        "step_limit",
-        ["units", "batch_size", "precision", "threads"],
-        {
-            "shape": shape,
-            "batch": get("batch_size"),
-            "precision": get("precision"),
-            "step, ms": milliseconds("seconds_step"),
-            "products, ms": milliseconds("seconds_floor"),
-            "ratio": get("ratio", number),
-        },
-    ),
-    Section(
         "A whole fit beside others",
         "Seconds of a whole `fit`, ours and theirs: on MNIST with the same shape, batch, epochs "
         "and threads, on standardised tables with the defaults of both (`fit_time.py`). `mlp` is "
@@ -267,21 +255,6 @@ SECTIONS = [
         },
     ),
     Section(
-        "A network of one block",
-        "The same network as one block and as a plain loop in torch, on MNIST "
-        "(`backprop_block.py`).",
-        "backprop_block",
-        ["network", "seed", "epochs", "rows", "threads"],
-        {
-            "network": get("network"),
-            "epochs": get("epochs"),
-            "seeds": lambda row: len(row["errors"]),
-            "test error": mean_error,
-            "seconds per epoch": get("seconds_per_epoch", number),
-        },
-        rows=by_network,
-    ),
-    Section(
         "Prediction",
         "Time of `decision_function` at 784-500-500, divided by that of the products that "
         "`goodness` needs, or by that of one plain forward pass of the same network in torch "
@@ -297,26 +270,6 @@ SECTIONS = [
             "ratio": get("ratio", number),
         },
         more=errors_and_memory,
-    ),
-    Section(
-        "Time to published errors",
-        "Seconds of a `fit` on MNIST that reaches the error of a published program, and of that "
-        "program, rewritten in a plain form and timed by the step (`time_to_error.py`). Only the "
-        "error is the same, not the network: ours are chosen, on held-out training rows, to reach "
-        "it fastest. For mpezeshki's it is one layer of 100 units, for Löwe's two convolutions and "
-        "a dense layer, with the goodness `readout`, for one epoch of 50,000 rows.",
-        "time_to_error",
-        ["program", "rows", "seed", "threads"],
-        {
-            "program": get("program"),
-            "rows": words("rows"),
-            "seed": get("seed"),
-            "error": get("error", percent),
-            "to reach": get("goal", percent),
-            "seconds": get("seconds", number),
-            "theirs": get("seconds_theirs", "{:,.0f}".format),
-            "times faster": get("times_faster", "{:,.0f}".format),
-        },
     ),
     Section(
         "Memory against depth",
@@ -410,6 +363,56 @@ SECTIONS = [
             "points lost": get("points_lost", number),
         },
         rows=by_precision,
+    ),
+    Section(
+        "Time to published errors",
+        "Seconds of a `fit` on MNIST that reaches the error of a published program, and of that "
+        "program, rewritten in a plain form and timed by the step (`time_to_error.py`). Only the "
+        "error is the same, not the network: ours are chosen, on held-out training rows, to reach "
+        "it fastest. For mpezeshki's it is one layer of 100 units, for Löwe's two convolutions and "
+        "a dense layer, with the goodness `readout`, for one epoch of 50,000 rows.",
+        "time_to_error",
+        ["program", "rows", "seed", "threads"],
+        {
+            "program": get("program"),
+            "rows": words("rows"),
+            "seed": get("seed"),
+            "error": get("error", percent),
+            "to reach": get("goal", percent),
+            "seconds": get("seconds", number),
+            "theirs": get("seconds_theirs", "{:,.0f}".format),
+            "times faster": get("times_faster", "{:,.0f}".format),
+        },
+    ),
+    Section(
+        "A network of one block",
+        "The same network as one block and as a plain loop in torch, on MNIST "
+        "(`backprop_block.py`).",
+        "backprop_block",
+        ["network", "seed", "epochs", "rows", "threads"],
+        {
+            "network": get("network"),
+            "epochs": get("epochs"),
+            "seeds": lambda row: len(row["errors"]),
+            "test error": mean_error,
+            "seconds per epoch": get("seconds_per_epoch", number),
+        },
+        rows=by_network,
+    ),
+    Section(
+        "A training step over its products",
+        "Time of a step inside `fit`, divided by the time of its matrix products alone, the fewest "
+        "that the method needs (`step_limit.py`).",
+        "step_limit",
+        ["units", "batch_size", "precision", "threads"],
+        {
+            "shape": shape,
+            "batch": get("batch_size"),
+            "precision": get("precision"),
+            "step, ms": milliseconds("seconds_step"),
+            "products, ms": milliseconds("seconds_floor"),
+            "ratio": get("ratio", number),
+        },
     ),
 ]
 
