@@ -111,6 +111,7 @@ def linked(text):
     """Links to the pages that show the same on the site, with titles in place of file names."""
     text = re.sub(r"\]\(\.\./examples/(plot_\w+)\.py\)", r"](auto_examples/\1.rst)", text)
     text = text.replace("](../CONTRIBUTING.md)", "](contributing.md)")
+    text = re.sub(r"\]\((?=\.\./examples/benchmarks/\w+\.md\))", "](path:", text)  # no page here
     text = re.sub(r"\[[\w/]+\.(?:md|py)\]\((?!\.\.)", "[](", text)
     return re.sub(r"(?<=\d) %", "\N{NO-BREAK SPACE}%", text)
 

@@ -89,7 +89,7 @@ def against_backpropagation(lines):
         "two layers of 500 units with all other "
         "parameters at their defaults, in ten epochs (`mnist.py --test`, `backprop_block.py "
         "--epochs 10`); its times are those of a fit beside a plain loop in torch (`fit_time.py`). "
-        f"{len(missing)} pairs of [the plan](results_plan.md) are still to be measured."
+        f"{len(missing)} further pairs are [planned](../examples/benchmarks/plan.md)."
     )
     found = table([*header, "MiB"], [row for row in rows if row])
     compared_runs = {name for pair in pairs if pair[0] not in missing for name in pair}

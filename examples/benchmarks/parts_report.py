@@ -6,11 +6,12 @@ python examples/benchmarks/parts_report.py
 from pathlib import Path
 
 import numpy as np
-from parts import DATA, OUTPUT, SEEDS, USUAL, differences, legal, missing
+from parts import DATA, OUTPUT, USUAL, differences, legal
 from report_table import machines, table, wrapped
 from run import lines_of
 
 from sklearn_ff.goodness import goodness
+from sklearn_ff.negatives import negatives
 from sklearn_ff.objectives import objectives
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -19,7 +20,6 @@ BEGIN = "<!-- figures of examples/benchmarks/parts_report.py -->\n"
 END = "<!-- end of figures -->\n"
 NAMES = {"mnist": "MNIST", "tables": "eight tables"}
 BEST = 5
-COMMAND = "python examples/benchmarks/parts.py --threads 1"
 INTRODUCTION = """\
 # Parts against parts
 
@@ -29,10 +29,10 @@ combination of negative labels, objective and goodness that `fit` accepts, by na
 parameters at their defaults. Errors are in per cent, of held-out training rows: 10,000 of MNIST,
 after ten epochs of the other 50,000 with two layers of 500 units; and inner splits of eight tables,
 whose outer test folds are not used, as the mean over the tables. With several seeds a figure is
-their mean, with the standard deviation. The corner of a table names the goodness; rows are negative
-labels, and columns objectives. "×" means that `fit` refuses the combination, "–" that it has not
-been measured. The comparison favours the defaults, for which the rate and the factors of the scores
-were chosen. [Which parts?](which_parts.md) says what follows.
+their mean, with the standard deviation. Columns are objectives. Rows and columns without any figure
+are left out; "×" means that `fit` refuses the combination, "–" that it has not been measured. The
+comparison favours the defaults, for which the rate and the factors of the scores were chosen.
+[Which parts?](which_parts.md) says what follows.
 """
 
 
@@ -50,25 +50,27 @@ def matrix(lines):
 
 
 def section(data, found, lines):
-    texts = [f"## {NAMES[data]}", state(data, lines)]
-    for name in goodness.names:
-        rows = [
-            [f"`{part}`", *(cell(data, found, part, one, name) for one in columns(name))]
-            for part in negatives_of(legal())
-        ]
-        header = [f"`{name}`", *(f"`{one}`" for one in columns(name))]
-        texts.append(table(header, rows))
-    return "\n\n".join([*texts, *machines(of(data, lines))]) + "\n"
+    own = of(data, lines)
+    columns = measured("objective", own, objectives)
+    rows = [
+        [f"`{name}`", f"`{part}`", *(cell(data, found, part, one, name) for one in columns)]
+        for name in measured("goodness", own, goodness)
+        for part in measured("negatives", [o for o in own if o["goodness"] == name], negatives)
+    ]
+    told = f"{len(first_seeds(own))} of {len(legal())} combinations have been measured."
+    header = ["goodness", "negatives", *(f"`{one}`" for one in columns)]
+    tables = [table(header, rows), *machines(own)] if own else []
+    return "\n\n".join([f"## {NAMES[data]}", told, *tables]) + "\n"
 
 
-def columns(name):
-    """The objectives that some negatives go with beside a goodness, in the order of their names."""
-    found = {one["objective"] for one in legal() if one["goodness"] == name}
-    return [objective for objective in objectives.names if objective in found]
+def measured(kind, lines, family):
+    """The parts of a kind that some line has, in the order of their names."""
+    found = {line[kind] for line in lines}
+    return [name for name in family.names if name in found]
 
 
-def negatives_of(combinations):
-    return dict.fromkeys(one["negatives"] for one in combinations)
+def first_seeds(lines):
+    return [line for line in lines if line["seed"] == 0]
 
 
 def cell(data, found, *names):
@@ -100,19 +102,6 @@ def of(data, lines):
     return [line for line in lines if line["data"] == data]
 
 
-def state(data, lines):
-    """How much has been measured, and how to carry on."""
-    n_first = len(legal())
-    first = sum(line["seed"] == 0 for line in of(data, lines))
-    more = sum(line["seed"] > 0 for line in of(data, lines))
-    left = sum(1 for _ in missing([data], SEEDS, lambda: lines))
-    text = f"{NAMES[data]}: {first} of {n_first} combinations have been measured with a first seed"
-    text += f", and {more} runs have a further one."
-    if left:
-        text += f" {left} runs are still missing; `{COMMAND}` carries on."
-    return wrapped(text)
-
-
 # Which parts? -------------------------------------------------------------------------------------
 
 
@@ -134,7 +123,6 @@ def summary(lines):
             ),
             changed(found),
             *(best(data, found) for data in DATA),
-            *(state(data, lines) for data in DATA),
         ]
     )
 
@@ -145,8 +133,9 @@ def changed(found):
     for one in sorted(legal(), key=lambda one: (differences(one), changed_parts(one))):
         if differences(one) <= 1:
             other = [f"`{part}`" for part in changed_parts(one)]
-            cells = [figure(found.get((data, *one.values()))) for data in DATA]
-            rows.append([*(other or ["the defaults"]), *cells])
+            errors = [found.get((data, *one.values())) for data in DATA]
+            if any(errors):
+                rows.append([*(other or ["the defaults"]), *map(figure, errors)])
     return table(["parts", *NAMES.values()], rows)
 
 

@@ -1,4 +1,4 @@
-"""Render docs/results_plan.md, the plan of the machine time, from `planned.py` and the lines.
+"""Render plan.md, the plan of the machine time, from `planned.py` and the lines.
 
 python examples/benchmarks/plan_report.py
 """
@@ -13,18 +13,18 @@ from report_table import table, wrapped
 from run import OUTPUT, lines_of
 from runs import RUNS
 
-PAGE = Path(__file__).parents[2] / "docs" / "results_plan.md"
+PAGE = Path(__file__).parent / "plan.md"
 INTRODUCTION = """\
 # The plan of the figures
 
-`examples/benchmarks/plan_report.py` renders this page from `examples/benchmarks/planned.py` and the
-committed lines. It lists every run of [the results](results.md) in the order in which they are
-trained: group by group, the first seed of every run of a group before the second ones. `epochs` are
-ours, of those of the recipe where they are more: all where a run takes at most twenty processor
-minutes, and of the programs at the end of the list, else as many as fit. `processor minutes` are
-those of one run, measured where a line has them, else estimated. A run counts as half of them,
-since two runs with a thread each keep two cores busy. Three seeds where that is at most ten
-minutes, two up to thirty, one beyond, and of most with fewer epochs than the recipe; the two
+What is measured and what is not yet. `plan_report.py` renders this page from `planned.py` and the
+committed lines. It lists every run of [the results](../../docs/results.md) in the order in which
+they are trained: group by group, the first seed of every run of a group before the second ones.
+`epochs` are ours, of those of the recipe where they are more: all where a run takes at most twenty
+processor minutes, and of the programs at the end of the list, else as many as fit. `processor
+minutes` are those of one run, measured where a line has them, else estimated. A run counts as half
+of them, since two runs with a thread each keep two cores busy. Three seeds where that is at most
+ten minutes, two up to thirty, one beyond, and of most with fewer epochs than the recipe; the two
 founding programs have three.
 """
 
@@ -97,13 +97,15 @@ def of_parts(lines):
         mean = np.mean(found) if found else estimate
         n = len(parts.legal())
         done = sum(line["seed"] == 0 for line in own)
-        rows.append([data, n, done, len(own) - done, f"{mean:.2f}", f"{n * mean / 60 / CORES:.1f}"])
-    header = ["data", "combinations", "first seeds", "further seeds"]
+        left = sum(1 for _ in parts.missing([data], parts.SEEDS, lambda: lines))
+        hours = f"{n * mean / 60 / CORES:.1f}"
+        rows.append([data, n, done, len(own) - done, left, f"{mean:.2f}", hours])
+    header = ["data", "combinations", "first seeds", "further seeds", "runs left"]
     header += ["processor minutes of one", f"hours of the first seeds, on {CORES} cores"]
     text = wrapped(
-        "`examples/benchmarks/parts.py` goes through [parts against parts](parts_matrix.md), with "
-        "a plan of its own: the first seed of every combination, then two further ones of those "
-        "that are close to the best."
+        "`parts.py` goes through [parts against parts](../../docs/parts_matrix.md), with a plan of "
+        "its own: the first seed of every combination, then two further ones of those that are "
+        "close to the best. `python examples/benchmarks/parts.py --threads 1` carries on."
     )
     return f"## Parts against parts\n\n{text}\n\n{table(header, rows)}\n"
 

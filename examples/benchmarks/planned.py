@@ -133,7 +133,7 @@ PLAN = Plan(
             Planned("cifar_groups", 50, seeds=1),
             Planned("cifar_labels", 50, seeds=1),
         ],
-        "What the five-digit goodness hangs on": [
+        "What the five-digit goodness depends on": [
             Planned("rmwkwok_500_short", 4, seeds=3),
             Planned("rmwkwok_500_glorot_passes", 4, seeds=1),
             Planned("rmwkwok_500_passes", 5, seeds=1),

@@ -13,9 +13,9 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 from named_run import epochs_of, network_of
-from report_table import NOT_MEASURED, Section, get, mebibytes, percent, table, wrapped
+from report_table import Section, get, mebibytes, percent, table, wrapped
 from run import OUTPUT, is_same, lines_of, settings, usual
-from runs import GROUPS, RUNS
+from runs import RUNS
 
 from sklearn_ff import FFClassifier
 
@@ -36,7 +36,8 @@ processor worked for the run, and `MiB` the peak memory of its process. Backprop
 is of the same layers in one block (`recipes.backpropagation`), with the same epochs, batches and
 images, and Adam at a rate of 0.001 that falls linearly, which was tuned for none of them. It has no
 normalisation between layers; where that of a run centres activations, its convolutions have batch
-normalisation instead. [The plan](results_plan.md) lists what is still to be measured.
+normalisation instead. Runs that have not been measured are not listed here, but in
+[the plan](../examples/benchmarks/plan.md).
 """
 
 
@@ -62,8 +63,9 @@ def arguments():
 def render(lines):
     notes = (HERE / "results_notes.md").read_text(encoding="utf-8")
     counted = results(lines)
-    sections = [section.render(counted) for section in SECTIONS]
-    return "\n".join([INTRODUCTION, *sections, tries(results(lines, "held_out")), notes])
+    measured = {line["benchmark"] for line in counted}
+    sections = [one.render(counted) for one in SECTIONS if one.benchmark in measured]
+    return "\n".join([INTRODUCTION, *sections, *tries(results(lines, "held_out")), notes])
 
 
 def results(lines, rows="test"):
@@ -224,7 +226,7 @@ SECTIONS = [
         more=lambda lines: told(lines, "Test errors against epochs of the five-digit runs"),
     ),
     Section(
-        "What the five-digit goodness hangs on",
+        "What the five-digit goodness depends on",
         "`rmwkwok_500_short` is `rmwkwok_500_supervised` for 30 of its 200 epochs, and the others "
         "are this with one thing changed: first weights uniform by Glorot's rule, as those of the "
         "program; negative rows in passes over all of them, each of which keeps its first label, "
@@ -299,6 +301,8 @@ SECTIONS = [
 
 def tries(lines):
     """What was tried on held-out rows, with the settings that differ from the defaults."""
+    if not lines:
+        return
     columns = COMMON | {"data": data_of, "held-out error": figure("error")}
     columns |= {"processor minutes": minutes("processor_seconds")}
     cells = [[column(row) for column in columns.values()] for row in by_rule(lines)]
@@ -306,12 +310,9 @@ def tries(lines):
         "Errors on the sixth of the training rows that `run.py --validate` holds out, by which "
         "the settings of our networks were chosen; the test rows are not used."
     )
-    found = [
-        table(columns, cells),
-        "\n".join(settings_of(line) for line in in_order(with_curve(lines))),
-    ]
-    texts = ["## Tried on held-out rows", wrapped(prose), *(found if lines else [NOT_MEASURED])]
-    return "\n\n".join(texts) + "\n"
+    settings = "\n".join(settings_of(line) for line in in_order(with_curve(lines)))
+    texts = ["## Tried on held-out rows", wrapped(prose), table(columns, cells), settings]
+    yield "\n\n".join(texts) + "\n"
 
 
 # Figures ------------------------------------------------------------------------------------------
@@ -322,13 +323,9 @@ def figure_of(benchmark):
 
 
 def told(lines, caption):
-    """Runs of the section without a line, and its figure."""
-    group, found = lines[0]["benchmark"], {line["run"] for line in lines}
-    missing = [f"`{name}`" for name in GROUPS[group] if name not in found]
-    if missing:
-        yield wrapped(f"Not measured: {', '.join(missing)}.")
+    """The figure of the section."""
     if with_curve(lines):
-        yield f"![{caption}]({figure_of(group)})"
+        yield f"![{caption}]({figure_of(lines[0]['benchmark'])})"
 
 
 def settings_of(line):
