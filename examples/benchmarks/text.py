@@ -25,11 +25,13 @@ import numpy as np
 from results import emit
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.feature_extraction.text import CountVectorizer, HashingVectorizer, TfidfVectorizer
+from sklearn.metrics import log_loss
 from sklearn.model_selection import train_test_split
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 
 from sklearn_ff import FFClassifier
+from sklearn_ff.goodness import Readout
 
 STANDARD = {
     "net": "email http urllib xmlrpc socket.py ssl.py smtplib.py imaplib.py ftplib.py mailbox.py",
@@ -58,8 +60,13 @@ REPRESENTATIONS = {
     "counts": lambda: CountVectorizer(min_df=2),
     "hashed": lambda: HashingVectorizer(n_features=1024),
 }
+READOUT = {
+    **{"goodness": Readout(normalized=True), "objective": "softmax"},
+    **{"optimizer_params": {}, "learning_rate_init": 5e-3},
+}
 MODELS = {
     "ff": lambda seed: FFClassifier(random_state=seed),
+    "ff_readout": lambda seed: FFClassifier(**READOUT, random_state=seed),
     "ff_standard": lambda seed: FFClassifier(scaling="standard", random_state=seed),
     "mlp": lambda seed: MLPClassifier(random_state=seed),
 }
@@ -71,11 +78,13 @@ def main():
         texts, labels = corpus(name)
         for kind in args.representations:
             for model in args.models:
-                accuracy = [score(model, kind, texts, labels, s, args.test) for s in args.seeds]
+                found = [score(model, kind, texts, labels, s, args.test) for s in args.seeds]
+                accuracy, losses = map(list, zip(*found, strict=True))
                 result = {"benchmark": "text", "rows": "test" if args.test else "inner"}
                 result |= {"corpus": name, "texts": len(texts), "representation": kind}
                 result |= {"model": model, "seeds": args.seeds, "accuracy": accuracy}
                 result |= {"mean": float(np.mean(accuracy)), "spread": float(np.std(accuracy))}
+                result |= {"log_loss": losses}
                 emit(result | {"versions": versions()}, args.output)
 
 
@@ -144,7 +153,7 @@ def docstrings(place):
 
 
 def score(model, kind, texts, labels, seed, test):
-    """Accuracy on held-out rows."""
+    """Accuracy and log-loss on held-out rows."""
     learn, hold = train_test_split(
         np.arange(len(labels)), test_size=0.3, stratify=labels, random_state=0
     )
@@ -156,7 +165,9 @@ def score(model, kind, texts, labels, seed, test):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         pipeline.fit(texts[learn], labels[learn])
-    return float(pipeline.score(texts[hold], labels[hold]))
+    p = pipeline.predict_proba(texts[hold])
+    accuracy = np.mean(pipeline.classes_[p.argmax(1)] == labels[hold])
+    return float(accuracy), float(log_loss(labels[hold], p))
 
 
 if __name__ == "__main__":
