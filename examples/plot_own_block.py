@@ -1,7 +1,9 @@
 """Your own torch module as a layer
 ================================
 
-python examples/plot_own_block.py
+A layer of attention between the lines of a digit, beside the same layer without it.
+
+    python examples/plot_own_block.py
 """
 
 from functools import partial

@@ -1,7 +1,9 @@
 """A goodness of your own
 ======================
 
-python examples/plot_own_goodness.py
+A function and a class as goodness, and a search over the parameter of the class.
+
+    python examples/plot_own_goodness.py
 """
 
 from sklearn.datasets import load_digits

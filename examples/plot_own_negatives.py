@@ -1,7 +1,9 @@
 """Negatives of your own
 =====================
 
-python examples/plot_own_negatives.py
+Negative labels that look alike, and negative rows that are shifted images.
+
+    python examples/plot_own_negatives.py
 """
 
 import torch

@@ -1,7 +1,9 @@
 """An objective of your own
 ========================
 
-python examples/plot_own_objective.py
+A loss whose sharpness rises with the training, and one that learns its sharpness.
+
+    python examples/plot_own_objective.py
 """
 
 import torch

@@ -1,7 +1,9 @@
 """Parts of their own for every layer
 ==================================
 
-python examples/plot_per_layer.py
+Every layer has its own activation, normalisation, dropout or penalty, also in a search.
+
+    python examples/plot_per_layer.py
 """
 
 from sklearn.datasets import load_digits

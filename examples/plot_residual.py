@@ -1,7 +1,9 @@
 """A residual convolutional network
 ================================
 
-python examples/plot_residual.py
+Blocks of two convolutions on digits, with and without residual connections.
+
+    python examples/plot_residual.py
 """
 
 from sklearn.datasets import load_digits

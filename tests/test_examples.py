@@ -190,7 +190,9 @@ def test_every_example_is_run():
 )
 def test_own_parts_take_less_than_forty_lines(name):
     code, *pictures = (ROOT / "examples" / f"{name}.py").read_text(encoding="utf-8").split("# %%")
+    _, told, code = code.split('"""', 2)
     assert len(code.strip().splitlines()) < 40 and len(pictures) <= 1
+    assert re.search(rf"\.\n\n    python examples/{name}.py\n$", told)  # a sentence, and a command
 
 
 def test_help(monkeypatch, capsys):

@@ -1,4 +1,4 @@
-"""Callbacks of the user's: which ones training can run, how they are copied, what they lack."""
+"""Callbacks of the user's: which are accepted, how they are copied, what they lack."""
 
 import copy
 import os
@@ -18,11 +18,13 @@ from skorch.callbacks import (
 
 from .._params import copied
 
+QUOTES = "\"'"
+LISTED = ("layers", "statistics")  # keys of the history with a value per layer, not logged
+
 
 def checked_callback(entry):
     """An entry of `callbacks`: a callback or a pair (name, callback); ValueError if unusable."""
-    named = isinstance(entry, (tuple, list)) and len(entry) == 2 and isinstance(entry[0], str)
-    kind = kind_of(entry[1] if named else entry)
+    kind = kind_of(instance_of(entry))
     if hasattr(kind, "on_fit_task_begin"):
         raise ValueError(
             f"callbacks holds {kind.__name__}, a callback of scikit-learn, and takes those of "
@@ -47,6 +49,16 @@ def checked_callback(entry):
     return entry
 
 
+def is_named(entry):
+    """Whether an entry is a pair (name, callback)."""
+    return isinstance(entry, (tuple, list)) and len(entry) == 2 and isinstance(entry[0], str)
+
+
+def instance_of(entry):
+    """The callback of an entry, which may be a pair (name, callback)."""
+    return entry[1] if is_named(entry) else entry
+
+
 def kind_of(callback):
     """The class of a callback; skorch accepts classes too."""
     return callback if isinstance(callback, type) else type(callback)
@@ -54,10 +66,7 @@ def kind_of(callback):
 
 def names_taken(entries):
     """Names of the callbacks: those of their entries, or those that skorch gives them."""
-    pairs = [entry for entry in entries if isinstance(entry, (tuple, list))]
-    return {name for name, _ in pairs} | {
-        kind_of(entry).__name__ for entry in entries if not isinstance(entry, (tuple, list))
-    }
+    return {entry[0] if is_named(entry) else kind_of(entry).__name__ for entry in entries}
 
 
 def cloned(callbacks):
@@ -82,21 +91,14 @@ def check_picklable(callbacks):
     """Raise TypeError, naming it, if some callback can neither be copied nor pickled."""
     for entry in callbacks or ():
         try:
-            if (
-                succeeds(copy.deepcopy, entry) is None
-            ):  # cloudpickle, as joblib uses it, may be able to
-                dumps(entry)
+            if succeeds(copy.deepcopy, entry) is None:
+                dumps(entry)  # cloudpickle, which joblib uses, may be able to
         except Exception as error:
             raise TypeError(
                 f"callbacks holds {kind_of(instance_of(entry)).__name__}, which cannot be pickled "
                 f"or copied ({error}); give it a __getstate__ that leaves out what has no pickle, "
                 f"or set_params(callbacks=None) before."
             ) from error
-
-
-def instance_of(entry):
-    """The callback of an entry, which may be a pair (name, callback)."""
-    return entry[1] if isinstance(entry, (tuple, list)) else entry
 
 
 def check_load(callback, net):
@@ -176,18 +178,11 @@ def unrecorded(callback, key, history):
     )
 
 
-QUOTES = "\"'"
-LISTED = (
-    "layers",
-    "statistics",
-)  # keys of the history with a value per layer, which are not logged
-
-
-def acts_on_batches(callback):
-    """Whether a callback, or a pair of a name and a callback, does something in every batch."""
-    callback = callback[1] if isinstance(callback, tuple) else callback
+def acts_on_batches(entry):
+    """Whether the callback of an entry does something in every batch."""
+    kind = type(instance_of(entry))
     hooks = ("on_batch_begin", "on_batch_end")
-    return any(getattr(type(callback), name, None) is not getattr(Callback, name) for name in hooks)
+    return any(getattr(kind, name, None) is not getattr(Callback, name) for name in hooks)
 
 
 def hooks_named(name, callbacks):
