@@ -110,16 +110,18 @@ class FFClassifier(AccuracyScore, BaseFF):
         Rate, penalty and options of the softmax head's optimizer, where they differ from the last
         layer's; see :mod:`sklearn_ff.heads`.
     dropout : float in [0, 1) or list of them, default=0.0
-        Share of units that are set to zero in every layer in training, or in each.
+        Share of the units of a layer that are set to zero in training, or a list with one per
+        layer.
     peer_normalization : float, default=0.0
         Rate of peer normalisation, which moves units towards the mean activation of their layer;
         Hinton uses 0.03.
     optimizer : str, class or list of them, default="adam"
-        A class of :mod:`torch.optim`, or its name, or one per layer; the head has the last.
+        A class of :mod:`torch.optim`, its name, or a list with one per layer; the head has that of
+        the last layer.
     optimizer_params : dict, list of dicts or None, default=None
-        Options of the optimizer, such as ``{"momentum": 0.9}``; or of each layer's. None with
-        "adam" is ``{"eps": 1e-3}`` for text (`scaling_` is "sparse"), so that rare words change
-        weights less than common ones.
+        Options of the optimizer, such as ``{"momentum": 0.9}``, or a list with one per layer. None
+        with "adam" is ``{"eps": 1e-3}`` for text (`scaling_` is "sparse"), so that rare words
+        change weights less than common ones.
     learning_rate : {"linear", "cosine", "cooldown", "drops", "invscaling", "constant"} or Rate, \
             default="linear"
         How the rate decreases until the end of training, or of every stage of a `schedule`: to
@@ -128,10 +130,11 @@ class FFClassifier(AccuracyScore, BaseFF):
         also from call to call of `partial_fit`, whose rate is constant with the others; see
         :mod:`sklearn_ff.schedules`.
     learning_rate_init : float, sequence of float or "auto", default="auto"
-        Initial rate, for all layers or for each; "auto" is 5e-3 to 3e-2, by the number of updates.
+        Initial rate of all layers, or one per layer; "auto" is 5e-3 to 3e-2, by the number of
+        updates.
     alpha : float or list of floats, default=0.0
-        L2 penalty of the layers' weights, of all or of each, divided by the number of rows as in
-        MLPClassifier.
+        L2 penalty of the weights of all layers, or one per layer; it is divided by the number of
+        rows, as in MLPClassifier.
     batch_size : int, "all" or "auto", default="auto"
         Rows of a batch; "auto" is all rows if there are at most 256, and 128 otherwise.
     max_iter : int or "auto", default="auto"
@@ -160,7 +163,7 @@ class FFClassifier(AccuracyScore, BaseFF):
         Whether `fit` continues from the weights of the last fit.
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes, by which sample weights are multiplied; "balanced" gives all classes
-        the same sum of sample weights. Held-out rows have them too.
+        the same sum of sample weights. Class weights multiply those of held-out rows too.
     callbacks : list of skorch callbacks or None, default=None
         Callbacks, which are used without a copy. One that sets learning rates, such as LRScheduler,
         needs ``learning_rate="constant"``. Held-out rows have a "valid_loss". A clone of the
@@ -201,21 +204,20 @@ class FFClassifier(AccuracyScore, BaseFF):
         Training loss of the last epoch, averaged over the layers, or of the head, where it learned
         alone.
     loss_curve_ : list of float
-        That loss for every epoch.
+        Training loss of every epoch, averaged as `loss_`.
     validation_scores_ : list of float or None
         Accuracy, or the score of `scoring`, of held-out rows after every epoch, weighted by class
         and sample; over all layers if `schedule="greedy"`. A layer outside `prediction_layers` that
         a later layer needs is scored by its own goodness.
     validation_loss_curve_ : list of float or None
-        Loss of held-out rows after every epoch, averaged as `loss_curve_`, without dropout and
+        Loss of held-out rows after every epoch, averaged as `loss_`, without dropout and
         augmentation.
     best_validation_score_ : float or None
-        The best of them; of the last layer's epochs, if `schedule="greedy"`. With `early_stopping`
-        it is that of the final weights.
+        The best of `validation_scores_`; of the last layer's epochs, if `schedule="greedy"`. With
+        `early_stopping` it is the score of the final weights.
     history_ : dict of str to ndarray of shape (`n_iter_`, n_layers)
-        "loss", "goodness_positive", "goodness_negative", "ranking_accuracy" (share of rows whose
-        true label scores above the negative ones); NaN where a layer
-        did not learn.
+        "loss", "goodness_positive", "goodness_negative", and "ranking_accuracy", the share of rows
+        whose true label scores above the negative ones. A value is NaN where a layer did not learn.
     scale_ : float
         Factor that turns scores into log-probabilities.
     slips_ : float

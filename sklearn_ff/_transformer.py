@@ -101,11 +101,10 @@ class FFTransformer(BaseFF):
     loss_ : float
         Training loss of the last epoch, averaged over the layers.
     loss_curve_ : list of float
-        That loss for every epoch.
+        Training loss of every epoch, averaged as `loss_`.
     history_ : dict of str to ndarray of shape (`n_iter_`, n_layers)
-        "loss", "goodness_positive", "goodness_negative", "ranking_accuracy" (share of rows that
-        score above their negative candidates). NaN where a layer did
-        not learn.
+        "loss", "goodness_positive", "goodness_negative", and "ranking_accuracy", the share of rows
+        that score above their negative candidates. A value is NaN where a layer did not learn.
     validation_scores_, validation_loss_curve_, best_validation_score_ : None
         No rows are held out.
     negatives_, overlay_, goodness_, objective_, input_normalization_, batch_size_, max_iter_, \
