@@ -1,4 +1,4 @@
-"""`fit` and `partial_fit` of every estimator: the five functions of the house in their order."""
+"""`fit` and `partial_fit` of every estimator: its five functions in their order."""
 
 from __future__ import annotations
 
