@@ -12,7 +12,8 @@ BATCH = 128  # rows of a batch where there are more
 FEW_CLASSES = 20  # classes of texts for which all negative labels are used, at most
 LARGE_LAYER = 100_000  # weights of a layer from which low precision is faster
 PATH = 6.0  # the rate of a fit times its updates ...
-RATES = 5e-3, 3e-2  # ... and within these bounds
+RATES = 5e-3, 3e-2  # ... and within these bounds, of which the lower one is for ...
+EPOCHS = 10  # ... so many epochs or more, and grows with the root of fewer
 # Adam divides by the size of a gradient plus eps. With its usual 1e-8 the weights of a word that
 # occurs twice change as much as those of a common one; this is about a common word's gradient.
 WORDS_EPS = 1e-3
@@ -119,17 +120,20 @@ def max_iter(settings, schedule, n_batches):
         return int(settings.max_iter)
     found = budget(settings)
     updates = found.updates if n_batches > 1 else found.updates_of_one_batch
-    return max(10, -(-updates // n_batches))
+    return max(EPOCHS, -(-updates // n_batches))
 
 
-def learning_rate(settings, n_updates):
-    """The initial rate: higher for few updates, lowest where `n_updates` is None."""
+def learning_rate(settings, epochs, n_batches):
+    """The initial rate: higher for few updates or epochs, lowest where `epochs` is None."""
     if not is_name(settings.learning_rate_init, "auto"):
         return settings.learning_rate_init
     if budget(settings).rate is not None:
         return budget(settings).rate
     lowest, highest = RATES
-    return lowest if n_updates is None else min(highest, max(lowest, PATH / n_updates))
+    if epochs is None:
+        return lowest
+    lowest *= max(1.0, EPOCHS / epochs) ** 0.5
+    return min(highest, max(lowest, PATH / (epochs * n_batches)))
 
 
 def double_precision(settings, n_rows):

@@ -130,8 +130,8 @@ class FFClassifier(AccuracyScore, BaseFF):
         also from call to call of `partial_fit`, whose rate is constant with the others; see
         :mod:`sklearn_ff.schedules`.
     learning_rate_init : float, sequence of float or "auto", default="auto"
-        Initial rate of all layers, or one per layer; "auto" is 5e-3 to 3e-2, by the number of
-        updates.
+        Initial rate of all layers, or one per layer; "auto" is 5e-3 to 3e-2, the higher the fewer
+        updates, or epochs below ten, there are.
     alpha : float or list of floats, default=0.0
         L2 penalty of the weights of all layers, or one per layer; it is divided by the number of
         rows, as in MLPClassifier.

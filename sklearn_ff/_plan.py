@@ -235,7 +235,8 @@ def course_of(
     max_iter = 1 if resume else automatic.max_iter(settings, schedule, n_batches)
     learned = learned_of(sizes)
     stages = learning_stages(schedule.stages(len(learned), max_iter, taught), learned, has_head)
-    rate = automatic.learning_rate(settings, updates_of(settings, sizes, stages, n_batches, resume))
+    epochs = epochs_of(settings, sizes, stages, resume)
+    rate = automatic.learning_rate(settings, epochs, n_batches)
     before = previous.plan.n_updates if resume and previous is not None else 0
     n_updates = before + n_batches * max_iter
     return Course(batch_size, max_iter, rate, tuple(stages), taught, n_updates)
@@ -424,10 +425,10 @@ def of_package(value: Any) -> bool:
     return not callable(value) or home in ("torch", __name__.split(".")[0])
 
 
-def updates_of(
-    settings: Settings, sizes: Sizes, stages: Sequence[Stage], n_batches: int, resume: bool
+def epochs_of(
+    settings: Settings, sizes: Sizes, stages: Sequence[Stage], resume: bool
 ) -> int | None:
-    """Updates of the longest stage of layers, in which the rate falls once.
+    """Epochs of the longest stage of layers, in which the rate falls once.
 
     None where the rate is careful: it does not fall to an end, or layers of images or blocks learn;
     and where none learns.
@@ -437,8 +438,7 @@ def updates_of(
     if careful or any(kind.reads_images or kind.composite for kind in sizes.kinds):
         return None
     longest = max((stage.epochs for stage in stages if stage.layers), default=None)
-    longest = longest or sum(stage.epochs for stage in stages)
-    return longest * n_batches or None
+    return longest or sum(stage.epochs for stage in stages) or None
 
 
 def groups_of(

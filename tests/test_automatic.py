@@ -35,6 +35,13 @@ def test_few_updates_go_as_far_as_many(params, rate):
     assert clf.max_iter_ == params.get("max_iter", 200)
 
 
+@pytest.mark.parametrize("epochs, rate", [(9, 5e-3 * (10 / 9) ** 0.5), (4, 5e-3 * 2.5**0.5)])
+def test_few_epochs_of_many_batches_have_a_higher_rate(epochs, rate):
+    clf = FFClassifier(4, batch_size=2, max_iter=epochs, n_threads=1, random_state=0)
+    clf.fit(DIGITS[:800], DIGIT[:800])
+    assert clf.learning_rate_init_ == pytest.approx(rate)
+
+
 def test_a_constant_rate_is_low_and_so_is_that_of_images():
     images = FFClassifier(layers=[Conv2d(4)], image_shape=(1, 2, 2), overlay="channel", n_threads=1)
     assert images.fit(*load_iris(return_X_y=True)).learning_rate_init_ == 5e-3

@@ -39,7 +39,7 @@ from sklearn_ff import FFClassifier
 from sklearn_ff.datasets import load_images
 
 UNITS = (500, 500)
-SHORT = {"mnist": 4, "fashion_mnist": 4}  # epochs of "ff_short", of MNIST's --validate
+SHORT = {"mnist": 3, "fashion_mnist": 3}  # epochs of "ff_short", of MNIST's --validate
 HELD_OUT = 10_000
 IMAGES = {
     "mlp": lambda data, seed: MLPClassifier(UNITS, random_state=seed),
