@@ -85,9 +85,9 @@ def against_backpropagation(lines):
         "are normalised); the defaults of `FFClassifier` were "
         "chosen on held-out rows of MNIST. The standard error of 1.4 % on 10,000 test rows is 0.12 "
         "points, so smaller differences tell little, as do those of one seed. The first row is of "
-        "two layers of 500 units with all other "
-        "parameters at their defaults, in ten epochs (`defaults.py --data mnist`, `backprop_block.py "
-        "--epochs 10`); its times are those of a fit beside a plain loop in torch (`fit_time.py`). "
+        "two layers of 500 units with all other parameters at their defaults, in ten epochs "
+        "(`defaults.py --data mnist`, `backprop_block.py --epochs 10`); its times are those of a "
+        "fit beside a plain loop in torch (`fit_time.py`). "
         f"{len(missing)} further pairs are [planned](../examples/benchmarks/plan.md)."
     )
     found = table([*header, "MiB"], [row for row in rows if row])
