@@ -3,8 +3,8 @@
 import re
 from collections.abc import Mapping
 from contextlib import contextmanager
-from datetime import date
-from numbers import Real
+from datetime import date, timedelta
+from numbers import Integral, Number, Real
 
 import numpy as np
 import torch
@@ -52,6 +52,8 @@ def plain_objects(values):
         numbers = np.array(values.tolist())
     except ValueError:  # rows of different lengths
         return values
+    if numbers.dtype.kind == "f" and all(isinstance(value, Integral) for value in values.ravel()):
+        return values  # integers that no type of 64 bits holds together
     if numbers.dtype.kind in "biuf":
         return numbers
     strings = np.empty(values.shape, dtype=object)
@@ -68,6 +70,8 @@ def plain_labels(values):
     dtype = getattr(values, "dtype", None)
     if dtype is None and len(getattr(values, "dtypes", ())) == 1:
         dtype = next(iter(values.dtypes))  # of a table of one column
+    if str(dtype) == "Object":  # of polars
+        return plain_objects(np.asarray(values, dtype=object))
     if isinstance(dtype, np.dtype):
         return plain_objects(np.asarray(values, dtype=object)) if dtype.kind in "OT" else values
     categories = getattr(dtype, "categories", None)
@@ -101,6 +105,18 @@ def checked_labels(values, name):
         raise ValueError(f"{name} should be a 1d array, got an array of shape {labels.shape}.")
     _check_kind(labels, name)
     return labels
+
+
+def scored_labels(values, name="y"):
+    """Labels that are compared with predicted ones; missing and mixed ones are refused."""
+    values = plain_labels(as_numpy(values, name))
+    if isinstance(values, (list, tuple)) or is_of_objects(values):
+        _check_objects(values, name)
+    return values
+
+
+def is_of_objects(values):
+    return getattr(getattr(values, "dtype", None), "kind", "") == "O"
 
 
 def checked_classes(classes, name="classes"):
@@ -191,9 +207,13 @@ def _check_kind(labels, name):
     kind = labels.dtype.kind
     if kind == "O":
         _check_objects(labels, name)
+        if len(labels) and isinstance(labels[0], Integral):
+            raise ValueError(
+                f"{name} holds integers that no type of 64 bits holds together, such as "
+                f"{max(labels, key=abs)}; convert them, as by astype(str)."
+            )
         if len(labels) and not isinstance(labels[0], str):
-            dates = f"numpy.asarray({name}, dtype='datetime64[s]')"
-            remedy = dates if isinstance(labels[0], date) else "astype(int) or astype(str)"
+            remedy = _remedy(labels[0], name)
             raise ValueError(
                 f"{name} holds objects of type {_types(labels)}, but labels are numbers, strings, "
                 f"booleans or dates of numpy; convert them, as by {remedy}."
@@ -213,6 +233,15 @@ def _check_kind(labels, name):
             f"{name} is an array of dtype {labels.dtype}, which holds no labels; give numbers or "
             f"strings."
         )
+
+
+def _remedy(label, name):
+    """What makes labels of this type into labels."""
+    if isinstance(label, date):
+        return f"numpy.asarray({name}, dtype='datetime64[s]')"
+    if isinstance(label, timedelta):
+        return f"numpy.asarray({name}, dtype='timedelta64[s]')"
+    return "astype(int) or astype(str)" if isinstance(label, Number) else "astype(str)"
 
 
 def _check_objects(values, name):

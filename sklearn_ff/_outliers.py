@@ -228,9 +228,10 @@ class FFOutlierDetector(Watched, OutlierMixin, BaseEstimator):
             This estimator.
         """
         inner = next((name for name in params if name.startswith("transformer__")), None)
-        if inner is not None and params.get("transformer", self.transformer) is None:
+        given = params.get("transformer", self.transformer)
+        if inner is not None and not isinstance(given, FFTransformer):
             raise ValueError(
-                f"transformer=None has no parameters to set; pass the transformer itself, "
+                f"transformer={given!r} has no parameters to set; pass the transformer itself, "
                 f"transformer=FFTransformer(negatives='shuffle'), and then set {inner}."
             )
         return super().set_params(**params)

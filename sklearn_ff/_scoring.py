@@ -11,7 +11,7 @@ from sklearn.base import ClassifierMixin
 from torch.nn.functional import cross_entropy
 
 from ._draws import Draws
-from ._labels import as_numpy, plain_labels
+from ._labels import as_numpy, scored_labels
 from .core.forward_forward import layer_scores
 from .core.prediction import label_scores, reached, read_features, twin
 from .core.rows import Rows, parts
@@ -50,7 +50,7 @@ class AccuracyScore(ClassifierMixin):
         """
         with config_context(array_api_dispatch=False):
             weight = as_numpy(sample_weight, "sample_weight")
-            return super().score(X, plain_labels(as_numpy(y, "y")), weight)
+            return super().score(X, scored_labels(y), weight)
 
 
 def serving(network, plan):

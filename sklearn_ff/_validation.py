@@ -49,10 +49,12 @@ def validate_rows(estimator, X, y="no_validation", *, reset, share=False):
             f"X has {X.ndim} dimensions, but images come as flat rows; reshape it by "
             f"X.reshape(len(X), -1), each image channel by channel."
         )
-    rows, y = stored(as_numpy(X, "X")), as_numpy(y, "y")
+    rows, y = stored(plain_text(as_numpy(X, "X"))), as_numpy(y, "y")
     refuse_dates(X)
     apart = isinstance(rows, StoredRows)
-    with config_context(array_api_dispatch=False), sums_may_overflow(), about_text(X):
+    owner = type(estimator).__name__
+    plain = config_context(array_api_dispatch=False)
+    with plain, sums_may_overflow(), about_entries(X, owner=owner):
         checked = validate_data(
             estimator,
             rows.outline() if apart else rows,
@@ -63,7 +65,7 @@ def validate_rows(estimator, X, y="no_validation", *, reset, share=False):
             ensure_all_finite=not apart,
             ensure_min_samples=0 if share else 1,
         )
-        checked = in_numbers(checked)
+        checked = in_numbers(checked, owner=owner)
     if apart:
         if rows is not X:  # not looked at before
             check_stored(rows, estimator=estimator, input_name="X")
@@ -72,14 +74,20 @@ def validate_rows(estimator, X, y="no_validation", *, reset, share=False):
     return checked
 
 
-def in_numbers(checked, name="X"):
+def plain_text(X):
+    """An array of strings of variable length as one of objects, which scikit-learn can read."""
+    return X.astype(object) if getattr(getattr(X, "dtype", None), "kind", "") == "T" else X
+
+
+def in_numbers(checked, name="X", owner=""):
     """Rows, or rows and labels, where scikit-learn leaves rows of text as they are."""
     if isinstance(checked, tuple):
-        return in_numbers(checked[0], name), checked[1]
+        return in_numbers(checked[0], name, owner), checked[1]
     if checked.dtype.kind in "biuf":
         return checked
     numbers = checked.astype(np.float64)
-    assert_all_finite(numbers, input_name=name)  # scikit-learn has not looked at them
+    # scikit-learn has not looked at them
+    assert_all_finite(numbers, input_name=name, estimator_name=owner)
     return numbers
 
 
@@ -99,10 +107,14 @@ def refuse_dates(X, name="X"):
     """Numbers made of dates would depend on their unit, and be -9.2e18 where one is missing."""
     found = next((place for place, kinds in kinds_of(X) if any(map(is_date, kinds))), None)
     if found is not None:
-        raise ValueError(
-            f"{name} holds dates or durations{found}, which are no numbers; give numbers in their "
-            f"place, such as days since a date, or the month and the weekday as categories."
-        )
+        raise ValueError(dated(name, found))
+
+
+def dated(name, place=""):
+    return (
+        f"{name} holds dates or durations{place}, which are no numbers; give numbers in their "
+        f"place, such as days since a date, or the month and the weekday as categories."
+    )
 
 
 def is_date(kind):
@@ -134,23 +146,44 @@ def kinds_of(X):
         yield "", (np.asarray(X).dtype,)
 
 
+NO_DATES = ("date", "time", "datetime", "timedelta", "Timestamp", "Timedelta", "NaTType")
+
+
 @contextmanager
-def about_text(X):
-    """Errors that tell of text name the column, and what helps."""
+def about_entries(X, name="X", owner=""):
+    """Errors of entries that are no numbers tell where they are, and what helps."""
     try:
         yield
     except (ValueError, TypeError) as error:
-        text, missing = str(error), "not 'NAType'" in str(error)
-        if not missing and "string to float" not in text and "arrays of bytes/strings" not in text:
+        text = str(error)
+        if "NAType" in text or "value of NA is ambiguous" in text:
+            if not text_column(X):
+                assert_all_finite(np.array([[np.nan]]), input_name=name, estimator_name=owner)
+            found = text_found(X, name)
+        elif "string to float" in text or "arrays of bytes/strings" in text:
+            value = re.sub(r"^np\.\w+\((.*)\)$", r"\1", text.partition("float: ")[2])
+            found = text_found(X, name, value and f", such as {value},")
+        elif "setting an array element with a sequence" in text:
+            found = f"{name} holds several values in some places; give one number in each."
+        elif "fill value must be 0" in text:
+            found = (
+                f"{name} has sparse columns whose fill value is not 0; make them dense, as by "
+                f"{name}.sparse.to_dense()."
+            )
+        elif "float() argument must be" in text:
+            kind = text.rpartition("not '")[2].rstrip("'").rpartition(".")[2]
+            found = dated(name) if kind in NO_DATES else f"{name} holds entries of type {kind}, "
+            found += "" if kind in NO_DATES else "where numbers are needed; give numbers instead."
+        else:
             raise
-        column = text_column(X)
-        value = re.sub(r"^np\.\w+\((.*)\)$", r"\1", text.partition("float: ")[2])
-        if missing and not column:
-            raise ValueError("Input X contains NaN.") from error
-        raise ValueError(
-            f"X holds text{value and f', such as {value},'}{column} where numbers are needed; "
-            f"encode it, as by OneHotEncoder in a ColumnTransformer."
-        ) from error
+        raise ValueError(found) from error
+
+
+def text_found(X, name, value=""):
+    return (
+        f"{name} holds text{value}{text_column(X)} where numbers are needed; encode it, as by "
+        f"OneHotEncoder in a ColumnTransformer."
+    )
 
 
 def text_column(X):
@@ -207,12 +240,12 @@ def refuse_beyond_float32(X):
 
 def checked_own_rows(part, X):
     """The user's negative rows."""
-    rows, name = stored(as_numpy(part.rows, f"{part!r}")), f"negatives={part!r}"
+    rows, name = stored(plain_text(as_numpy(part.rows, f"{part!r}"))), f"negatives={part!r}"
     refuse_dates(part.rows, name)
     if isinstance(rows, StoredRows):
         check_stored(rows, input_name=name)
     else:
-        with sums_may_overflow():
+        with sums_may_overflow(), about_entries(part.rows, name):
             rows = in_numbers(check_array(rows, dtype=own_dtype(rows), input_name=name), name)
         refuse_beyond_float32(rows)
     if rows.shape[1] != X.shape[1]:

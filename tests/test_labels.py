@@ -1,6 +1,8 @@
 """Labels, and rows held out, that cannot be learned from: one sentence that names the argument."""
 
+from datetime import time, timedelta
 from decimal import Decimal
+from enum import IntEnum
 
 import numpy as np
 import pandas as pd
@@ -16,6 +18,11 @@ pl = pytest.importorskip("polars")
 X, y = load_iris(return_X_y=True)
 y2 = y % 2
 FRAME = pd.DataFrame(X, columns=list("abcd"))
+
+
+class Size(IntEnum):
+    SMALL = 1
+    LARGE = 2
 
 
 def classifier(**params):
@@ -327,3 +334,28 @@ def test_a_warm_start_without_some_class_is_refused_as_by_scikit_learn(make):
     with pytest.raises(ValueError, match=r"classes of the last fit, \[0 1 2\], but it has \[0 1\]"):
         model.fit(X[:100], y[:100])
     assert model.partial_fit(X[:100], y[:100]).classes_.tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize("values", [(2**63, -1), (2**64 - 1, 1), (2**70, 1)])
+def test_integers_that_no_type_holds_together_are_refused(values):
+    with pytest.raises(ValueError, match=r"no type of 64 bits .*astype\(str\)"):
+        classifier().fit(X, objects(*values))
+
+
+def test_members_of_an_enumeration_in_a_column_of_objects_are_scored():
+    sizes = pl.Series(of(*Size), dtype=pl.Object)
+    assert 0 <= classifier().fit(X, sizes).score(X, sizes) <= 1
+
+
+@pytest.mark.parametrize("values", [of(1, None), objects(1, None), objects("a", 1)], ids=range(3))
+def test_missing_and_mixed_labels_are_not_scored(values):
+    with pytest.raises(ValueError, match=r"^(Input )?y (contains None|mixes labels)"):
+        classifier().fit(X, y2).score(X, values)
+
+
+@pytest.mark.parametrize(
+    "value, remedy", [(timedelta(1), "'timedelta64"), (time(1), r"by astype\(str")], ids=range(2)
+)
+def test_the_remedy_for_labels_suits_their_type(value, remedy):
+    with pytest.raises(ValueError, match=f"type {type(value).__name__}, .*{remedy}"):
+        classifier().fit(X, of(value))

@@ -130,3 +130,10 @@ def test_of_few_rows_all_are_learned_from_and_all_set_the_threshold():
 
 def test_three_rows_are_enough():
     assert detector().fit(LEARN[:3]).predict(LEARN[:3]).shape == (3,)
+
+
+@pytest.mark.parametrize("given", [None, "auto", FFTransformer])
+def test_what_is_no_transformer_has_no_parameters_to_set(given):
+    detector = FFOutlierDetector(given)
+    with pytest.raises(ValueError, match="has no parameters to set; pass the transformer itself"):
+        detector.set_params(transformer__max_iter=3)

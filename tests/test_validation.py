@@ -1,5 +1,6 @@
 """Rows and weights that cannot be computed with are refused by name."""
 
+from datetime import date, time
 from functools import partial
 
 import numpy as np
@@ -16,7 +17,7 @@ from sklearn_ff import DivergenceError, FFClassifier, FFOutlierDetector, FFTrans
 from sklearn_ff.activations import Activation
 from sklearn_ff.goodness import Goodness
 from sklearn_ff.layers import Block, Module
-from sklearn_ff.negatives import Corruption
+from sklearn_ff.negatives import Corruption, OwnRows
 from sklearn_ff.overlays import Overlay
 
 X, y = load_iris(return_X_y=True)
@@ -110,6 +111,30 @@ def test_missing_values_are_refused_in_numbers_that_are_text(frame, missing):
     fitted = classifier(max_iter=1).fit(frame({"a": ["1", "2"], "b": ["3", "4"]}), [0, 1])
     with pytest.raises(ValueError, match=r"Input X contains (NaN|inf)"):
         fitted.predict(frame({"a": ["1", "2"], "b": ["3", missing]}))
+
+
+NO_NUMBERS = {
+    "NA in lists": ([[1.0, pd.NA], [2.0, 3.0]], "contains NaN"),
+    "None in lists": ([[1.0, None], [2.0, 3.0]], "contains NaN"),
+    "NaN in text of polars": (pl.DataFrame({"a": ["1", "nan"], "b": ["2", "3"]}), "contains NaN"),
+    "NaN in text of Arrow": (pa.table({"a": ["1", "nan"], "b": ["2", "3"]}), "contains NaN"),
+    "long strings": (np.array([["1", "2"], ["3", "Bern"]], np.dtypes.StringDType()), "text.*Bern"),
+    "times of Arrow": (pa.table({"a": [time(1), time(2)], "b": [1, 2]}), "dates or durations"),
+    "dates as objects": (pl.DataFrame({"a": pl.Series([date.min] * 2, dtype=pl.Object)}), "dates"),
+    "other objects": (np.array([[{}, 1], [{}, 2]]), "entries of type dict"),
+    "lists": (pl.DataFrame({"a": [[1], [2]], "b": [1, 2]}), "several values in some places"),
+    "a fill value": (pd.DataFrame({"a": pd.arrays.SparseArray([0, np.nan])}), "to_dense"),
+}
+
+
+@pytest.mark.parametrize("rows, words", NO_NUMBERS.values(), ids=NO_NUMBERS)
+def test_entries_that_are_no_numbers_are_refused_with_a_remedy(rows, words):
+    with pytest.raises(ValueError, match=f"X .*{words}") as refused:
+        classifier().fit(rows, [0, 1])
+    assert "imputer" in str(refused.value) or ";" in str(refused.value)
+    model = FFTransformer(4, max_iter=1, negatives=OwnRows(rows))
+    with pytest.raises(ValueError, match=f"OwnRows.*({words}|contains NaN)"):
+        model.fit(np.eye(2))
 
 
 @pytest.mark.fault("B7")
