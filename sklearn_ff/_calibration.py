@@ -226,7 +226,6 @@ def likeliest(scores, sample):
     if not gap_of(scores):
         return 1.0, 0.0
     loss = loss_of(scores, sample)
-    loss = loss_of(scores, sample)
     start = minimize_scalar(lambda at: loss(at)[0], bounds=SCALES, method="bounded").x
     best = minimize(
         lambda at: loss(*at),

@@ -26,6 +26,7 @@ from torch import nn
 
 from ._ranks import ALONE
 from ._stored import dense
+from ._threads import in_threads
 
 __all__ = ["Scaler", "largest", "scaler_for"]
 
@@ -122,9 +123,9 @@ def deviations(rows, anchor):
         z += (rows & 0xFFFFFFFF) - low
         return z
     z = rows.astype(np.float64)
-    z -= high
-    if low.any():
-        z -= low
+    for part in anchor:
+        if part.any():
+            z -= part
     return z
 
 
@@ -228,7 +229,8 @@ def root_mean_square(values):
 
 def largest(scaler, X):
     """The largest of the scaled values of the rows X."""
-    return float(max(scaler.scaled(block(X, part)).max() for part in _parts(X)))
+    highest = in_threads(lambda part: scaler.scaled(block(X, part)).max(), X, _parts(X))
+    return float(max(highest))
 
 
 def suitable(columns):
@@ -311,11 +313,11 @@ def extremes(X, weight, ranks):
 
     def look(part):
         rows = block(X, part)
-        there = rows != 0
-        seen = np.einsum("i,ij->j", weight[part], there.astype(np.float64))
-        return rows.min(0), rows.max(0), seen, np.count_nonzero(there, axis=1)
+        there = (rows != 0).astype(np.float64)
+        seen = np.einsum("i,ij->j", weight[part], there)
+        return rows.min(0), rows.max(0), seen, np.einsum("ij->i", there)
 
-    looks = map(look, _parts(X))
+    looks = in_threads(look, X, _parts(X))
     low, high, seen, filled = next(looks)
     every = [filled]
     for lowest, highest, more, filled in looks:
@@ -349,7 +351,7 @@ def moments(X, weight, anchor, unit, ranks):
         return own.sum(), mean, np.einsum("i,ij->j", own, np.square(z, out=z)) / own.sum()
 
     total, mean, variance = 0.0, 0.0, 0.0
-    for more, own_mean, own_variance in map(look, _parts(X)):
+    for more, own_mean, own_variance in in_threads(look, X, _parts(X)):
         total += more
         share, gap = more / total, own_mean - mean
         mean = mean + share * gap

@@ -12,7 +12,7 @@ TESTS = Path(__file__).parent
 PACKAGE = ROOT.name
 TABLE = [
     ["exceptions", "_params", "_typing", "_version", "_draws", "_warn", "_registry", "core"],
-    ["_stored"],
+    ["_stored", "_threads"],
     ["_files", "_ranks"],
     ["_parts"],
     ["_images"],

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from .._stored import BLOCK_NUMBERS, StoredRows, dense
+from .._threads import in_threads
 
 BLOCK_BYTES = 2**20  # rows in float64 that are converted at once
 
@@ -73,18 +74,26 @@ def raw_rows(X):
 def as_tensor(X, dtype, device, convert=dense):
     """Rows as one dense tensor, converted in blocks, without a copy of all in float64."""
     x = torch.empty(X.shape, dtype=dtype, device=device)
-    # By numpy where it can: torch's threads gain nothing on blocks that fit a cache.
-    there = x.numpy() if x.device.type == "cpu" else None
     size = max(1, BLOCK_BYTES // (8 * X.shape[1]))
-    for start in range(0, X.shape[0], size):
-        rows = convert(X[start : start + size])
-        if there is not None:
-            there[start : start + size] = rows
-        else:
-            rows = torch.from_numpy(np.require(rows, np.float64, "W"))  # no read-only arrays
-            # The host does not wait for the device, which has its own copy when this returns.
-            x[start : start + size].copy_(rows.to(dtype), non_blocking=True)
+    some = [slice(start, start + size) for start in range(0, X.shape[0], size)]
+    if x.device.type == "cpu":
+        fill(x.numpy(), X, some, convert)
+        return x
+    for part in some:
+        rows = torch.from_numpy(np.require(convert(X[part]), np.float64, "W"))  # not read-only
+        # The host does not wait for the device, which has its own copy when this returns.
+        x[part].copy_(rows.to(dtype), non_blocking=True)
     return x
+
+
+def fill(x, X, some, convert):
+    """Write converted rows into x, by numpy: torch gains nothing on blocks that fit a cache."""
+
+    def write(part):
+        x[part] = convert(X[part])
+
+    for _ in in_threads(write, X, some):
+        pass
 
 
 def picked(x, index):
