@@ -68,6 +68,16 @@ def test_without_labels_there_are_none():
     assert listener.seen_ and all(labels is None for _, _, labels, _ in listener.seen_)
 
 
+def test_a_look_at_scores_may_end_the_training_after_the_batch():
+    class Stop(Callback):
+        def on_layer_scores(self, net, layer, scores, labels, weight):
+            raise KeyboardInterrupt
+
+    listener = Scores()
+    model = fitted(Stop(), listener, max_iter=20)
+    assert model.net_.n_updates_ == 1 and [layer for layer, *_ in listener.seen_] == [0, 1]
+
+
 @pytest.mark.parametrize("value", ["x", None, torch.zeros(2)])
 def test_a_metric_that_returns_no_number_is_refused(value):
     with pytest.raises(ValueError, match="LayerMetric must return a number"):

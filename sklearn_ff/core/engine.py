@@ -302,8 +302,11 @@ class FFNet(Serving, NotifiedNet):
         """Let callbacks see the scores g of every layer that has learned, (rows, candidates)."""
         y = y if self.module_.n_classes > 1 else None
         for layer, (_, g) in zip(self.taught_, record, strict=False):
-            for hook in self.listeners_:
-                hook(self, layer=layer.index, scores=g, labels=y, weight=weight)
+            shown = {"layer": layer.index, "scores": g, "labels": y, "weight": weight}
+            try:
+                self._tell_all(self.listeners_, self, **shown)
+            except (StopStage, StopTraining) as asked:  # served at the end of the batch
+                self.end_ = self.end_ or asked
 
     def _update(self, module):
         """Step the parameter group of this layer, or let it wait for the end of the batch.
