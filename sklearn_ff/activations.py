@@ -93,7 +93,9 @@ def faded_relu(a: Tensor) -> Tensor:
 
     This saves one of four tensors of a layer's candidates at the peak of a step.
     """
-    if a.requires_grad and a._is_view():
+    if not a.requires_grad:
+        return a.relu_()
+    if a._is_view():
         return F.relu(a)
     with torch.no_grad():  # unseen by autograd, for which the result is still a
         return a.relu_()

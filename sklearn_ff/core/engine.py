@@ -291,7 +291,7 @@ class FFNet(Serving, NotifiedNet):
             record = learned_by(self.module_, self.negatives, *rows, update, draws, known)
             if self.listeners_:
                 self._show_scores(record, rows[1], own * n_rows)
-            lesson.append((*map(torch.stack, zip(*record, strict=True)), own))
+            lesson.append((*record.stacked(), own))
         descend_together(self)
         for layer in self.module_.layers:
             layer.peers.end_batch()

@@ -122,7 +122,7 @@ def step(
     update: Callable[[Layer], None],
     draws: Any,
     drawn: Tensor | None = None,
-) -> list[tuple[Tensor, Tensor]]:
+) -> Record:
     """Learn from one mini-batch: `update(layer)` descends that layer's gradient, and no other's.
 
     The head, if there is one, learns first; negatives may follow its belief. `drawn` are negative

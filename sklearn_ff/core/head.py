@@ -5,6 +5,7 @@ from torch.nn import functional as F
 
 from ..goodness import LinearReadout
 from ..layers import add_gradient
+from .record import Record
 
 # Bytes for the features of all layers; larger ones are read in parts of the batch, so that memory
 # does not grow with depth.
@@ -18,7 +19,7 @@ class Head(LinearReadout):
 
     def learn(self, net, shown, y, weight, update, draws):
         """Descend Σ w · −log softmax(V z + v)_y once; return the logits, for hard negatives."""
-        size = max(1, FEATURE_BYTES // (self.weight[0].numel() * self.weight.element_size()))
+        size = max(1, FEATURE_BYTES // (self.weight.shape[1] * self.weight.element_size()))
         if len(y) <= size:
             logits = self._learn_part(net, shown, y, weight, draws)
         else:  # in room taken before: between the features of parts they would split the heap
@@ -63,4 +64,6 @@ def step_head(net, negatives, x, y, weight, update, draws, drawn=None):
     loss = weight @ F.cross_entropy(logits, y, reduction="none")
     others = torch.arange(1, logits.shape[1], device=y.device)
     labels = torch.cat([y[:, None], (y[:, None] + others) % logits.shape[1]], 1)
-    return [(loss, logits.gather(1, labels))]
+    record = Record(1)
+    record.add(loss, logits.gather(1, labels))
+    return record

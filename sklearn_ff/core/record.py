@@ -16,3 +16,7 @@ class Record(list):
             self.scores = g.new_empty(self.n_layers, *g.shape)
         own = self.losses[len(self)].copy_(loss), self.scores[len(self)].copy_(g)
         self.append(own)
+
+    def stacked(self):
+        """The losses of the layers that have learned, (layers,), and the scores, (layers, ...)."""
+        return self.losses[: len(self)], self.scores[: len(self)]

@@ -7,7 +7,6 @@ at once.
 
 from typing import Any
 
-import torch
 from skorch.callbacks import Callback
 
 MOST_WEIGHTS = 2**22  # of a network whose gradients may wait for the end of the batch
@@ -38,12 +37,11 @@ def may_wait(net):
     return known and weights <= MOST_WEIGHTS and not (net.watched_ or net.captured_)
 
 
-@torch.no_grad()
 def penalize(group, l2):
     """Add the gradient of ½ l2 ‖W‖² for weights, not for biases and scales."""
     for weights in group["params"] if l2 else ():
         if weights.ndim > 1 and weights.grad is not None:
-            weights.grad.add_(weights, alpha=l2)
+            weights.grad.add_(weights.detach(), alpha=l2)
 
 
 def descend(optimizer, groups):
@@ -68,11 +66,18 @@ def descend_together(net):
 
 def joined(groups):
     """Groups with equal options as one group."""
-    alike: dict[Any, list[Any]] = {}
+    alike: list[Any] = []  # options, and groups that have them
     for group in groups:
-        options = tuple(item for item in group.items() if item[0] not in UNREAD)
-        alike.setdefault(options, []).append(group)
+        options = dict(group)
+        for name in UNREAD:
+            options.pop(name, None)
+        for known, same in alike:
+            if known == options:
+                same.append(group)
+                break
+        else:
+            alike.append((options, [group]))
     return [
         {**same[0], "params": [weights for group in same for weights in group["params"]]}
-        for same in alike.values()
+        for _, same in alike
     ]

@@ -143,7 +143,7 @@ def softplus(x: Tensor) -> Tensor:
 
 def gap(scores: Tensor) -> Tensor:
     """Δ for every negative candidate: (rows, candidates − 1)."""
-    positive, negative = scores.split([1, scores.shape[1] - 1], dim=1)
+    positive, negative = scores.split_with_sizes([1, scores.shape[1] - 1], 1)
     return positive - negative
 
 

@@ -351,3 +351,12 @@ def test_the_record_of_a_batch_takes_the_room_of_all_layers_at_once():
         assert len({entry[part].untyped_storage().data_ptr() for entry in record}) == 1
     assert [float(loss) for loss, _ in record] == [0.5, 1.5, 2.5]
     assert [g.unique().item() for _, g in record] == [0, 1, 2]
+
+
+def test_a_record_holds_no_more_than_the_layers_that_have_learned():
+    record = Record(3)
+    for number in range(2):
+        record.add(torch.tensor(number + 0.5), torch.full((4, 2), float(number)))
+    losses, scores = record.stacked()
+    assert losses.tolist() == [0.5, 1.5]
+    assert torch.equal(scores, torch.stack([g for _, g in record]))
