@@ -8,6 +8,7 @@ the network is sure of would lower it for all rows, so slips have a separate rat
 are due to Platt (1999), targets from the vicinity of a row to Chapelle et al. (2000).
 """
 
+import math
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -156,21 +157,48 @@ def distinct(X, looked):
     The rows are those of X that are `looked` at. Equal rows form one group, so a weight of k counts
     as k copies.
     """
-    known: dict[int, int] = {}
     size = max(1, READ_NUMBERS // X.shape[1])
-    parts = (X[looked[start : start + size]] for start in range(0, len(looked), size))
-    place = np.array([known.setdefault(key, len(known)) for X in parts for key in keys_of(X)])
-    first = np.full(len(known), len(place))
-    np.minimum.at(first, place, np.arange(len(place)))
-    return first, place
+
+    def parts(rows):
+        return (rows[start : start + size] for start in range(0, len(rows), size))
+
+    if not issparse(X):  # by sums, unless other rows have the same sum
+        first, place = grouped([sums_of(X[rows]) for rows in parts(looked)])
+        copies = np.flatnonzero(first[place] != np.arange(len(place)))
+        pairs = zip(parts(looked[copies]), parts(looked[first[place[copies]]]), strict=True)
+        if all(np.array_equal(words_of(X[one]), words_of(X[other])) for one, other in pairs):
+            return first, place
+    return grouped([hashes_of(X[rows]) for rows in parts(looked)])
 
 
-def keys_of(X):
-    """A number for every row, the same for equal rows."""
+def grouped(keys):
+    """Places of the first of equal keys, and the number of each key's group, in this order."""
+    _, first, place = np.unique(np.concatenate(keys), return_index=True, return_inverse=True)
+    order = np.argsort(first)
+    return first[order], np.argsort(order)[place]
+
+
+def words_of(X):
+    """The bits of rows as whole numbers."""
+    X = np.ascontiguousarray(dense(X))
+    return X.view(f"u{math.gcd(8, X.shape[1] * X.itemsize)}")
+
+
+def sums_of(X):
+    """A number for every row, the same for equal rows, and seldom for others."""
+    words = words_of(X)
+    factors = np.random.RandomState(0).randint(2**63 - 1, size=words.shape[1]).astype(np.uint64)
+    return np.einsum("ij,j->i", words, factors)
+
+
+def hashes_of(X):
+    """The same, for others hardly ever; slower."""
     if issparse(X):
         ends = zip(X.indptr[:-1], X.indptr[1:], strict=True)
-        return (hash((X.indices[a:b].tobytes(), X.data[a:b].tobytes())) for a, b in ends)
-    return (hash(row.tobytes()) for row in dense(X))
+        rows = ((X.indices[a:b].tobytes(), X.data[a:b].tobytes()) for a, b in ends)
+    else:
+        rows = (row.tobytes() for row in dense(X))
+    return np.array([hash(row) for row in rows])
 
 
 def spaced(n, most):

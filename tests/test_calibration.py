@@ -1,6 +1,7 @@
 """Probabilities: what they do not depend on, and how sure they are."""
 
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pytest
@@ -12,9 +13,10 @@ from scipy.special import softmax
 from sklearn.datasets import load_digits
 from skorch.callbacks import Callback
 
-from sklearn_ff import FFClassifier, FFTransformer
+from sklearn_ff import FFClassifier, FFTransformer, _calibration
 from sklearn_ff._calibration import Sample, loss_of, neighbours_labels
 from sklearn_ff._scoring import HARMLESS, ROUNDING, SMALLEST, unsure
+from sklearn_ff._stored import dense
 from sklearn_ff.layers import Conv2d
 
 # Of networks that are made lifeless here on purpose.
@@ -317,3 +319,24 @@ def test_layers_that_an_ended_fit_has_not_reached_do_not_count(layers):
     model = classifier(hidden_layer_sizes=(20, 700), **params).fit(DIGITS, DIGIT)
     assert model.net_.module_.depth == 1 and model.score(DIGITS, DIGIT) > 0.5
     assert np.isfinite(model.predict_proba(DIGITS)).all()
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64, np.int8, np.float16, csr_array])
+@pytest.mark.parametrize("width", [1, 3, 8])
+def test_equal_rows_are_found_whatever_they_hold(kind, width, monkeypatch):
+    monkeypatch.setattr(_calibration, "READ_NUMBERS", 7 * width)
+    X = np.random.RandomState(0).randint(-1, 2, (40, width)).astype(np.float64)
+    X = kind(X) if kind is csr_array else X.astype(kind)
+    looked = np.arange(0, 40, 2)
+    first, place = _calibration.distinct(X, looked)
+    rows = [row.tolist() for row in dense(X)[looked]]
+    unique = [row for number, row in enumerate(rows) if row not in rows[:number]]
+    assert [rows[number] for number in first] == unique
+    assert [unique[number] for number in place] == rows
+
+
+def test_rows_that_differ_in_signs_alone_are_not_taken_for_copies():
+    signs = np.array(list(product([1, -1], repeat=8)), dtype=np.float32)
+    first, place = _calibration.distinct(signs, np.arange(256))
+    assert len(set(_calibration.sums_of(signs))) < 256  # their sums do not tell
+    assert first.tolist() == place.tolist() == list(range(256))
