@@ -233,6 +233,26 @@ def test_a_rank_may_have_no_rows(ranks):
     assert found.validation_scores_ == pytest.approx(one.validation_scores_)
 
 
+class FirstEnds(Callback):
+    """Asks for an end in the first epoch, on the first rank alone."""
+
+    def __init__(self, hook):
+        setattr(self, hook, self.end)
+
+    def end(self, net, **kwargs):
+        if net.ranks_.first:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(
+    "hook", ["on_epoch_begin", "on_batch_end", "on_grad_computed", "on_layer_scores"]
+)
+def test_an_end_that_one_rank_asks_for_within_an_epoch_is_served_at_its_end(ranks, hook):
+    estimator = FFClassifier(8, callbacks=[FirstEnds(hook)], **COMMON)
+    found, _ = together(ranks, estimator, X, y)
+    assert found.n_iter_ == 1
+
+
 def test_weights_that_are_zero_on_all_ranks_are_refused(ranks):
     ranks.begin(fit, [FFClassifier(8)] * 2, shared(X, y, 0 * WEIGHT), [{}, {}])
     for answer in ranks.answers():

@@ -244,7 +244,7 @@ class FFNet(Serving, NotifiedNet):
             totals.add(lesson, self.ranks_.size(len(batch[1])) / len(iterator.rows))
             loss = reduce(torch.add, [part[0] for part in lesson])
             self.notify("on_batch_end", batch=batch, training=training, loss=loss)
-            if self.end_ is not None:
+            if self.end_ is not None and self.ranks_.alone:  # several ranks end an epoch together
                 raise self.end_
         return totals.mean()
 

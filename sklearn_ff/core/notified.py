@@ -18,6 +18,8 @@ from .user_callbacks import (
     unrecorded,
 )
 
+WITHIN_EPOCH = ("on_epoch_begin", "on_batch_begin", "on_batch_end", "on_grad_computed")
+
 
 class NotifiedNet(NeuralNet):
     """skorch's net, whose callbacks are all called before an end that one asks for is served."""
@@ -54,7 +56,7 @@ class NotifiedNet(NeuralNet):
         """As skorch's, but a request to end is served after all callbacks have been called.
 
         KeyboardInterrupt from a callback, as skorch's callbacks raise, ends training; between two
-        layers it does so at the end of the batch.
+        layers it does so at the end of the batch, and on several ranks at the end of the epoch.
         """
         getattr(self, method_name)(self, **kwargs)
         told = [callback for _, callback in self.callbacks_]
@@ -68,10 +70,11 @@ class NotifiedNet(NeuralNet):
         except (StopStage, StopTraining) as asked:
             end = asked
         if method_name == "on_epoch_end":
-            end = self.ranks_.end(self, end)
+            end = self.ranks_.end(self, self.end_ or end)
             if self.keeper_:
                 self.keeper_.epoch_ended(self, self.rows_, end)
-        if method_name == "on_grad_computed":
+        together = method_name in WITHIN_EPOCH and not self.ranks_.alone
+        if together or method_name == "on_grad_computed":
             self.end_ = self.end_ or end
         elif end is not None:
             raise end
