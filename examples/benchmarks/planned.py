@@ -82,6 +82,8 @@ PLAN = Plan(
             Planned("mnist_dense_shifts_backprop", 12),
             Planned("mnist_conv_backprop", 15),
             Planned("fashion_conv_backprop", 15),
+            Planned("fashion_dense", 4),
+            Planned("fashion_dense_backprop", 3),
         ],
         "Published methods": [
             Planned("mono_forward", 3),
