@@ -281,7 +281,8 @@ def loss_of(scores, sample):
         sure = np.exp(np.log1p(-slips) + log_softmax(scaled, axis=1) - log_p)
         steep = sure * (scaled - (softmax(scaled, axis=1) * scaled).sum(1, keepdims=True))
         if slips:
-            q, dq = where_it_slips(scaled, prior)
+            likely = np.exp(scaled)
+            q, dq = where_it_slips(likely, prior), (prior.max() - prior) * likely * scaled
             steep += (1 - sure) * (dq / q - dq.sum(1, keepdims=True) / q.sum(1, keepdims=True))
         by_rate = (1 - sure) * (1 - slips) - sure * slips
         found = [weight @ (sample.target * part).sum(1) for part in (log_p, steep, by_rate)]

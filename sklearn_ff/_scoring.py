@@ -20,6 +20,7 @@ from .predictions import Goodness
 # Bytes of the candidates of one layer in double precision: about the size of a processor's cache,
 # and on other devices enough to keep them busy.
 PREDICTION_BYTES, DEVICE_BYTES = 2**23, 2**28
+FIRST_ROWS = 128  # by which it is decided at first whether most rows are unsure
 ROUNDING = 2**-19  # error of a score in single precision, relative to the largest of its row ...
 SMALLEST = 8.0  # ... or to this one, in log-odds, where terms of the scores cancel
 HARMLESS = 3e-6  # error of a probability up to which rows are not scored again
@@ -215,9 +216,11 @@ def bytes_of_a_part(network):
     return PREDICTION_BYTES if network.scaler.shift.device.type == "cpu" else DEVICE_BYTES
 
 
-def slices(network, X, plan, width):
+def slices(network, X, plan, width, first=None):
+    """Parts of the rows, of which the first has at most `first` rows."""
     size = max(1, bytes_of_a_part(network) // (8 * (width + plan.n_features)))
-    return [slice(i, i + size) for i in range(0, X.shape[0], size)]
+    ends = range(min(size, first or size), X.shape[0] + size, size)
+    return [slice(max(0, end - size), end) for end in ends]
 
 
 def exact_scores(network, plan, X, scale):
@@ -233,7 +236,7 @@ def exact_scores(network, plan, X, scale):
             yield part, found.cpu().numpy()
         return
     twin, doubt = Twin(network, plan), plan.prediction.abrupt  # whether most rows are unsure
-    for part in slices(network, X, plan, scored_width(plan, plan.prediction)):
+    for part in slices(network, X, plan, scored_width(plan, plan.prediction), FIRST_ROWS):
         block = X[part]
         found = twin.scores(block) if doubt else None
         if found is None:
@@ -266,21 +269,21 @@ def log_probabilities(scaled, slips, prior):
     likelier than the decision, and labels as likely as this in the scores are so in q. Thus slips
     change no decision, and equal scores are equal probabilities.
     """
-    sure = log_softmax(scaled, axis=1)
     if slips == 0:
-        return sure
-    q, _ = where_it_slips(scaled, prior)
-    q *= slips / q.sum(1, keepdims=True)
-    mixed = np.logaddexp(np.log1p(-slips) + sure, np.log(q))
+        return log_softmax(scaled, axis=1)
+    likely = np.exp(scaled)
+    p = where_it_slips(likely, prior)
+    p *= slips / p.sum(1, keepdims=True)
+    likely *= (1 - slips) / likely.sum(1, keepdims=True)
+    p += likely
+    mixed = np.log(p, out=p)
     # The logarithms of equal numbers may differ in the last digit.
     return np.where(scaled == 0, mixed.max(1, keepdims=True), mixed)
 
 
-def where_it_slips(scaled, prior):
-    """What to expect where the network slips, not summing to one, and its slope in log(scale)."""
-    most, likely = prior.max(), np.exp(scaled)
-    q = most * likely + prior * (1 - likely)
-    return q, (most - prior) * likely * scaled
+def where_it_slips(likely, prior):
+    """What to expect where the network slips, not summing to one."""
+    return prior + (prior.max() - prior) * likely
 
 
 def unsure(scores, scale):

@@ -13,11 +13,12 @@ from scipy.special import softmax
 from sklearn.datasets import load_digits
 from skorch.callbacks import Callback
 
-from sklearn_ff import FFClassifier, FFTransformer, _calibration
+from sklearn_ff import FFClassifier, FFTransformer, _calibration, _scoring
 from sklearn_ff._calibration import Sample, loss_of, neighbours_labels
-from sklearn_ff._scoring import HARMLESS, ROUNDING, SMALLEST, unsure
+from sklearn_ff._scoring import HARMLESS, ROUNDING, SMALLEST, network_scores, unsure
 from sklearn_ff._stored import dense
 from sklearn_ff.layers import Conv2d
+from sklearn_ff.predictions import predictions
 
 # Of networks that are made lifeless here on purpose.
 pytestmark = pytest.mark.filterwarnings("ignore:Layers .* respond alike")
@@ -40,6 +41,7 @@ SETTINGS = {
     "goodness": {},
     "head": {"prediction": "head"},
     "hybrid": {"prediction": "hybrid"},
+    "softmax_sum": {"prediction": "softmax_sum", "hidden_layer_sizes": (500, 500)},
     "low precision": {"precision": "bfloat16"},
     "deep": {"hidden_layer_sizes": (100,) * 5},
     "readout": {"goodness": "readout"},
@@ -87,6 +89,35 @@ def test_rounding_moves_rows_that_are_sure_by_no_more_than_the_bound(n_classes, 
         change = np.abs(softmax(moved, 1) - softmax(scores, 1)).max(1)
         assert (change < 1.001 * HARMLESS)[sure].all()
         assert (moved.argmax(1) == scores.argmax(1))[sure].all()
+
+
+@pytest.mark.parametrize("rule", predictions.names)
+def test_few_rows_of_an_ordinary_table_are_scored_twice(rule, monkeypatch):
+    clf = classifier(hidden_layer_sizes=(100, 100), max_iter=10, prediction=rule)
+    clf.fit(DIGITS[TRAIN], DIGIT[TRAIN])
+    scored = []
+
+    def counted(network, plan, X, *layers):
+        scored.append(len(X))
+        return network_scores(network, plan, X, *layers)
+
+    monkeypatch.setattr(_scoring, "network_scores", counted)
+    clf.predict_proba(DIGITS[400:])
+    n = len(DIGITS) - 400
+    assert n <= sum(scored) < 1.25 * n
+
+
+def test_rows_are_scored_in_double_precision_at_once_where_most_are_unsure(monkeypatch):
+    clf = classifier(max_iter=1).fit(LARGE[TRAIN], DIGIT[TRAIN])
+    single = []
+
+    def counted(network, plan, X, *layers):
+        single.append(len(X) * (plan.dtype == "float32"))
+        return network_scores(network, plan, X, *layers)
+
+    monkeypatch.setattr(_scoring, "network_scores", counted)
+    clf.predict_proba(LARGE[400:])
+    assert 0 < sum(single) < 150
 
 
 @pytest.mark.parametrize("setting", ["goodness", "head", "hybrid", "readout"])

@@ -28,7 +28,7 @@ class LabelCode(nn.Module):
         return self.expand(with_neutral(own))
 
     def forward(self, labels):
-        return embedding(labels, self.codes())
+        return coded(labels, self.codes())
 
     def learn(self, labels, slopes):
         """Add ∂L/∂U to its gradient; the neutral label is the mean of the others."""
@@ -40,6 +40,11 @@ class LabelCode(nn.Module):
 def by_label(labels, slopes, n):
     """Sums of the slopes of candidates with the same label: (n, units)."""
     return torch.ops.aten.embedding_dense_backward(slopes, labels, n, -1, False)
+
+
+def coded(labels, codes):
+    """The codes of labels, (rows, candidates, units), in one row if all rows have the same."""
+    return embedding(labels[:1] if labels.stride(0) == 0 else labels, codes)
 
 
 class Encoder(nn.Module):
@@ -103,8 +108,8 @@ class Shown:
     def __call__(self, labels):
         labels = labels if self.encoder.shows_labels else None
         if self.encoder.normalization.identity:  # the codes hold the bias
-            return self.product + (self.bias if labels is None else embedding(labels, self.codes))
-        a = self.product if labels is None else self.product + embedding(labels, self.codes)
+            return self.product + (self.bias if labels is None else coded(labels, self.codes))
+        a = self.product if labels is None else self.product + coded(labels, self.codes)
         mean_square = self.encoder.mean_square(self.base, labels)
         return a * self.encoder.normalization.factor(mean_square, self.base.shape[-1]) + self.bias
 
