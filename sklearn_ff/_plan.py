@@ -291,7 +291,7 @@ def part_of(name: str, settings: Settings, facts: Facts, old: Any) -> Any:
     """The part of a family; what "auto" has come to in the `old` plan stays."""
     value, may_be_automatic = getattr(settings, name), name in automatic.AUTOMATIC
     if may_be_automatic and is_name(value, "auto"):
-        fresh = old is None
+        fresh = old is None or not is_name(getattr(old.settings, name), "auto")
         value = automatic.automatic_part(name, settings, facts) if fresh else getattr(old, name)
     part = FAMILIES[name].get(value, name, may_be_automatic)
     part.check()

@@ -10,6 +10,7 @@ from sklearn.datasets import load_iris
 
 from sklearn_ff import FFClassifier
 from sklearn_ff.goodness import Goodness, TopK
+from sklearn_ff.objectives import Softmax
 from sklearn_ff.overlays import Add, Replace
 
 X, y = load_iris(return_X_y=True)
@@ -169,3 +170,12 @@ def test_auto_keeps_what_the_first_fit_chose():
     model.set_params(scaling="standard", precision="bfloat16").partial_fit(X, y)
     assert model.precision_ == "bfloat16"
     assert model.set_params(precision="auto").partial_fit(X, y).precision_ == "bfloat16"
+
+
+@pytest.mark.parametrize("again", ["fit", "partial_fit"])
+@pytest.mark.parametrize("name, given", [("objective", Softmax()), ("negatives", "uniform")])
+def test_a_part_that_becomes_auto_is_chosen_anew(name, given, again):
+    model = classifier(warm_start=True, max_iter=2, **{name: given}).fit(X, y)
+    getattr(model.set_params(**{name: "auto"}), again)(X, y)
+    fresh = classifier(max_iter=2).fit(X, y)
+    assert repr(getattr(model, f"{name}_")) == repr(getattr(fresh, f"{name}_"))

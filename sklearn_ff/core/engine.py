@@ -10,7 +10,7 @@ import torch
 from .._optimizers import per_group
 from .callbacks import Interrupted, StopStage, StopTraining
 from .capture import captured, has_hooks
-from .formulas import by_formulas
+from .formulas import by_formulas, changed
 from .forward_forward import step
 from .freezing import fixed_weights, not_frozen
 from .head import step_head
@@ -154,7 +154,7 @@ class FFNet(Serving, NotifiedNet):
             self.rates_, self.captured_ = None, captured(self)
             self.waiting_: Any = [] if may_wait(self) else None  # groups to step after the batch
             self.every_, self.part_ = list(self.module_.modules()), (0, 0, 0)
-            self.hooked_ = has_hooks(self.module_)
+            self.hooked_ = has_hooks(self.module_) or changed(self.module_)
             self.active_ = self.watched_ or any(map(acts_on_batches, self.callbacks or ()))
             self.numbers_ = {module: i for i, module in enumerate(learners(self.module_))}
             self.rows_ = rows
@@ -213,7 +213,7 @@ class FFNet(Serving, NotifiedNet):
         self._set_training(training)
         self.learning_ = not_frozen(self.stage_, self.module_, self.fixed_)
         if self.callbacks:  # a user's may have changed anything
-            self.hooked_ = has_hooks(self.module_)
+            self.hooked_ = has_hooks(self.module_) or changed(self.module_)
             if self.captured_:
                 self.captured_.forget()
         teach(self, self.learning_)
@@ -265,7 +265,7 @@ class FFNet(Serving, NotifiedNet):
     def train_step(self, batch, **fit_params):
         """Learn from a batch, by formulas unless hooks look on; on a GPU, by a recorded step."""
         if self.active_:
-            self.hooked_ = has_hooks(self.module_)
+            self.hooked_ = has_hooks(self.module_) or changed(self.module_)
         by_autograd = self.hooked_ or self.side_ is not None
         recorded = self.captured_ is not None and not self.hooked_
         with by_formulas(() if by_autograd else self.numbers_):

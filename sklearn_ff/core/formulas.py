@@ -18,6 +18,16 @@ class FormulaLayer(Layer):
 
     formulas = False
 
+    def __init__(self, *parts):
+        super().__init__(*parts)
+        self.known = self.parts()
+
+    def parts(self):
+        """What stands between the input of this layer and its loss."""
+        activate, goodness, objective = self.activate, self.goodness, self.objective
+        own = activate.function, activate.overwriting, activate.dropout, self.peers.rate
+        return self.affine, self.label, goodness, goodness.score, objective, objective.built, *own
+
     def gradients(self):
         return torch.no_grad() if self.formulas else super().gradients()
 
@@ -37,6 +47,12 @@ class FormulaLayer(Layer):
         self.affine.learn(z, gradient)
         if self.label is not None:
             self.label.learn(labels, gradient)
+
+
+def changed(network):
+    """Whether a callback has changed parts of a layer that learns by their formulas."""
+    layers = [layer for layer in network.layers if isinstance(layer, FormulaLayer)]
+    return any(layer.known != layer.parts() for layer in layers)
 
 
 @contextmanager

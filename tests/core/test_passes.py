@@ -39,13 +39,14 @@ class Seen(Callback):
 
     found = set()  # of the class: the estimator trains with a copy of this callback
 
-    def __init__(self, hook=False):
-        self.hook = hook
+    def __init__(self, hook=False, change=lambda layer: None):
+        self.hook, self.change = hook, change
 
     def on_train_begin(self, net, **kwargs):
         self.found.clear()
 
     def on_epoch_begin(self, net, **kwargs):
+        self.change(net.module_.layers[1])
         if self.hook:
             net.module_.layers[1].goodness.register_full_backward_hook(lambda *given: None)
 
@@ -165,6 +166,21 @@ class Bounded(TorchActivation):
 )
 def test_anything_that_formulas_do_not_know_is_left_to_autograd(params):
     fitted(**{"callbacks": [Seen()]} | params)
+    assert Seen.found == {False}
+
+
+CHANGES = {
+    "dropout": lambda layer: setattr(layer.activate, "dropout", 0.5),
+    "activation": lambda layer: setattr(layer.activate, "overwriting", None),
+    "peers": lambda layer: setattr(layer.peers, "rate", 0.1),
+    "goodness": lambda layer: setattr(layer.goodness, "score", lambda h: h.square().sum(-1)),
+    "objective": lambda layer: setattr(layer, "objective", copy.deepcopy(layer.objective)),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_parts_that_a_callback_changes_are_left_to_autograd(change):
+    fitted(callbacks=[Seen(change=change)])
     assert Seen.found == {False}
 
 
