@@ -317,7 +317,8 @@ def fitted_with(presses, early_stopping):
     return model, caught[0].category if caught else None
 
 
-@pytest.mark.slow
+@pytest.mark.slow  # Python says that it ignores errors where a generator is deleted
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("early_stopping", [False, True])
 def test_wherever_it_comes_weights_are_those_of_a_whole_batch(early_stopping):
     batches, counter = Batches(), PressAtCalls()
