@@ -253,8 +253,8 @@ class FFNet(Serving, NotifiedNet):
         self.interrupts_.check()
         if between_batches and not self.ranks_.alone:
             return
-        self.interrupts_.noted = self.ranks_.most(self.interrupts_.noted)
-        if self.interrupts_.noted:
+        if self.ranks_.most(self.interrupts_.noted):  # it may be noted while the others are asked
+            self.interrupts_.noted = True
             raise Interrupted
 
     def _draw_once_an_epoch(self, rows):

@@ -317,6 +317,20 @@ def fitted_with(presses, early_stopping):
     return model, caught[0].category if caught else None
 
 
+def test_a_press_while_ranks_are_asked_for_one_counts(monkeypatch):
+    batches, pressed = Batches(), []
+
+    def most(ranks, value):
+        if getattr(batches, "weights_", []) and not pressed:
+            pressed.append(press())
+        return value
+
+    monkeypatch.setattr("sklearn_ff._ranks.Alone.most", most)
+    with pytest.warns(InterruptedFitWarning):
+        model = classifier(batches, max_iter=2).fit(X, y)
+    assert same(weights(model.net_), batches.weights_[-1])
+
+
 @pytest.mark.slow  # Python says that it ignores errors where a generator is deleted
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("early_stopping", [False, True])
