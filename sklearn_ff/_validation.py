@@ -172,8 +172,12 @@ def about_entries(X, name="X", owner=""):
             )
         elif "float() argument must be" in text:
             kind = text.rpartition("not '")[2].rstrip("'").rpartition(".")[2]
-            found = dated(name) if kind in NO_DATES else f"{name} holds entries of type {kind}, "
-            found += "" if kind in NO_DATES else "where numbers are needed; give numbers instead."
+            if kind not in NO_DATES:
+                raise TypeError(
+                    f"{name} holds entries of type {kind}, but an argument must be a string of a "
+                    f"number or a number; give numbers in their place."
+                ) from error
+            found = dated(name)
         else:
             raise
         raise ValueError(found) from error

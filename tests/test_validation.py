@@ -121,7 +121,6 @@ NO_NUMBERS = {
     "long strings": (np.array([["1", "2"], ["3", "Bern"]], np.dtypes.StringDType()), "text.*Bern"),
     "times of Arrow": (pa.table({"a": [time(1), time(2)], "b": [1, 2]}), "dates or durations"),
     "dates as objects": (pl.DataFrame({"a": pl.Series([date.min] * 2, dtype=pl.Object)}), "dates"),
-    "other objects": (np.array([[{}, 1], [{}, 2]]), "entries of type dict"),
     "lists": (pl.DataFrame({"a": [[1], [2]], "b": [1, 2]}), "several values in some places"),
     "a fill value": (pd.DataFrame({"a": pd.arrays.SparseArray([0, np.nan])}), "to_dense"),
 }
@@ -135,6 +134,11 @@ def test_entries_that_are_no_numbers_are_refused_with_a_remedy(rows, words):
     model = FFTransformer(4, max_iter=1, negatives=OwnRows(rows))
     with pytest.raises(ValueError, match=f"OwnRows.*({words}|contains NaN)"):
         model.fit(np.eye(2))
+
+
+def test_other_objects_are_refused_by_their_type_as_scikit_learn_does():
+    with pytest.raises(TypeError, match=r"^X holds entries of type dict, .*; give numbers"):
+        classifier().fit(np.array([[{}, 1], [{}, 2]]), [0, 1])
 
 
 @pytest.mark.fault("B7")
