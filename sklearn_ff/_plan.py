@@ -340,7 +340,7 @@ def checked_units(sizes: Any) -> list[int]:
     if units.ndim != 1 or not len(units) or units.dtype.kind not in "iu" or units.min() < 1:
         raise ValueError(
             f"hidden_layer_sizes={brief(sizes)} must be a positive integer, or a sequence of them "
-            f"with one per layer."
+            f"with one per layer; layers of other kinds are given as layers=[...]."
         )
     return units.tolist()
 
