@@ -118,5 +118,6 @@ def file_errors(path: Any) -> Iterator[None]:
     except Exception as error:
         said = f"{type(error).__name__}: {str(error)[:MOST_SAID]}"
         raise ModelFileError(
-            f"{os.fspath(path)!r} cannot be loaded: it is damaged, or of another kind ({said})."
+            f"{os.fspath(path)!r} cannot be loaded: it is damaged, or of another kind, "
+            f"such as a file of joblib ({said})."
         ) from error
