@@ -52,8 +52,9 @@ def plain_objects(values):
         numbers = np.array(values.tolist())
     except ValueError:  # rows of different lengths
         return values
-    if numbers.dtype.kind == "f" and all(isinstance(value, Integral) for value in values.ravel()):
-        return values  # integers that no type of 64 bits holds together
+    if numbers.dtype.kind == "f" and are_integers(values.ravel()):  # float64 would round them
+        least, most = min(values.flat, default=-1), max(values.flat, default=-1)
+        return values.astype(np.uint64) if least >= 0 and most < 2**64 else values
     if numbers.dtype.kind in "biuf":
         return numbers
     strings = np.empty(values.shape, dtype=object)
@@ -61,12 +62,19 @@ def plain_objects(values):
     return strings
 
 
+def are_integers(values):
+    return all(isinstance(value, Integral) for value in values)
+
+
 def plain_labels(values):
     """A column of objects, or a nullable, Arrow or sparse one of pandas, in a type of numpy.
 
     scikit-learn converts nullable labels to float64, which True and large integers do not survive,
-    and its metrics refuse numbers that are objects, and strings of variable length.
+    and its metrics refuse numbers that are objects, and strings of variable length. A list of
+    integers may hold some that numpy would round, too.
     """
+    if isinstance(values, (list, tuple)) and values and are_integers(values):
+        return plain_objects(np.array(values, dtype=object))
     dtype = getattr(values, "dtype", None)
     if dtype is None and len(getattr(values, "dtypes", ())) == 1:
         dtype = next(iter(values.dtypes))  # of a table of one column
@@ -87,13 +95,7 @@ def plain_labels(values):
 
 def checked_labels(values, name):
     """Labels as an array of one dimension, of numbers or strings, or of dates or durations."""
-    check_sequence(values, name)
-    if isinstance(values, (list, tuple)):
-        _check_objects(values, name)  # numpy would convert all to strings if one is a string
-        values = plain_strings(values)
-    values = plain_labels(values)
-    with about(name, lines=1):
-        labels = _array(as_numpy(values, name), name)
+    labels = _read(values, name)
     if labels.ndim == 2 and labels.shape[1] == 1:
         warn(
             f"A column-vector {name} was passed when a 1d array was expected. Please change the "
@@ -107,16 +109,24 @@ def checked_labels(values, name):
     return labels
 
 
-def scored_labels(values, name="y"):
-    """Labels that are compared with predicted ones; missing and mixed ones are refused."""
-    values = plain_labels(as_numpy(values, name))
-    if isinstance(values, (list, tuple)) or is_of_objects(values):
-        _check_objects(values, name)
-    return values
+def scored_labels(values, classes, name="y"):
+    """Labels that are compared with predicted ones: of their kind, and none missing."""
+    labels = _read(values, name)
+    if labels.ndim == 1 or labels.shape[1:] == (1,):
+        _check_kind(labels.ravel(), name)
+        check_like(labels.ravel(), classes, name)
+    return labels
 
 
-def is_of_objects(values):
-    return getattr(getattr(values, "dtype", None), "kind", "") == "O"
+def _read(values, name):
+    """Labels as an array of any shape."""
+    check_sequence(values, name)
+    if isinstance(values, (list, tuple)):
+        _check_objects(values, name)  # numpy would convert all to strings if one is a string
+        values = plain_strings(values)
+    values = plain_labels(values)
+    with about(name, lines=1):
+        return _array(as_numpy(values, name), name)
 
 
 def checked_classes(classes, name="classes"):

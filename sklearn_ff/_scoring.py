@@ -8,6 +8,7 @@ import torch
 from scipy.special import log_softmax, softmax
 from sklearn import config_context
 from sklearn.base import ClassifierMixin
+from sklearn.utils.validation import check_is_fitted
 from torch.nn.functional import cross_entropy
 
 from ._draws import Draws
@@ -49,9 +50,10 @@ class AccuracyScore(ClassifierMixin):
         score : float
             Weighted share of the rows whose label is predicted.
         """
+        check_is_fitted(self)
         with config_context(array_api_dispatch=False):
             weight = as_numpy(sample_weight, "sample_weight")
-            return super().score(X, scored_labels(y), weight)
+            return super().score(X, scored_labels(y, self.classes_), weight)
 
 
 def serving(network, plan):

@@ -158,7 +158,7 @@ def about_entries(X, name="X", owner=""):
         text = str(error)
         if "NAType" in text or "value of NA is ambiguous" in text:
             if not text_column(X):
-                assert_all_finite(np.array([[np.nan]]), input_name=name, estimator_name=owner)
+                refuse_missing(name, owner)
             found = text_found(X, name)
         elif "string to float" in text or "arrays of bytes/strings" in text:
             value = re.sub(r"^np\.\w+\((.*)\)$", r"\1", text.partition("float: ")[2])
@@ -167,9 +167,11 @@ def about_entries(X, name="X", owner=""):
             found = f"{name} holds several values in some places; give one number in each."
         elif "fill value must be 0" in text:
             found = (
-                f"{name} has sparse columns whose fill value is not 0; make them dense, as by "
-                f"{name}.sparse.to_dense()."
+                f"{name} has sparse columns whose fill value is not 0; make them dense, by "
+                f"sparse.to_dense() of the table."
             )
+        elif name != "X" and text == f"Input {name} contains NaN.":
+            refuse_missing(name)
         elif "float() argument must be" in text:
             kind = text.rpartition("not '")[2].rstrip("'").rpartition(".")[2]
             if kind not in NO_DATES:
@@ -181,6 +183,16 @@ def about_entries(X, name="X", owner=""):
         else:
             raise
         raise ValueError(found) from error
+
+
+def refuse_missing(name, owner=""):
+    """Name a remedy where scikit-learn does not: for rows other than X."""
+    if owner:
+        assert_all_finite(np.array([[np.nan]]), input_name=name, estimator_name=owner)
+    raise ValueError(
+        f"{name} contains NaN, but no value may be missing; remove such rows, or fill them by an "
+        f"imputer."
+    )
 
 
 def text_found(X, name, value=""):
@@ -247,7 +259,8 @@ def checked_own_rows(part, X):
     rows, name = stored(plain_text(as_numpy(part.rows, f"{part!r}"))), f"negatives={part!r}"
     refuse_dates(part.rows, name)
     if isinstance(rows, StoredRows):
-        check_stored(rows, input_name=name)
+        with about_entries(part.rows, name):
+            check_stored(rows, input_name=name)
     else:
         with sums_may_overflow(), about_entries(part.rows, name):
             rows = in_numbers(check_array(rows, dtype=own_dtype(rows), input_name=name), name)

@@ -336,10 +336,21 @@ def test_a_warm_start_without_some_class_is_refused_as_by_scikit_learn(make):
     assert model.partial_fit(X[:100], y[:100]).classes_.tolist() == [0, 1, 2]
 
 
-@pytest.mark.parametrize("values", [(2**63, -1), (2**64 - 1, 1), (2**70, 1)])
-def test_integers_that_no_type_holds_together_are_refused(values):
+@pytest.mark.parametrize("make", [of, objects])
+@pytest.mark.parametrize("values", [(2**63, -1), (2**70, 1)])
+def test_integers_that_no_type_holds_together_are_refused(values, make):
     with pytest.raises(ValueError, match=r"no type of 64 bits .*astype\(str\)"):
-        classifier().fit(X, objects(*values))
+        classifier().fit(X, make(*values))
+    with pytest.raises(ValueError, match=r"^classes holds integers that no type of 64 bits"):
+        classifier().partial_fit(X, y2, classes=list(values))
+
+
+@pytest.mark.parametrize("make", [of, objects])
+def test_large_integers_without_a_sign_are_exact(make):
+    labels = make(2**64 - 1, 1)
+    fitted = classifier(hidden_layer_sizes=(16,), max_iter=20).fit(X, labels)
+    assert fitted.classes_.tolist() == [1, 2**64 - 1]
+    assert fitted.score(X, labels) == np.mean(fitted.predict(X) == np.array(labels, dtype=object))
 
 
 def test_members_of_an_enumeration_in_a_column_of_objects_are_scored():
@@ -347,10 +358,31 @@ def test_members_of_an_enumeration_in_a_column_of_objects_are_scored():
     assert 0 <= classifier().fit(X, sizes).score(X, sizes) <= 1
 
 
-@pytest.mark.parametrize("values", [of(1, None), objects(1, None), objects("a", 1)], ids=range(3))
-def test_missing_and_mixed_labels_are_not_scored(values):
-    with pytest.raises(ValueError, match=r"^(Input )?y (contains None|mixes labels)"):
-        classifier().fit(X, y2).score(X, values)
+NOT_SCORED = {
+    "None": (of(1, None), "contains None, .*; remove"),
+    "None among objects": (objects(1, None), "contains None, .*; remove"),
+    "two types": (objects("a", 1), "mixes labels .*; give"),
+    "NA": (pd.array(of(1, None), dtype="Int64"), "contains NaN, .*; remove"),
+    "null of polars": (pl.Series(of(1, None)), "contains NaN, .*; remove"),
+    "null among categories": (pl.Series(of("a", None), dtype=pl.Categorical), "contains None, "),
+    "NaT": (np.array(of("2020", "NaT"), dtype="datetime64[D]"), "contains .*NaT.*; remove"),
+    "masked": (np.ma.masked_equal(y2, 1), "contains masked values, .*; remove"),
+    "strings": (of("a", "b"), "holds strings, .* the classes are numbers, .*; give"),
+    "dates": (np.array(of("2020", "2021"), dtype="datetime64[D]"), "holds dates, .*; give"),
+    "times": (of(time(1), time(2)), "holds objects of type time, .*; convert"),
+    "large integers": (of(2**70, 1), "holds integers that no type .*; convert"),
+}
+
+
+@pytest.fixture(scope="module")
+def of_numbers():
+    return classifier().fit(X, y2)
+
+
+@pytest.mark.parametrize("values, words", NOT_SCORED.values(), ids=NOT_SCORED)
+def test_what_cannot_be_compared_with_the_classes_is_not_scored(of_numbers, values, words):
+    with pytest.raises(ValueError, match=f"^(Input )?y {words}"):
+        of_numbers.score(X, values)
 
 
 @pytest.mark.parametrize(
