@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from sklearn_ff import FFClassifier, _plan
+from sklearn_ff.layers import Block, Conv2d, LocallyConnected2d, Module
 
 rng = np.random.default_rng(0)
 X, y = rng.uniform(size=(300, 250)), rng.integers(0, 3, 300)
@@ -70,3 +72,59 @@ def test_rows_that_become_few_on_the_way_are_in_double_precision(params, weight)
     model = FFClassifier((20,), max_iter=1, random_state=0, **params)
     assert model.fit(X, y, sample_weight=weight).precision_ == "float64"
     assert np.isfinite(model.decision_function(X)).all()
+
+
+IMAGES, DIGITS = rng.uniform(size=(300, 64)), rng.integers(0, 3, 300)
+NETWORKS = {
+    "batch": {"layers": [Conv2d(8, norm="batch", pool="max"), 10]},
+    "group": {"layers": [Conv2d(16, norm="group", pool="mean"), 10]},
+    "last": {"layers": [Conv2d(8, norm="batch", norm_last=True), 10]},
+    "labels": {"layers": [Conv2d(8, norm="batch"), Conv2d(8, norm="batch")], "overlay": "spatial"}
+    | {"goodness": "mean_square"},
+    "lengths": {"layers": [Conv2d(8, norm="batch"), 10], "input_normalization": "rms"},
+    "block": {
+        "layers": [
+            Block([Conv2d(8, norm="batch"), LocallyConnected2d(4)]),
+            Block([Conv2d(8, norm="batch"), Module(lambda shape: nn.Conv2d(shape[0], 4, 3))]),
+            Block([Conv2d(4, norm="batch"), Conv2d(4)], residual=True),
+            Block([Conv2d(8, norm="batch"), 10]),
+        ]
+    },
+}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_normalised_convolutions_learn_alike_in_low_precision(name):
+    low, single = (
+        FFClassifier(
+            **{"goodness": "readout", "precision": p} | NETWORKS[name],
+            **{"image_shape": (1, 8, 8), "max_iter": 3, "random_state": 0},
+        ).fit(IMAGES, DIGITS)
+        for p in ("bfloat16", "float32")
+    )
+    np.testing.assert_allclose(low.loss_curve_, single.loss_curve_, rtol=0.02, atol=1e-3)
+    weights = low.net_.module_.state_dict().values()
+    assert not any(weight.dtype == torch.bfloat16 for weight in weights)
+
+
+def watched(seen, function):
+    """A function that remembers the types of numbers which it has seen while training."""
+
+    def see(h):
+        if torch.is_grad_enabled():
+            seen.add(h.dtype)
+        return function(h)
+
+    return see
+
+
+def test_low_precision_reaches_the_pooling_of_a_normalised_convolution_but_not_its_scores():
+    activated, scored = set(), set()
+    params = {"layers": [Conv2d(8, norm="batch", pool="max")] * 2, "image_shape": (1, 8, 8)}
+    params |= {"precision": "bfloat16", "max_iter": 1}
+    activation = watched(activated, torch.relu)
+    FFClassifier(**params, activation=activation, goodness="readout").fit(IMAGES, DIGITS)
+    assert torch.bfloat16 in activated
+    goodness = watched(scored, lambda h: h.square().mean(-1))
+    FFClassifier(**params, goodness=goodness, overlay="spatial").fit(IMAGES, DIGITS)
+    assert scored == {torch.float32}

@@ -33,7 +33,9 @@ class Activate(nn.Module):
 
     def forward(self, a, draws=None):
         function = self.overwriting if self.training and self.overwriting else self.function
-        return dropped(self.finish(a, function), self.dropout, draws)
+        h = self.finish(a, function)
+        h = h.float() if h.dtype == torch.bfloat16 else h  # scores are in single precision
+        return dropped(h, self.dropout, draws)
 
 
 def dropped(h, share, draws):

@@ -72,8 +72,8 @@ class Encoder(nn.Module):
         x = x.unsqueeze(1) if x.dim() == 2 else x
         base = self.normalization.center(self.overlay.base(x, self.n_classes))
         codes = self._codes(layer) if self.shows_labels else None
-        bias = layer.affine.expand(layer.affine.bias)
-        return Shown(self, base, layer.affine.product(base), codes, bias)
+        product, bias = layer.affine.product(base), layer.affine.expand(layer.affine.bias)
+        return Shown(self, base, product, codes, bias.to(product.dtype))
 
     def _codes(self, layer):
         """W·code[c] for every label and the neutral one: one small product for all rows."""

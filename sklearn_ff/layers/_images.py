@@ -138,7 +138,8 @@ class Maps(BaseMap):
         draw(self.weight, self.fan_in, generator)
 
     def images(self, z: Tensor) -> Tensor:
-        return z.reshape(-1, *self.shape_in) if self.raw else images(z, self.shape_in)
+        by_channel = self.raw and self.shape_in[0] > 1  # one channel lies the same in both orders
+        return z.reshape(-1, *self.shape_in) if by_channel else images(z, self.shape_in)
 
     def outputs(self, a: Tensor, function: Function) -> Tensor:
         last = self.kind.norm_last
@@ -199,7 +200,11 @@ class Convolution(Maps):
         seen, weight = self.images(z), self.weight.contiguous(memory_format=torch.channels_last)
         if not (self.low_precision and self.training):
             return flat(F.conv2d(seen, weight, bias, **geometry), z)
-        a = flat(F.conv2d(seen.bfloat16(), weight.bfloat16(), **geometry), z).to(weight.dtype)
+        seen, weight = seen.bfloat16(), weight.bfloat16()
+        if self.norm is not None and not self.kind.norm_last:  # the bias matters little before it
+            low = None if bias is None else bias.bfloat16()
+            return flat(F.conv2d(seen, weight, low, **geometry), z)
+        a = flat(F.conv2d(seen, weight, **geometry), z).to(self.weight.dtype)
         return a if bias is None else a + self.expand(bias)
 
 

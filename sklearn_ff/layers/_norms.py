@@ -48,7 +48,7 @@ class PositiveBatchNorm(nn.Module):
 
     def _by_the_positive_ones(self, a: Tensor, maps: Shape) -> Tensor:
         places = a.reshape(*a.shape[:2], -1, maps[0])
-        var, mean = torch.var_mean(places[:, 0], (0, 1), unbiased=False)
+        var, mean = torch.var_mean(places[:, 0].to(self.weight.dtype), (0, 1), unbiased=False)
         n = places[:, 0, :, 0].numel()
         self.running_mean.lerp_(mean.detach(), self.momentum)
         self.running_var.lerp_(var.detach() * n / max(1, n - 1), self.momentum)
