@@ -105,6 +105,20 @@ def network_of(clf):
     return first if hasattr(first, "negatives") else None
 
 
+def learner_of(clf):
+    """The estimator that has `max_iter`: a network, or the member of an ensemble."""
+    clf = getattr(clf, "estimator", clf)
+    network = network_of(clf)
+    return clf if network is None else network
+
+
+def losses_of(clf):
+    """The loss of every epoch; of an ensemble the means of its members'."""
+    if hasattr(clf, "estimators_"):
+        return np.mean([losses_of(one) for one in clf.estimators_], 0)
+    return learner_of(clf).loss_curve_
+
+
 def is_classifier(clf):
     """Whether the estimator itself predicts by the rules of this package."""
     return isinstance(clf, FFClassifier)

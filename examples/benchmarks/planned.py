@@ -65,6 +65,8 @@ PLAN = Plan(
             tried("try_dense_readout_hard", 3),
             tried("try_dense_wider", 12),
             tried("try_dense_long", 9),
+            tried("try_dense_inputs", 8),
+            tried("try_dense_vote", 15),
             tried("try_fashion_hard", 4),
             tried("try_fashion_local", 3),
             tried("try_fashion_wide", 10),

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
-from named_run import epochs_of, network_of
+from named_run import epochs_of, learner_of, network_of
 from report_table import Section, get, mebibytes, percent, table, wrapped
 from run import OUTPUT, is_same, lines_of, settings, usual
 from runs import RUNS
@@ -143,9 +143,8 @@ def epochs(row):
 
 
 def epochs_told(run):
-    clf = run.make(0)
-    learner = clf if network_of(clf) is None else network_of(clf)
-    n = learner.max_iter if learner is clf and network_of(clf) is None else epochs_of(learner)
+    learner = learner_of(run.make(0))
+    n = learner.max_iter if network_of(learner) is None else epochs_of(learner)
     return f"{n} of {run.epochs}" if run.epochs else str(n)
 
 

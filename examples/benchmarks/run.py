@@ -26,7 +26,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from memory_depth import forget_peak, status
-from named_run import is_classifier, network_of
+from named_run import is_classifier, learner_of, losses_of, network_of
 from planned import PLAN
 from results import emit, machine
 from runs import GROUP_OF, RUNS
@@ -139,7 +139,7 @@ def case_of(args, name, seed):
     run = RUNS[name]
     clf = run.make(seed)
     if args.epochs:
-        (clf if network_of(clf) is None else network_of(clf)).set_params(max_iter=args.epochs)
+        learner_of(clf).set_params(max_iter=args.epochs)
     case = {"benchmark": GROUP_OF[name], "run": name, "data": args.data or run.data}
     case |= {"rows": args.rows, "seed": seed}
     return clf, case, settings(clf)
@@ -247,8 +247,7 @@ def errors(run, clf, rows):
 
 def curve(clf):
     """Loss of every epoch, and errors of the epochs after which rows were scored."""
-    learner = clf if network_of(clf) is None else network_of(clf)
-    found = {"loss": [round(float(loss), 6) for loss in learner.loss_curve_]}
+    found = {"loss": [round(float(loss), 6) for loss in losses_of(clf)]}
     for row in clf.net_.history if is_classifier(clf) else []:
         for name, value in row.get("watched", {}).items():
             found.setdefault(name, []).append(value)

@@ -1,12 +1,13 @@
 """Our networks, whose settings were chosen on held-out training rows, and what was tried."""
 
-from named_run import BOTH, Run, beside, with_backpropagation
+from named_run import BOTH, Run, beside, dropout, with_backpropagation
+from sklearn.ensemble import BaggingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
 from sklearn_ff import FFClassifier, FFTransformer
 from sklearn_ff.augmentations import Flips, Shifts
-from sklearn_ff.layers import Block, Conv2d
+from sklearn_ff.layers import Block, Conv2d, Module
 from sklearn_ff.objectives import Similarity, Softmax
 from sklearn_ff.recipes import local_loss
 
@@ -67,6 +68,26 @@ def dense(units=(1000, 1000), data="mnist", published=None, rules=("goodness",),
     )
 
 
+def vote(n=5, **more):
+    """Networks that differ by their seeds; their probabilities are averaged."""
+
+    def make(seed):
+        one = FFClassifier((1000, 1000), prediction="hybrid", max_iter=20, **more)
+        return BaggingClassifier(one, n, bootstrap=False, random_state=seed)
+
+    return Run(make, (), by=f"a vote of {n} networks")
+
+
+# Readouts, with dropout of pixels too.
+DROPPED = {
+    "layers": [Block([Module(dropout(0.2)), 1000]), 1000],
+    "goodness": "readout",
+    "objective": Softmax(1.0),
+    "input_normalization": "rms",
+    "dropout": 0.4,
+    "learning_rate_init": 1e-3,
+    "max_iter": 60,
+}
 LOCAL = {
     "goodness": "readout",
     "objective": Softmax(1.0),
@@ -159,6 +180,8 @@ TRIES = {
         goodness="readout", negatives="hard", dropout=0.3, max_iter=20, rules=BOTH
     ),
     "try_dense_long": dense(dropout=0.2, max_iter=50, rules=("goodness", "head", "hybrid")),
+    "try_dense_inputs": dense((256,), **DROPPED),
+    "try_dense_vote": vote(),
     "try_fashion_local": dense(data="fashion_mnist", **LOCAL),
     "try_fashion_hard": dense(data="fashion_mnist", dropout=0.2, max_iter=20, rules=BOTH),
     "try_fashion_wide": dense((2000, 2000), data="fashion_mnist", **LOCAL),
