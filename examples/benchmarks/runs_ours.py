@@ -96,7 +96,7 @@ LOCAL = {
     "learning_rate_init": 1e-3,
     "max_iter": 20,
 }
-SHIFTED = {"image_shape": PIXELS, "augmentation": Shifts(1)}
+VARIED = {"image_shape": PIXELS, "augmentation": [Shifts(1), Flips()], "max_iter": 60}
 
 LOCAL_LOSS = "local losses (Nøkland and Eidnes)"
 NETWORKS = {
@@ -190,6 +190,10 @@ TRIES = {
         lambda seed: local_loss("pred", augmentation=["shifts", "flips"], random_state=seed),
         ("last",),
         data="fashion_mnist",
+    ),
+    "try_fashion_varied": dense(data="fashion_mnist", rules=BOTH, **VARIED),
+    "try_fashion_varied_readout": dense(
+        data="fashion_mnist", goodness="readout", objective=Softmax(1.0), dropout=0.1, **VARIED
     ),
     "try_features_long": features(max_iter=40),
     "try_features_more_shifts": features(shifts=2, max_iter=20),
