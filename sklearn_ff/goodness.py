@@ -24,7 +24,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 
 from ._parts import (
     Family,
@@ -81,21 +80,31 @@ class Goodness(Part):
 class SquaredLength(torch.autograd.Function):
     """factor · Σ_j h_j², with its gradient in one pass over h where autograd takes four."""
 
+    generate_vmap_rule = True
+
     @staticmethod
-    def forward(ctx: Any, h: Tensor, factor: float) -> Tensor:
-        ctx.save_for_backward(h)
-        ctx.factor = factor
+    def forward(h: Tensor, factor: float) -> Tensor:
         return length_squared(h, factor)
 
     @staticmethod
-    @once_differentiable
+    def setup_context(ctx: Any, inputs: tuple[Tensor, float], output: Tensor) -> None:
+        h, ctx.factor = inputs
+        ctx.save_for_backward(h)
+        ctx.save_for_forward(h)
+
+    @staticmethod
+    def jvp(ctx: Any, tangent: Tensor, _: None) -> Tensor:
+        return 2 * ctx.factor * (ctx.saved_tensors[0] * tangent).sum(-1)
+
+    @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         return stretched(ctx.saved_tensors[0], 2 * ctx.factor * gradient), None
 
 
 def length_squared(h: Tensor, factor: float) -> Tensor:
     """factor · Σ_j h_j² in one pass over h."""
-    return torch.linalg.vector_norm(h, dim=-1).square_().mul_(factor)
+    length = torch.linalg.vector_norm(h, dim=-1)
+    return length.mul_(length).mul_(factor)
 
 
 def squares(h: Tensor, factor: float) -> Tensor:

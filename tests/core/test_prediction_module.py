@@ -319,6 +319,23 @@ def test_gradients_are_those_of_differences(name):
     check_gradients(fitted(name))
 
 
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script:FutureWarning")  # torch's own
+@pytest.mark.parametrize("name", [name for name in CLASSIFIERS if name != "early_exit"])
+def test_transforms_of_torch_differentiate_it_once_and_twice(name):
+    module, rows = fitted(name).net_.module_, ROWS[:2]
+
+    def first(row):
+        return module(row[None])[0, 0]
+
+    found = torch.func.vmap(torch.func.grad(first))(rows)
+    given = rows.clone().requires_grad_()
+    (slopes,) = torch.autograd.grad(module(given)[:, 0].sum(), given)
+    torch.testing.assert_close(found, slopes, rtol=1e-6, atol=1e-9)
+    curved = torch.func.hessian(first)(rows[0])  # forward over reverse
+    twice = torch.autograd.functional.hessian(first, rows[0])
+    torch.testing.assert_close(curved, twice, rtol=1e-5, atol=1e-9)
+
+
 def test_slips_count_in_gradients():
     model = copy.deepcopy(fitted("dense"))
     model.slips_ = 0.3
