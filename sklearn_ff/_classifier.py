@@ -173,10 +173,10 @@ class FFClassifier(AccuracyScore, BaseFF):
         A torch device; "auto" is CUDA if there is one, and the CPU otherwise.
     precision : {"auto", "float32", "float64", "bfloat16"}, default="auto"
         "bfloat16" has matrix products in low precision in training, and the activations of
-        convolutions with a `norm`; weights, scores and sums are in single precision, and so is
-        prediction. "auto" is double precision for up to 256 rows; for more rows, bfloat16 where a
-        layer has 100,000 weights or more, columns have a common unit, as pixels have (`scaling_` is
-        "shared"), and the processor is faster so (AMX, ARM, GPUs); and single precision otherwise.
+        convolutions; weights, scores and sums are in single precision, and so is prediction. "auto"
+        is double precision for up to 256 rows; for more rows, bfloat16 where a layer has 100,000
+        weights or more, columns have a common unit, as pixels have (`scaling_` is "shared"), and
+        the processor is faster so (AMX, ARM, GPUs); and single precision otherwise.
     compile : bool or "auto", default="auto"
         Whether training steps are recorded on a GPU, as a CUDA graph, and replayed: small layers
         wait for the launches of kernels otherwise. "auto" does so with parts of this package; with

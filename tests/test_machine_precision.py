@@ -77,6 +77,7 @@ def test_rows_that_become_few_on_the_way_are_in_double_precision(params, weight)
 IMAGES, DIGITS = rng.uniform(size=(300, 64)), rng.integers(0, 3, 300)
 NETWORKS = {
     "batch": {"layers": [Conv2d(8, norm="batch", pool="max"), 10]},
+    "plain": {"layers": [Conv2d(8, pool="max"), Conv2d(8)], "goodness": "class_groups"},
     "group": {"layers": [Conv2d(16, norm="group", pool="mean"), 10]},
     "last": {"layers": [Conv2d(8, norm="batch", norm_last=True), 10]},
     "labels": {"layers": [Conv2d(8, norm="batch"), Conv2d(8, norm="batch")], "overlay": "spatial"}
@@ -94,7 +95,7 @@ NETWORKS = {
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_normalised_convolutions_learn_alike_in_low_precision(name):
+def test_convolutions_learn_alike_in_low_precision(name):
     low, single = (
         FFClassifier(
             **{"goodness": "readout", "precision": p} | NETWORKS[name],
@@ -118,9 +119,10 @@ def watched(seen, function):
     return see
 
 
-def test_low_precision_reaches_the_pooling_of_a_normalised_convolution_but_not_its_scores():
+@pytest.mark.parametrize("norm", [None, "batch"])
+def test_low_precision_reaches_the_pooling_of_a_convolution_but_not_its_scores(norm):
     activated, scored = set(), set()
-    params = {"layers": [Conv2d(8, norm="batch", pool="max")] * 2, "image_shape": (1, 8, 8)}
+    params = {"layers": [Conv2d(8, norm=norm, pool="max")] * 2, "image_shape": (1, 8, 8)}
     params |= {"precision": "bfloat16", "max_iter": 1}
     activation = watched(activated, torch.relu)
     FFClassifier(**params, activation=activation, goodness="readout").fit(IMAGES, DIGITS)

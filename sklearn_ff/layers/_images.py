@@ -198,14 +198,10 @@ class Convolution(Maps):
             "groups": self.kind.groups,
         }
         seen, weight = self.images(z), self.weight.contiguous(memory_format=torch.channels_last)
-        if not (self.low_precision and self.training):
-            return flat(F.conv2d(seen, weight, bias, **geometry), z)
-        seen, weight = seen.bfloat16(), weight.bfloat16()
-        if self.norm is not None and not self.kind.norm_last:  # the bias matters little before it
-            low = None if bias is None else bias.bfloat16()
-            return flat(F.conv2d(seen, weight, low, **geometry), z)
-        a = flat(F.conv2d(seen, weight, **geometry), z).to(self.weight.dtype)
-        return a if bias is None else a + self.expand(bias)
+        if self.low_precision and self.training:
+            seen, weight = seen.bfloat16(), weight.bfloat16()
+            bias = None if bias is None else bias.bfloat16()
+        return flat(F.conv2d(seen, weight, bias, **geometry), z)
 
 
 class LocalPatches(Maps):
