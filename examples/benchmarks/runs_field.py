@@ -46,12 +46,10 @@ FIELD = with_backpropagation(
             rule="last",
             data=FASHION,
         ),
-        "mono_forward_conv": method(
-            "mono_forward", True, published="0.42 % (0.48 %)", rule="last", epochs=20, max_iter=5
-        ),
+        "mono_forward_conv": method("mono_forward", True, published="0.42 % (0.48 %)", rule="last"),
         "hff": method("hff"),
-        "hff_conv": method("hff", True, image_shape=PIXELS, epochs=20, max_iter=5),
-        "cwcomp": method("cwcomp", published="0.58 %", rule="last", epochs=5, ends=(1, 1, 2, 2)),
+        "hff_conv": method("hff", True, image_shape=PIXELS),
+        "cwcomp": method("cwcomp", published="0.58 %", rule="last"),
         "deeper_forward": chosen_layers(
             "deeper_forward",
             False,
@@ -61,7 +59,7 @@ FIELD = with_backpropagation(
             max_iter=4,
             published="0.50 % (0.42 % by a ResNet-18)",
         ),
-        "asge": method("asge", published="0.35 %", epochs=20, max_iter=4),
+        "asge": method("asge", published="0.35 %"),
         "local_loss": method(
             "local_loss", published="0.62 % (0.75 %)", rule="last", epochs=100, max_iter=20
         ),
@@ -92,9 +90,9 @@ FIELD = with_backpropagation(
             epochs=200,
             max_iter=60,
         ),
-        "scodellaro": method("scodellaro", published="0.84 %", epochs=20, max_iter=6),
+        "scodellaro": method("scodellaro", published="0.84 %"),
         "trifecta": method(
-            "trifecta", (16, 16, 32, 32, 32, 64), published="0.42 %", epochs=100, max_iter=10
+            "trifecta", (16, 16, 32, 32, 32, 64), published="0.42 %", epochs=100, max_iter=30
         ),
         "swish_2000": method("swish", (2000, 2000), published="1.35 %", epochs=61, max_iter=10),
     }
@@ -104,15 +102,9 @@ FULL = with_backpropagation(
     {
         "hinton_jitter_full": method("hinton_jitter", published="0.64 %"),
         "trifecta_full": method("trifecta", published="0.42 %"),
-        "mono_forward_conv_full": method(
-            "mono_forward", True, published="0.42 % (0.48 %)", rule="last"
-        ),
         "deeper_forward_full": chosen_layers(
             "deeper_forward", image_shape=PIXELS, published="0.37 % (0.42 % by a ResNet-18)"
         ),
-        "asge_full": method("asge", published="0.35 %"),
-        "cwcomp_full": method("cwcomp", published="0.58 %", rule="last"),
-        "scodellaro_full": method("scodellaro", published="0.84 %"),
         "local_loss_full": method("local_loss", published="0.62 % (0.75 %)", rule="last"),
         "local_loss_vgg8b": method(
             "local_loss", convolutional=True, published="0.31 % (0.26 %)", rule="last"

@@ -198,5 +198,6 @@ TRIES = {
     "try_features_long": features(max_iter=40),
     "try_features_more_shifts": features(shifts=2, max_iter=20),
     "try_conv_pairs": Run(pairs(Shifts(2))),
+    "try_conv_similarity": Run(pairs(Shifts(2), objective=Similarity(sharpness=1.0))),
     "try_fashion_conv_pairs": Run(pairs(Shifts(2), Flips()), data="fashion_mnist"),
 }
