@@ -17,8 +17,6 @@ from report_table import Section, get, mebibytes, percent, table, wrapped
 from run import OUTPUT, is_same, lines_of, settings, usual
 from runs import RUNS
 
-from sklearn_ff import FFClassifier
-
 HERE = Path(__file__).parent
 DOCS = HERE.parents[1] / "docs"
 KEYS = ["run", "rows", "seed"]
@@ -330,8 +328,8 @@ def told(lines, caption):
 
 def settings_of(line):
     """The settings of a run that differ from the defaults."""
-    usual = settings(FFClassifier())
-    given = {k: v for k, v in line["settings"].items() if k in usual and v != usual[k]}
+    known = usual(RUNS[line["run"]].make(0))
+    given = {k: v for k, v in line["settings"].items() if k in known and v != known[k]}
     return f"- `{line['run']}`: `{', '.join(f'{k}={v}' for k, v in given.items())}`"
 
 

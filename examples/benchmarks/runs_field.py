@@ -60,7 +60,9 @@ FIELD = with_backpropagation(
             published="0.50 % (0.42 % by a ResNet-18)",
         ),
         "asge": method("asge", published="0.35 %"),
-        "local_loss": method("local_loss", published="0.62 % (0.75 %)", rule="last"),
+        "local_loss": method(
+            "local_loss", published="0.62 % (0.75 %)", rule="last", epochs=100, max_iter=20
+        ),
         "local_loss_pred": method("local_loss", "pred", published="0.68 % (0.75 %)", rule="last"),
         "local_loss_fashion": method(
             "local_loss",
@@ -101,6 +103,7 @@ FULL = with_backpropagation(
         "deeper_forward_full": chosen_layers(
             "deeper_forward", image_shape=PIXELS, published="0.37 % (0.42 % by a ResNet-18)"
         ),
+        "local_loss_full": method("local_loss", published="0.62 % (0.75 %)", rule="last"),
         "local_loss_vgg8b": method(
             "local_loss", convolutional=True, published="0.31 % (0.26 %)", rule="last"
         ),
