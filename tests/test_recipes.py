@@ -47,7 +47,7 @@ OF_IMAGES = {
 }
 OF_IMAGES |= {
     "rmwkwok_routed": {**BRIEF, "n_units": 24},
-    "scodellaro": {**BRIEF, **IMAGES, "n_channels": 4},
+    "scodellaro": {**BRIEF, **IMAGES, "n_channels": 4, "kernel_size": 5},
     "trifecta": {**BRIEF, **IMAGES, "n_channels": (4, 4, 4, 4, 4, 8)},
 }
 QUICK = {"batch_size": 40, "learning_rate_init": 1e-2}
@@ -286,15 +286,16 @@ SETTINGS = {
     },
     "scodellaro": OURS
     | {
-        **{f"layers__{i}__n_channels": 16 for i in range(3)},
-        **{f"layers__{i}__kernel_size": 5 for i in range(3)},
+        **{f"layers__{i}__n_channels": 128 for i in range(3)},
+        **{f"layers__{i}__kernel_size": 7 for i in range(3)},
         "overlay__wavelength": [4.0, 8.0],
         "objective__threshold": 1.0,
         "objective__sharpness": 10.0,
         "normalization": "layer_norm",
         "prediction_layers": "skip_first",
-        "learning_rate_init": 5e-3,
-        "max_iter": 20,
+        "learning_rate_init": 5e-5,
+        "batch_size": 50,
+        "max_iter": 200,
     },
     "trifecta": OURS
     | {

@@ -177,6 +177,8 @@ PLAN = Plan(
             on_gpu("local_loss_full_backprop"),
             on_gpu("local_loss_vgg8b"),
             on_gpu("local_loss_vgg8b_backprop"),
+            on_gpu("scodellaro_full"),
+            on_gpu("scodellaro_full_backprop"),
             on_gpu("trifecta_full"),
             on_gpu("trifecta_full_backprop"),
             on_gpu("deeper_forward_full"),

@@ -88,7 +88,16 @@ FIELD = with_backpropagation(
             epochs=200,
             max_iter=60,
         ),
-        "scodellaro": method("scodellaro", published="0.84 %"),
+        "scodellaro": method(
+            "scodellaro",
+            16,
+            kernel_size=5,
+            published="0.84 %",
+            epochs=200,
+            learning_rate_init=5e-3,
+            batch_size=128,
+            max_iter=20,
+        ),
         "trifecta": method(
             "trifecta", (16, 16, 32, 32, 32, 64), published="0.42 %", epochs=100, max_iter=30
         ),
@@ -99,6 +108,7 @@ FIELD = with_backpropagation(
 FULL = with_backpropagation(
     {
         "hinton_jitter_full": method("hinton_jitter", published="0.64 %"),
+        "scodellaro_full": method("scodellaro", published="0.84 %"),
         "trifecta_full": method("trifecta", published="0.42 %"),
         "deeper_forward_full": chosen_layers(
             "deeper_forward", image_shape=PIXELS, published="0.37 % (0.42 % by a ResNet-18)"

@@ -16,33 +16,32 @@ from ._settings import checked_sizes, ready, refuse_sizes
 
 
 def scodellaro(
-    n_channels: int = 16,
+    n_channels: int = 128,
     *,
-    kernel_size: int = 5,
+    kernel_size: int = 7,
     image_shape: Shape = (1, 28, 28),
     **overrides: Any,
 ) -> FFClassifier:
     """Convolutions that see the label as a wave over the whole image.
 
-    Settings: three convolutions; the wave of the label, whose wavelength and direction are the
-    class, added to the image; layer normalisation between layers; logistic loss; negative labels
-    with equal chances.
+    Settings: three convolutions of 128 channels and 7 x 7 pixels; the wave of the label, whose
+    wavelength and direction are the class, added to the image; layer normalisation between layers;
+    logistic loss; negative labels with equal chances; a rate of 5e-5, batches of 50, 200 epochs;
+    the goodness of all but the first layer predicts.
 
-    Published: 99.16 % on MNIST, reported in the abstract of the first version.
+    Published: 99.16 % (0.02) on MNIST, the best of several numbers of channels.
 
-    What differs: the waves of the publication also differ in their phase. It has layer
+    What differs: the waves of the publication also differ in their phase, and add 35 % of their
+    intensity to the image; here wave and image have the same root mean square. It has layer
     normalisation before the ReLU; here rows are normalised between layers, so that the goodness
-    keeps their length. Number and size of the kernels, wavelengths, threshold, rate, batches and
-    epochs are ours, since we do not know those of the authors: 16 channels of 5 x 5 pixels,
-    wavelengths of 4 and 8 pixels, the mean of squares with threshold 1, Adam at a rate of 0.005
-    that falls linearly to zero, batches of 128, 20 epochs. The goodness of all but the first layer
-    predicts, which one product with image and wave can hardly teach.
+    keeps their length. We do not know its wavelengths, threshold and optimizer: here they are 4 and
+    8 pixels, the mean of squares with threshold 1, and Adam at a rate that falls linearly to zero.
 
     Parameters
     ----------
-    n_channels : int, default=16
+    n_channels : int, default=128
         Channels of each of the three layers.
-    kernel_size : int, default=5
+    kernel_size : int, default=7
         Height and width of the kernels.
     image_shape : tuple of int, default=(1, 28, 28)
         Channels, height and width of the images.
@@ -64,7 +63,7 @@ def scodellaro(
     >>> from sklearn.datasets import load_digits
     >>> from sklearn_ff.recipes import scodellaro
     >>> X, y = load_digits(return_X_y=True)
-    >>> small = dict(n_channels=8, image_shape=(1, 8, 8), batch_size=40, max_iter=8)
+    >>> small = dict(n_channels=8, kernel_size=5, image_shape=(1, 8, 8), max_iter=8)
     >>> clf = scodellaro(**small, learning_rate_init=0.02, random_state=0)
     >>> clf.fit(X[:800], y[:800]).score(X[800:], y[800:]) > 0.6
     True
@@ -79,9 +78,9 @@ def scodellaro(
         objective=Logistic(threshold=1.0, sharpness=10.0),
         normalization="layer_norm",
         prediction_layers="skip_first",
-        learning_rate_init=5e-3,
-        batch_size=128,
-        max_iter=20,
+        learning_rate_init=5e-5,
+        batch_size=50,
+        max_iter=200,
         tol=None,
     )
     return ready(settings, overrides)
