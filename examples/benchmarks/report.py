@@ -196,10 +196,10 @@ SECTIONS = [
         "backpropagation; many are the lowest of all epochs, or of settings that were chosen on "
         "test rows, and some networks are known in outline only, as the recipes say. Some networks "
         "are narrower here: `deeper_forward` and `trifecta` have two fifths and an eighth of the "
-        "published channels, `rmwkwok_routed_500` a quarter of the units; `scodellaro` has an eighth "
-        "of the channels, with kernels of 5 x 5 pixels instead of 7 x 7, a tenth of the epochs and "
-        "a higher rate, which do not reach the published figure. Those whose names end with `full` "
-        "are as published.",
+        "published channels, `rmwkwok_routed_500` a quarter of the units; `scodellaro` has an "
+        "eighth of the channels, kernels of 5 x 5 pixels instead of 7 x 7, a tenth of the epochs "
+        "and a higher rate, which do not reach the published figure. Those whose names end with "
+        "`full` are as published.",
         "field",
         KEYS,
         COMMON | {"data": data_of, "published": published, "test error": figure("error")} | COSTS,
