@@ -117,6 +117,11 @@ for _name in FUNCTIONS:
     activations.register(_name)(partial(TorchActivation, _name))
 
 
+def takes_bfloat16(function: Function | None) -> bool:
+    """Whether an activation is one of these, which compute in any precision."""
+    return any(function is own for several in FUNCTIONS.values() for own in several)
+
+
 def overwriting(activation: Activation, goodness: Any, affine: Any) -> Function | None:
     """The activation that overwrites pre-activations in training; None if there is none."""
     if not vars(type(affine)).get("overwritable", False):  # a subclass must declare it again

@@ -4,9 +4,12 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from sklearn_ff import FFClassifier, _plan
-from sklearn_ff.layers import Block, Conv2d, LocallyConnected2d, Module
+from sklearn_ff.layers import Affine, Block, Conv2d, Dense, LocallyConnected2d, Module
+from sklearn_ff.layers import _images as images
+from sklearn_ff.layers._norms import Grouped
 
 rng = np.random.default_rng(0)
 X, y = rng.uniform(size=(300, 250)), rng.integers(0, 3, 300)
@@ -120,13 +123,58 @@ def watched(seen, function):
 
 
 @pytest.mark.parametrize("norm", [None, "batch"])
-def test_low_precision_reaches_the_pooling_of_a_convolution_but_not_its_scores(norm):
-    activated, scored = set(), set()
+def test_low_precision_reaches_the_pooling_of_a_convolution_but_not_its_scores(norm, monkeypatch):
+    pooled, scored = set(), set()
+    pool = watched(pooled, lambda h: F.max_pool2d(h, 2))
+    monkeypatch.setitem(images.POOLS, "max", lambda h, size: pool(h))
     params = {"layers": [Conv2d(8, norm=norm, pool="max")] * 2, "image_shape": (1, 8, 8)}
     params |= {"precision": "bfloat16", "max_iter": 1}
-    activation = watched(activated, torch.relu)
-    FFClassifier(**params, activation=activation, goodness="readout").fit(IMAGES, DIGITS)
-    assert torch.bfloat16 in activated
+    FFClassifier(**params, goodness="readout").fit(IMAGES, DIGITS)
+    assert torch.bfloat16 in pooled
     goodness = watched(scored, lambda h: h.square().mean(-1))
     FFClassifier(**params, goodness=goodness, overlay="spatial").fit(IMAGES, DIGITS)
     assert scored == {torch.float32}
+
+
+CONVOLUTIONS = {"image_shape": (1, 8, 8), "goodness": "readout", "precision": "bfloat16"}
+
+
+@pytest.mark.parametrize("layer", [Conv2d(8), Block([Conv2d(8, norm="batch"), Conv2d(4)])])
+def test_own_activations_of_convolutions_are_in_the_precision_of_their_weights(layer):
+    seen, weights = set(), nn.PReLU()
+    own = {"layers": [layer], "max_iter": 1} | CONVOLUTIONS
+    FFClassifier(**own, activation=watched(seen, torch.relu)).fit(IMAGES, DIGITS)
+    assert seen == {torch.float32}
+    model = FFClassifier(**own, activation=weights).fit(IMAGES, DIGITS)
+    learned = model.net_.module_.layers[0].activate.function.function.weight
+    assert learned.dtype == torch.float32 and learned.item() != weights.weight.item()
+
+
+class OwnAffine(Affine):
+    def product(self, z, bias=None):
+        return F.linear(z, self.weight, bias)
+
+
+class OwnDense(Dense):
+    def build(self, shape, n_label_inputs=0, low_precision=False, raw=False):
+        n_inputs = int(np.prod(shape))
+        return OwnAffine(n_inputs, self.n_units, n_inputs)
+
+
+@pytest.mark.parametrize(
+    "kinds",
+    [
+        [Conv2d(8), OwnDense(10)],
+        [Conv2d(8), Block([OwnDense(10), 5])],
+        [Block([Conv2d(8)]), OwnDense(10)],
+    ],
+    ids=range(3),
+)
+def test_own_layers_in_a_block_read_the_precision_of_their_weights(kinds):
+    model = FFClassifier(layers=[Block(kinds)], max_iter=1, **CONVOLUTIONS).fit(IMAGES, DIGITS)
+    assert np.isfinite(model.loss_curve_).all()
+
+
+def test_groups_are_normalised_in_one_precision_where_no_processor_mixes_them():
+    norm, a = Grouped(1, 4, device="meta"), torch.empty(2, 1, 36, device="meta")
+    assert norm(a.bfloat16(), (4, 3, 3)).dtype == torch.float32

@@ -8,8 +8,8 @@ from torch import nn
 from .._draws import global_draws
 from .._parts import call_intact, checked_shape
 from .._scaling import Scaler
-from ..activations import overwriting
-from ..layers import built
+from ..activations import overwriting, takes_bfloat16
+from ..layers import built, single
 from ..negatives import Negatives
 from ..objectives import LayerFacts
 from .encoder import Encoder, LabelCode
@@ -26,16 +26,18 @@ class Activate(nn.Module):
     `overwriting`, if given, is the activation in training, which overwrites pre-activations.
     """
 
+    takes_bfloat16 = False  # whether both do; also of nets that were pickled before this was asked
+
     def __init__(self, affine, function, overwriting, dropout):
         super().__init__()
         self.function, self.overwriting, self.dropout = function, overwriting, dropout
+        self.takes_bfloat16 = takes_bfloat16(function) and takes_bfloat16(overwriting)
         self.finish = affine.outputs  # a bound method, so that the weights belong to `affine` alone
 
     def forward(self, a, draws=None):
         function = self.overwriting if self.training and self.overwriting else self.function
-        h = self.finish(a, function)
-        h = h.float() if h.dtype == torch.bfloat16 else h  # scores are in single precision
-        return dropped(h, self.dropout, draws)
+        h = self.finish(a, function if self.takes_bfloat16 else lambda a: function(single(a)))
+        return dropped(single(h), self.dropout, draws)  # scores are in single precision
 
 
 def dropped(h, share, draws):

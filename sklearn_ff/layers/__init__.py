@@ -30,6 +30,7 @@ from ._base import (
     drawn_uniform,
     images,
     layer_kinds,
+    single,
 )
 from ._blocks import Block, ending, live
 from ._dense import Affine, Dense
@@ -58,6 +59,7 @@ __all__ = [
     "images",
     "layer_kinds",
     "live",
+    "single",
 ]
 
 name_publicly(globals())

@@ -77,6 +77,7 @@ class BaseMap(nn.Module):
     bias: Any
     n_units: int
     overwritable = False  # whether no gradient needs the pre-activations
+    takes_bfloat16 = False  # whether it reads this too where its weights are in single precision
     plain = False  # whether `outputs` is the activation, and nothing else
     whole_batches = False
 
@@ -144,6 +145,11 @@ def images(z: Tensor, shape: Shape) -> Tensor:
 def flat(maps: Tensor, like: Tensor) -> Tensor:
     """Images as flat rows of pixels, with the rows and candidates of `like`."""
     return maps.permute(0, 2, 3, 1).reshape(*like.shape[:-1], math.prod(maps.shape[1:]))
+
+
+def single(a: Tensor) -> Tensor:
+    """Numbers in bfloat16 in single precision; others as they are."""
+    return a.float() if a.dtype == torch.bfloat16 else a
 
 
 def times(shape: Shape) -> str:

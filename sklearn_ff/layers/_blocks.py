@@ -24,6 +24,7 @@ from ._base import (
     drawn_normal,
     flat,
     layer_kinds,
+    single,
     start,
     times,
 )
@@ -143,6 +144,10 @@ class BlockMap(BaseMap):
     def n_live(self) -> int:
         return self.n_added + sum(live(layer) for layer in self.inner)
 
+    @property
+    def takes_bfloat16(self) -> bool:  # type: ignore[override]
+        return takes_bfloat16(self.inner[0])
+
     def reset(self, generator: torch.Generator, draw: Draw = drawn_normal) -> None:
         """As of the first layer; the others by their own kinds."""
         self.inner[0].reset(generator, draw)
@@ -168,8 +173,14 @@ class BlockMap(BaseMap):
         a, z = a.split([a.shape[-1] - self.n_added, self.n_added], -1) if self.n_added else (a, 0)
         inner = [*self.inner]
         for layer, above in pairwise(inner):
-            a = above(layer.outputs(a, function))
+            h = layer.outputs(a, function)
+            a = above(h if takes_bfloat16(above) else single(h))
         return ending(inner[-1], a, function, (lambda a: last(a + z)) if self.n_added else last)
+
+
+def takes_bfloat16(layer: LayerMap) -> bool:
+    """Whether a map reads bfloat16; a subclass must declare it again."""
+    return "takes_bfloat16" in vars(type(layer)) and layer.takes_bfloat16
 
 
 def ending(layer: LayerMap, a: Tensor, function: Function, last: Function) -> Tensor:

@@ -65,7 +65,7 @@ class Affine(BaseMap):
     Low precision is used in training alone.
     """
 
-    overwritable = True
+    overwritable = takes_bfloat16 = True
 
     norm: PositiveBatchNorm | None
 

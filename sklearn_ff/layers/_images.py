@@ -168,7 +168,7 @@ POOLS: dict[str | None, Callable[[Tensor, int], Tensor]] = {
 class Convolution(Maps):
     """One kernel per channel, the same at every place of the image."""
 
-    overwritable = True
+    overwritable = takes_bfloat16 = True
 
     def __init__(
         self,
@@ -207,7 +207,7 @@ class Convolution(Maps):
 class LocalPatches(Maps):
     """A separate kernel for every channel and place."""
 
-    overwritable = True
+    overwritable = takes_bfloat16 = True
 
     def __init__(
         self,

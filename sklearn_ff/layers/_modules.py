@@ -86,7 +86,6 @@ class ModuleMap(BaseMap):
         learns = self.training and torch.is_grad_enabled()
         if self.module.training != learns:
             self.module.train(learns)
-        a = a.to(self.bias.dtype)
         z = a.reshape(-1, *self.shape_in) if self.raw else self._inputs(a)
         with torch.autocast(z.device.type, torch.bfloat16, enabled=self.low_precision and learns):
             out = self.module(z)

@@ -66,4 +66,6 @@ class Grouped(nn.GroupNorm):
     """Group normalisation of each candidate separately (Wu and He, 2018)."""
 
     def forward(self, a: Tensor, maps: Shape) -> Tensor:
+        if a.device.type != "cpu":  # where torch wants the precision of the weights
+            a = a.to(self.weight.dtype)
         return flat(super().forward(images(a, maps)), a)
