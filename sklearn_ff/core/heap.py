@@ -9,6 +9,7 @@ to ask for it again: 7 % of a step if every layer does so, which is why it waits
 import ctypes
 import math
 import os
+from contextlib import suppress
 from pathlib import Path
 
 LARGE = 2**26  # bytes of a layer's tensors from which on a process is looked at after its update
@@ -61,12 +62,10 @@ class Heap:
 
     def look(self, slack):
         """Give free room back if the process has grown by more than `slack` bytes."""
-        try:
+        with suppress(OSError):  # as where too many files are open
             now = resident()
-        except OSError:  # as where too many files are open
-            return
-        self.least = min(self.least, now)
-        if now > self.least + slack:
-            trim(0)
-            # Where it is still large, other memory is in use, which no second call would free.
-            self.least = max(self.least, resident() - slack / 2)
+            self.least = min(self.least, now)
+            if now > self.least + slack:
+                trim(0)
+                # Where it is still large, other memory is in use, which no second call would free.
+                self.least = max(self.least, resident() - slack / 2)

@@ -66,8 +66,18 @@ def test_memory_in_use_is_not_given_back_again_and_again(monkeypatch):
     assert calls == [0]
 
 
-def test_a_process_whose_size_cannot_be_read_goes_on(monkeypatch, tmp_path):
-    monkeypatch.setattr(heap, "STATUS", tmp_path / "missing")
+@pytest.mark.parametrize("sizes", [[], [100], [100, 300]], ids=range(3))
+def test_a_process_whose_size_cannot_be_read_goes_on(monkeypatch, sizes):
+    left = iter(sizes)
+
+    def resident():
+        for size in left:
+            return size
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(heap, "resident", resident)
+    monkeypatch.setattr(heap, "trim", lambda keep: None)
     own = heap.Heap()
-    own.look(1.0)
-    assert own.least == np.inf
+    for _ in range(2):
+        own.look(100)
+    assert own.least == min([np.inf, *sizes])
