@@ -22,7 +22,8 @@ from .predictions import Goodness
 # and on other devices enough to keep them busy.
 PREDICTION_BYTES, DEVICE_BYTES = 2**23, 2**28
 FIRST_ROWS = 128  # by which it is decided at first whether most rows are unsure
-ROUNDING = 2**-19  # error of a score in single precision, relative to the largest of its row ...
+# Usual error of a score in single precision, relative to the largest of its row ...
+ROUNDING = 2**-19
 SMALLEST = 8.0  # ... or to this one, in log-odds, where terms of the scores cancel
 HARMLESS = 3e-6  # error of a probability up to which rows are not scored again
 # Log-odds below this are a tie, and the first label is predicted, so that labels, probabilities and
