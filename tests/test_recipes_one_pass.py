@@ -6,6 +6,7 @@ from devices import array
 from sklearn.datasets import load_digits
 
 from sklearn_ff import recipes
+from sklearn_ff.augmentations import Shifts
 from sklearn_ff.layers import Conv2d
 
 X, y = load_digits(return_X_y=True)
@@ -102,6 +103,15 @@ def test_scff_teaches_one_layer_after_another_without_labels():
     assert features.transform(X).shape == (400, 40)
     conv = recipes.scff(True, n_channels=(4, 6, 8), **IMAGES).fit(X[:60])
     assert conv.schedule == "greedy" and conv.transform(X[:3]).shape[1] == 4 * 16 + 6 * 4 + 8
+
+
+@pytest.mark.parametrize("name", ["hff", "mono_forward", "scff"])
+def test_dense_recipes_learn_from_shifted_images(name):
+    recipe = getattr(recipes, name)
+    small = {"hidden_layer_sizes": (12, 10), "schedule": "greedy", "max_iter": 1}
+    shifted = recipe(**small, image_shape=(1, 8, 8), augmentation=Shifts(1))
+    assert shifted.fit(X, y).image_shape == (1, 8, 8)
+    assert recipe(**small, image_shape=(1, 8, 8)).image_shape is None  # nothing reads it
 
 
 def test_mono_forward_predicts_by_the_last_readout_or_by_their_sum():

@@ -10,7 +10,7 @@ from .._typing import Shape
 from ..goodness import Prototypes
 from ..layers import Conv2d
 from ..objectives import Softmax
-from ._settings import checked_sizes, ready, refuse_sizes
+from ._settings import checked_sizes, ready, refuse_sizes, shown_as
 
 
 def hff(
@@ -40,7 +40,7 @@ def hff(
     convolutional : bool, default=False
         Whether layers are convolutions.
     image_shape : tuple of int, default=(3, 32, 32)
-        Channels, height and width of the images, for convolutions.
+        Channels, height and width of the images, for convolutions or an augmentation.
     n_channels : sequence of int, default=(64, 128, 256, 512)
         Channels of every convolution.
     **overrides : dict
@@ -79,5 +79,6 @@ def hff(
         settings["layers"] = [Conv2d(n, pool="mean") for n in sizes]
         settings["image_shape"] = image_shape
     else:
+        settings |= shown_as(image_shape, overrides)
         settings["hidden_layer_sizes"] = (1000, 1000)
     return ready(settings, overrides)

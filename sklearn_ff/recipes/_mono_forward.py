@@ -9,7 +9,7 @@ from .._classifier import FFClassifier
 from .._typing import Shape
 from ..layers import Conv2d
 from ..objectives import Softmax
-from ._settings import checked_sizes, ready, refuse_sizes
+from ._settings import checked_sizes, ready, refuse_sizes, shown_as
 
 
 def mono_forward(
@@ -44,7 +44,7 @@ def mono_forward(
     convolutional : bool, default=False
         Whether layers are convolutions.
     image_shape : tuple of int, default=(1, 28, 28)
-        Channels, height and width of the images, for convolutions.
+        Channels, height and width of the images, for convolutions or an augmentation.
     n_channels : sequence of int, default=(64, 128, 256, 512)
         Channels of every convolution.
     **overrides : dict
@@ -87,5 +87,6 @@ def mono_forward(
         settings["layers"] = [Conv2d(n, pool="mean") for n in sizes]
         settings["image_shape"] = image_shape
     else:
+        settings |= shown_as(image_shape, overrides)
         settings["hidden_layer_sizes"] = (1000, 1000)
     return ready(settings, overrides)

@@ -42,6 +42,11 @@ def refuse_sizes(name: str, overrides: dict[str, Any], instead: str = "n_channel
         raise TypeError(f"{name} has no hidden_layer_sizes; give {how}.")
 
 
+def shown_as(image_shape: Any, overrides: dict[str, Any]) -> dict[str, Any]:
+    """The shape of the images, for dense layers only where an augmentation reads it."""
+    return {} if overrides.get("augmentation") is None else {"image_shape": image_shape}
+
+
 def checked_sizes(name: str, sizes: Any, n: int | None = None, alone: bool = False) -> list[int]:
     """Positive whole numbers, one per layer, `n` of them if given; `alone`: or a number for one."""
     given = [sizes] if alone and is_number(sizes) else sizes
